@@ -1,0 +1,59 @@
+// A shuffled mini-batch of a data set that lives on the GPU:
+//   batch[row] = data[order(step * rows + row)],   inputs [count, in_width], targets [count, out_width]
+// The stream of samples is one shuffled pass over the data after another, so that every sample comes once an epoch
+// and no batch is short. `order` computes the place in the shuffle when it is asked for, and stores no list: a
+// Feistel network of 4 rounds permutes the numbers of the next power of 4, keyed by seed and epoch; a result beyond
+// the data set is put through again until it falls inside (cycle walking, Black & Rogaway 2002), fewer than 4 times
+// on average.
+
+struct Shape { count: u32, rows: u32, in_width: u32, out_width: u32, seed: u32, half_bits: u32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> progress: array<u32>;  // [0]: steps taken
+@group(0) @binding(2) var<storage, read> inputs: array<f32>;
+@group(0) @binding(3) var<storage, read> targets: array<f32>;
+@group(0) @binding(4) var<storage, read_write> batch_inputs: array<f32>;
+@group(0) @binding(5) var<storage, read_write> batch_targets: array<f32>;
+
+// a 32-bit integer hash with good avalanche (constants: Ellis' "lowbias32")
+fn hash(value: u32) -> u32 {
+  var x = value;
+  x = (x ^ (x >> 16u)) * 0x7feb352du;
+  x = (x ^ (x >> 15u)) * 0x846ca68bu;
+  return x ^ (x >> 16u);
+}
+
+fn permute(value: u32, key: u32) -> u32 {
+  let mask = (1u << shape.half_bits) - 1u;
+  var left = value >> shape.half_bits;
+  var right = value & mask;
+  for (var round = 0u; round < 4u; round++) {
+    let next = left ^ (hash(right ^ hash(key + round)) & mask);
+    left = right;
+    right = next;
+  }
+  return (left << shape.half_bits) | right;
+}
+
+fn order(position: u32, key: u32) -> u32 {
+  var at = permute(position, key);
+  while (at >= shape.count) { at = permute(at, key); }
+  return at;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let width = shape.in_width + shape.out_width;
+  if (id.x >= shape.rows * width) { return; }
+  let row = id.x / width;
+  let column = id.x % width;
+  let sample = progress[0] * shape.rows + row;
+  let epoch = sample / shape.count;
+  let source = order(sample % shape.count, hash(shape.seed ^ hash(epoch)));
+  if (column < shape.in_width) {
+    batch_inputs[row * shape.in_width + column] = inputs[source * shape.in_width + column];
+  } else {
+    let k = column - shape.in_width;
+    batch_targets[row * shape.out_width + k] = targets[source * shape.out_width + k];
+  }
+}

@@ -1,0 +1,22 @@
+// y = clamp((x - mean) / sqrt(variance + epsilon), -bound, bound) for x [rows, columns] with the running statistics
+// of moments.wgsl: [3, columns] = count, mean, sum of squared deviations. Where nothing was seen, y = clamp(x).
+// A column that never varied has no scale: it gives x - mean.
+
+struct Shape { length: u32, columns: u32, epsilon: f32, bound: f32 }
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> statistics: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var i = id.x; i < shape.length; i += groups.x * 256u) {
+    let column = i % shape.columns;
+    let count = statistics[column];
+    let mean = statistics[shape.columns + column];
+    let variance = statistics[2u * shape.columns + column] / max(count, 1.0);
+    let scale = select(1.0, inverseSqrt(variance + shape.epsilon), variance > shape.epsilon);
+    y[i] = clamp((x[i] - mean) * scale, -shape.bound, shape.bound);
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * The device and what is made of it: arrays, pipelines, plans. One object for Node (Dawn) and Chrome; everything on
+ * the GPU goes through it, so that every object has a label, every wait ends when the device is lost, and a shader
+ * that does not compile is reported with the compiler's words and the line it stumbled on.
+ */
+
+import { openAdapter, readAsset } from '#platform'
+import { Plan } from './plan.ts'
+import { type Binding, bindingsOf, type Constants, specialise } from './shader.ts'
+
+export type NumberType = 'f32' | 'u32'
+type Numbers<T extends NumberType> = T extends 'f32' ? Float32Array : Uint32Array
+
+/** A flat array on the GPU. Shapes are the caller's: a matrix is stored row by row. */
+export interface GpuArray<T extends NumberType = NumberType> {
+  readonly label: string
+  readonly type: T
+  readonly length: number
+  readonly buffer: GPUBuffer
+}
+
+/** A compiled kernel and the bindings that its source declares. */
+export interface Kernel {
+  readonly pipeline: GPUComputePipeline
+  readonly bindings: readonly Binding[]
+}
+
+/** What a result must say about where it was computed. */
+export interface AdapterReport {
+  readonly name: string
+  readonly vendor: string
+  readonly architecture: string
+  readonly backend: string
+  /** lanes of a subgroup where the size is fixed, else 0 */
+  readonly subgroupSize: number
+  readonly features: readonly string[]
+  readonly toggles: readonly string[]
+}
+
+export interface OpenOptions {
+  /** Dawn switches, in Node only, such as `enable-dawn-features=skip_validation` */
+  readonly toggles?: readonly string[]
+}
+
+/** A wait on the GPU that cannot end: the device was lost, or work sent to it was invalid. */
+export class GpuError extends Error {
+  override name = 'GpuError'
+}
+
+const SHADERS = [
+  'adam',
+  'gather',
+  'gaussian',
+  'loss',
+  'matmul',
+  'moments',
+  'normalise',
+  'reduce',
+  'vector',
+]
+const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const
+
+/**
+ * Opens the adapter that the platform offers.
+ * @throws GpuError with what to install when there is none
+ */
+export async function openGpu({ toggles = [] }: OpenOptions = {}): Promise<Gpu> {
+  const { instance, adapter } = await openAdapter(toggles)
+  if (!adapter) {
+    throw new GpuError(
+      'no WebGPU adapter answers: `npm run setup` installs a software driver where it may, ' +
+        'in a browser WebGPU must be switched on',
+    )
+  }
+  const limits = adapter.limits
+  const device = await adapter.requestDevice({
+    label: 'webmimic',
+    requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: {
+      maxBufferSize: limits.maxBufferSize,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+    },
+  })
+  const entries = SHADERS.map(
+    async (name) => [name, await readAsset(`shaders/${name}.wgsl`)] as const,
+  )
+  const shaders = new Map(await Promise.all(entries))
+  return new Gpu(instance, adapter, device, shaders, toggles)
+}
+
+export class Gpu {
+  readonly report: AdapterReport
+  /** which tile for which matrix product */
+  readonly tiles: Tiles
+  private failure: GpuError | undefined
+  private readonly lost: Promise<never>
+  private readonly kernels = new Map<string, Promise<Kernel>>()
+  private readonly spare = new Map<string, GPUBuffer[]>()
+
+  constructor(
+    /** held because Dawn's process crashes once it is collected */
+    readonly instance: GPU,
+    readonly adapter: GPUAdapter,
+    readonly device: GPUDevice,
+    private readonly shaders: ReadonlyMap<string, string>,
+    toggles: readonly string[],
+  ) {
+    this.report = describe(adapter, device, toggles)
+    this.tiles = new Tiles(this.report.subgroupSize)
+    this.lost = device.lost.then((info) => {
+      const cause =
+        info.reason === 'destroyed' ? 'it was closed' : info.message || 'no reason given'
+      this.failure ??= new GpuError(
+        `the GPU device was lost (${cause}): start again from the last checkpoint`,
+      )
+      throw this.failure
+    })
+    // whoever waits sees it; when nobody does, it must not end the process
+    this.lost.catch(() => {})
+    device.addEventListener('uncapturederror', (event) => {
+      event.preventDefault()
+      this.failure ??= new GpuError(`invalid work on the GPU: ${event.error.message}`)
+    })
+  }
+
+  /** A new array of zeros. */
+  array<T extends NumberType = 'f32'>(length: number, label: string, type?: T): GpuArray<T> {
+    const size = Math.max(4, length * 4)
+    if (size > this.device.limits.maxStorageBufferBindingSize) {
+      const most = this.device.limits.maxStorageBufferBindingSize
+      throw new GpuError(
+        `"${label}" needs ${size} bytes, this adapter binds at most ${most}: use fewer rows at a time`,
+      )
+    }
+    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage
+    const buffer = this.buffer(size, STORAGE | COPY_SRC | COPY_DST, label)
+    return { label, type: type ?? ('f32' as T), length, buffer }
+  }
+
+  /** A new array with the numbers of `data`. */
+  upload(data: Float32Array, label: string): GpuArray<'f32'>
+  upload(data: Uint32Array, label: string): GpuArray<'u32'>
+  upload(data: Float32Array | Uint32Array, label: string): GpuArray {
+    const array = this.array(data.length, label, data instanceof Uint32Array ? 'u32' : 'f32')
+    this.write(array, data)
+    return array
+  }
+
+  /** Copies `data` into the array from element `start` on; a view of shared memory is read directly. */
+  write(array: GpuArray, data: Float32Array | Uint32Array, start = 0): void {
+    if (start + data.length > array.length) {
+      throw new RangeError(
+        `${data.length} numbers do not fit into "${array.label}" (${array.length}) from element ${start} on`,
+      )
+    }
+    if (data.length)
+      this.device.queue.writeBuffer(array.buffer, start * 4, data as GPUAllowSharedBufferSource)
+  }
+
+  /** Waits for the work sent so far and copies `length` numbers back from element `start` on. */
+  async read<T extends NumberType>(
+    array: GpuArray<T>,
+    start = 0,
+    length?: number,
+  ): Promise<Numbers<T>> {
+    const count = length ?? array.length - start
+    const Type = (array.type === 'u32' ? Uint32Array : Float32Array) as unknown as new (
+      bytes: ArrayBuffer,
+    ) => Numbers<T>
+    if (count === 0) return new Type(new ArrayBuffer(0))
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
+    const staging = this.buffer(count * 4, usage, 'staging')
+    const encoder = this.device.createCommandEncoder({ label: `read ${array.label}` })
+    encoder.copyBufferToBuffer(array.buffer, start * 4, staging, 0, count * 4)
+    this.device.queue.submit([encoder.finish()])
+    await this.wait(staging.mapAsync(GPUMapMode.READ, 0, count * 4))
+    const numbers = new Type(staging.getMappedRange(0, count * 4).slice(0))
+    staging.unmap()
+    this.keep(staging)
+    return numbers
+  }
+
+  /** Waits for the work sent so far. */
+  async finish(): Promise<void> {
+    await this.wait(this.device.queue.onSubmittedWorkDone())
+  }
+
+  /** Gives the arrays' memory back to the pool; they must not be used again. */
+  release(...arrays: GpuArray[]): void {
+    for (const { buffer } of arrays) this.keep(buffer)
+  }
+
+  /** An empty list of dispatches, to fill and run. */
+  plan(label: string): Plan {
+    return new Plan(this, label)
+  }
+
+  /** Compiles a shader with its constants, once for each text. */
+  kernel(shader: string, constants: Constants): Promise<Kernel> {
+    const source = this.shaders.get(shader)
+    if (source === undefined)
+      throw new Error(`no shader "${shader}" among ${[...this.shaders.keys()].join(', ')}`)
+    const code = specialise(source, constants, shader)
+    let kernel = this.kernels.get(code)
+    if (!kernel) {
+      kernel = this.wait(this.compile(shader, code))
+      this.kernels.set(code, kernel)
+    }
+    return kernel
+  }
+
+  /** Frees the device; waits in flight end with a GpuError. */
+  close(): void {
+    this.device.destroy()
+  }
+
+  /** The promise, or the failure of the device if that comes first. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    const value = await Promise.race([promise, this.lost])
+    if (this.failure) throw this.failure
+    return value
+  }
+
+  private async compile(name: string, code: string): Promise<Kernel> {
+    const bindings = bindingsOf(code)
+    this.device.pushErrorScope('validation')
+    const module = this.device.createShaderModule({ label: name, code })
+    const layout = this.device.createBindGroupLayout({
+      label: name,
+      entries: bindings.map(({ index, type }) => ({
+        binding: index,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type },
+      })),
+    })
+    const pipelineLayout = this.device.createPipelineLayout({
+      label: name,
+      bindGroupLayouts: [layout],
+    })
+    const made = this.device.createComputePipelineAsync({
+      label: name,
+      layout: pipelineLayout,
+      compute: { module, entryPoint: 'main' },
+    })
+    const [info, scope, pipeline] = await Promise.all([
+      module.getCompilationInfo(),
+      this.device.popErrorScope(),
+      made.catch((error: Error) => error),
+    ])
+    const errors = info.messages.filter((message) => message.type === 'error')
+    if (errors.length || scope || pipeline instanceof Error) {
+      const lines = code.split('\n')
+      const details = errors.map(({ lineNum, linePos, message }) => {
+        const shown = lines.slice(Math.max(0, lineNum - 2), lineNum + 1).join('\n')
+        return `line ${lineNum}:${linePos}: ${message}\n${shown}`
+      })
+      const other = scope?.message ?? (pipeline instanceof Error ? pipeline.message : '')
+      throw new GpuError(`shader "${name}" does not compile: ${details.join('\n') || other}`)
+    }
+    return { pipeline, bindings }
+  }
+
+  // pooled by size and usage; the spare buffers of one size are few, since plans keep theirs
+  private buffer(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
+    const size = Math.ceil(bytes / 256) * 256
+    const buffer = this.spare.get(`${size} ${usage}`)?.pop()
+    if (!buffer) return this.device.createBuffer({ label, size, usage })
+    buffer.label = label
+    if (usage & GPUBufferUsage.STORAGE) {
+      const encoder = this.device.createCommandEncoder({ label: `clear ${label}` })
+      encoder.clearBuffer(buffer)
+      this.device.queue.submit([encoder.finish()])
+    }
+    return buffer
+  }
+
+  private keep(buffer: GPUBuffer): void {
+    const key = `${buffer.size} ${buffer.usage}`
+    this.spare.set(key, [...(this.spare.get(key) ?? []), buffer])
+  }
+}
+
+function describe(
+  adapter: GPUAdapter,
+  device: GPUDevice,
+  toggles: readonly string[],
+): AdapterReport {
+  const info = adapter.info as GPUAdapterInfo & { backend?: string }
+  const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info
+  const fixed = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize
+  return {
+    name: info.description || info.device || info.vendor || 'unnamed adapter',
+    vendor: info.vendor,
+    architecture: info.architecture,
+    backend: info.backend ?? 'unknown',
+    subgroupSize: fixed ? subgroupMinSize : 0,
+    features: [...device.features].map(String).sort(),
+    toggles,
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The kernels around the matrix product, each as a function that records it into a plan. Lengths are in elements;
+ * scalars go to one element of an array, so that a chain of kernels needs no read-back between.
+ */
+
+import type { Gpu, GpuArray } from './gpu.ts'
+import { f32, type Plan } from './plan.ts'
+
+const THREADS = 256
+
+/** workgroups of 256 threads for `length` elements; the kernels loop over what is beyond `most` groups */
+function workgroups(length: number, most = 1024): number {
+  return Math.min(most, Math.ceil(length / THREADS))
+}
+
+export type Reduction = 'sum' | 'mean' | 'max' | 'dot' | 'norm'
+
+/** Where a scalar goes. */
+export interface Scalar {
+  readonly array: GpuArray
+  readonly at: number
+}
+
+/**
+ * Reduces the first `length` elements of x (with y for `dot`) to one number, in two stages of a fixed order.
+ * Nothing to reduce gives 0, for `max` the lowest f32.
+ */
+export function reduce(
+  gpu: Gpu,
+  plan: Plan,
+  op: Reduction,
+  x: GpuArray,
+  result: Scalar,
+  { y, length = x.length }: { y?: GpuArray; length?: number } = {},
+): void {
+  const groups = Math.max(1, workgroups(length, 256))
+  const partials = gpu.array(groups, `${op} partials`)
+  const other = op === 'norm' ? x : y
+  if (op === 'dot' && !other) throw new Error('reduce: "dot" needs a second array y')
+  const max = op === 'max'
+  plan.add({
+    shader: 'reduce',
+    label: op,
+    constants: { DOT: other !== undefined, MAX: max, FINAL: false, ROOT: false },
+    arrays: { x, result: partials, ...(other && { y: other }) },
+    shape: [length, 0, f32(1)],
+    groups: [groups],
+  })
+  plan.add({
+    shader: 'reduce',
+    label: `${op} of partials`,
+    constants: { DOT: false, MAX: max, FINAL: true, ROOT: op === 'norm' },
+    arrays: { x: partials, result: result.array },
+    shape: [groups, result.at, f32(op === 'mean' ? 1 / Math.max(1, length) : 1)],
+    groups: [1],
+  })
+}
+
+/** y += alpha x, with alpha times a scalar on the GPU if one is given. */
+export function axpy(
+  plan: Plan,
+  y: GpuArray,
+  x: GpuArray,
+  alpha: number,
+  { scalar, length = y.length }: { scalar?: Scalar; length?: number } = {},
+): void {
+  vector(plan, 'axpy', y, { x, alpha, scalar, length })
+}
+
+/** y *= alpha, with alpha times a scalar on the GPU if one is given. */
+export function scale(
+  plan: Plan,
+  y: GpuArray,
+  alpha: number,
+  { scalar, length = y.length }: { scalar?: Scalar; length?: number } = {},
+): void {
+  vector(plan, 'scale', y, { alpha, scalar, length })
+}
+
+/** y[i] = sum over the slices s of x[s, i], x [slices, length of y]. */
+export function sumSlices(plan: Plan, y: GpuArray, x: GpuArray, slices: number): void {
+  vector(plan, 'sum', y, { x, alpha: 1, slices, length: y.length })
+}
+
+interface VectorOptions {
+  x?: GpuArray
+  alpha: number
+  scalar?: Scalar | undefined
+  slices?: number
+  length: number
+}
+
+function vector(
+  plan: Plan,
+  op: 'axpy' | 'scale' | 'sum',
+  y: GpuArray,
+  options: VectorOptions,
+): void {
+  const { x, alpha, scalar, slices = 1, length } = options
+  plan.add({
+    shader: 'vector',
+    label: op,
+    constants: {
+      AXPY: op === 'axpy',
+      SCALE: op === 'scale',
+      READS_X: x !== undefined,
+      SCALAR: scalar !== undefined,
+    },
+    arrays: { y, ...(x && { x }), ...(scalar && { scalars: scalar.array }) },
+    shape: [length, f32(alpha), slices, scalar?.at ?? 0, 0],
+    groups: [workgroups(length)],
+  })
+}
+
+/** Merges the rows of x [rows, columns] into running statistics [3, columns]: count, mean, sum of squared deviations. */
+export function moments(
+  gpu: Gpu,
+  plan: Plan,
+  x: GpuArray,
+  statistics: GpuArray,
+  rows: number,
+  columns: number,
+): void {
+  if (rows === 0) return
+  const chunk = Math.max(64, Math.ceil(rows / 256))
+  const chunks = Math.ceil(rows / chunk)
+  const partials = gpu.array(chunks * 3 * columns, 'moments partials')
+  const shape = [rows, columns, chunk, chunks]
+  const across = Math.ceil(columns / 64)
+  plan.add({
+    shader: 'moments',
+    constants: { PARTIAL: true },
+    arrays: { x, partials },
+    shape,
+    groups: [across, chunks],
+  })
+  plan.add({
+    shader: 'moments',
+    label: 'moments merged',
+    constants: { PARTIAL: false },
+    arrays: { partials, statistics },
+    shape,
+    groups: [across],
+  })
+}
+
+/** y = (x - mean) / standard deviation by the running statistics, clamped to +-bound; x, y [rows, columns]. */
+export function normalise(
+  plan: Plan,
+  x: GpuArray,
+  y: GpuArray,
+  statistics: GpuArray,
+  { rows, columns, bound = 5, epsilon = 1e-8 }: NormaliseShape,
+): void {
+  const length = rows * columns
+  plan.add({
+    shader: 'normalise',
+    arrays: { x, y, statistics },
+    shape: [length, columns, f32(epsilon), f32(bound)],
+    groups: [workgroups(length)],
+  })
+}
+
+export interface NormaliseShape {
+  readonly rows: number
+  readonly columns: number
+  /** default 5 standard deviations */
+  readonly bound?: number
+  /** variance below which a column counts as constant, default 1e-8 */
+  readonly epsilon?: number
+}

@@ -1,0 +1,196 @@
+/**
+ * A plan: a list of dispatches recorded once and replayed many times, in one compute pass and one submit. Pipelines
+ * are compiled and bind groups made at the first run, never again; a replay costs the encoding of its dispatches.
+ *
+ * Numbers that change between replays live in arrays on the GPU (a step counter, a learning rate); numbers that do not
+ * (sizes, offsets) are uniforms, all in one buffer of the plan.
+ */
+
+import type { Gpu, GpuArray, Kernel } from './gpu.ts'
+import type { Constants } from './shader.ts'
+
+/** Sizes and offsets for a kernel; `f32` packs a float among them. */
+export type UniformWords = readonly number[] | Uint32Array
+
+export interface Dispatch {
+  /** file of shaders/ without its ending */
+  readonly shader: string
+  readonly constants?: Constants
+  /** arrays by the name of their binding in the shader */
+  readonly arrays: Readonly<Record<string, GpuArray>>
+  /** 32-bit words of the uniform named `shape` in the shader, in its order; at most 64 */
+  readonly shape?: UniformWords
+  /** workgroups along x, y, z; nothing is dispatched if one is 0 */
+  readonly groups: readonly [number, number?, number?]
+  /** for the profiler, if the shader's name says too little */
+  readonly label?: string
+}
+
+interface Recorded {
+  readonly label: string
+  readonly kernel: Promise<Kernel>
+  readonly dispatch: Dispatch
+  readonly groups: readonly [number, number, number]
+}
+
+interface Ready {
+  readonly label: string
+  readonly pipeline: GPUComputePipeline
+  readonly bindGroup: GPUBindGroup
+  readonly groups: readonly [number, number, number]
+}
+
+/** Time of one dispatch, from timestamps around a pass of its own. */
+export interface Timing {
+  readonly label: string
+  readonly milliseconds: number
+}
+
+const UNIFORM_SLOT = 256
+/** timestamp queries of one set, by the WebGPU specification */
+const MOST_QUERIES = 4096
+
+/** The 32-bit pattern of a float, to pass it among a uniform's unsigned words. */
+export function f32(value: number): number {
+  return new Uint32Array(Float32Array.of(value).buffer)[0]!
+}
+
+export class Plan {
+  private readonly recorded: Recorded[] = []
+  private ready: Promise<Ready[]> | undefined
+
+  constructor(
+    readonly gpu: Gpu,
+    readonly label: string,
+  ) {}
+
+  /** How many dispatches a replay sends. */
+  get length(): number {
+    return this.recorded.length
+  }
+
+  /** Adds a dispatch after those already there. */
+  add(dispatch: Dispatch): this {
+    if (this.ready) throw new Error(`plan "${this.label}" has run and takes no more dispatches`)
+    const [x, y = 1, z = 1] = dispatch.groups
+    if (x * y * z === 0) return this
+    const most = this.gpu.device.limits.maxComputeWorkgroupsPerDimension
+    if (Math.max(x, y, z) > most) {
+      throw new RangeError(
+        `plan "${this.label}": ${dispatch.shader} wants ${x} x ${y} x ${z} workgroups, at most ${most} a dimension`,
+      )
+    }
+    const label = dispatch.label ?? dispatch.shader
+    const kernel = this.gpu.kernel(dispatch.shader, dispatch.constants ?? {})
+    // an error is reported by build(), which may come later than the error
+    kernel.catch(() => {})
+    this.recorded.push({ label, kernel, dispatch, groups: [x, y, z] })
+    return this
+  }
+
+  /** Compiles what is not compiled yet; run() does so too. */
+  async build(): Promise<this> {
+    this.ready ??= this.link()
+    await this.ready
+    return this
+  }
+
+  /**
+   * Replays the plan `times` times in one submit. Resolves when the work is sent, not when it is done:
+   * wait with `gpu.read` or `gpu.finish`.
+   */
+  async run(times = 1): Promise<void> {
+    await this.build()
+    const steps = await this.ready!
+    const encoder = this.gpu.device.createCommandEncoder({ label: this.label })
+    const pass = encoder.beginComputePass({ label: this.label })
+    for (let time = 0; time < times; time++) for (const step of steps) send(pass, step)
+    pass.end()
+    this.gpu.device.queue.submit([encoder.finish()])
+  }
+
+  /**
+   * Runs the plan once with each dispatch in a pass of its own, between timestamps: slower than run(), since passes
+   * cost time too, but it tells which kernel the time goes to.
+   * @throws Error if the adapter has no timestamp queries
+   */
+  async profile(): Promise<Timing[]> {
+    const { device } = this.gpu
+    if (!device.features.has('timestamp-query')) {
+      throw new Error('this adapter has no timestamp queries, so a plan cannot be profiled')
+    }
+    await this.build()
+    const steps = (await this.ready!).slice(0, MOST_QUERIES / 2)
+    const count = 2 * steps.length
+    if (count === 0) return []
+    const queries = device.createQuerySet({ label: 'profile', type: 'timestamp', count })
+    const { QUERY_RESOLVE, COPY_SRC, MAP_READ, COPY_DST } = GPUBufferUsage
+    const resolved = device.createBuffer({ size: count * 8, usage: QUERY_RESOLVE | COPY_SRC })
+    const staging = device.createBuffer({ size: count * 8, usage: MAP_READ | COPY_DST })
+    const encoder = device.createCommandEncoder({ label: `profile ${this.label}` })
+    for (const [i, step] of steps.entries()) {
+      const timestampWrites = {
+        querySet: queries,
+        beginningOfPassWriteIndex: 2 * i,
+        endOfPassWriteIndex: 2 * i + 1,
+      }
+      const pass = encoder.beginComputePass({ label: step.label, timestampWrites })
+      send(pass, step)
+      pass.end()
+    }
+    encoder.resolveQuerySet(queries, 0, count, resolved, 0)
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, count * 8)
+    device.queue.submit([encoder.finish()])
+    await this.gpu.wait(staging.mapAsync(GPUMapMode.READ))
+    // nanoseconds, uint64
+    const times = new BigUint64Array(staging.getMappedRange().slice(0))
+    for (const object of [queries, resolved, staging]) object.destroy()
+    return steps.map(({ label }, i) => ({
+      label,
+      milliseconds: Number(times[2 * i + 1]! - times[2 * i]!) / 1e6,
+    }))
+  }
+
+  private async link(): Promise<Ready[]> {
+    const { device } = this.gpu
+    const slots = this.recorded.filter(({ dispatch }) => dispatch.shape).length
+    const uniforms = device.createBuffer({
+      label: `${this.label} uniforms`,
+      size: Math.max(1, slots) * UNIFORM_SLOT,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    })
+    let slot = 0
+    const ready: Ready[] = []
+    for (const { label, kernel, dispatch, groups } of this.recorded) {
+      const { pipeline, bindings } = await kernel
+      const given = new Set([...Object.keys(dispatch.arrays), ...(dispatch.shape ? ['shape'] : [])])
+      const entries = bindings.map(({ name, index }) => {
+        if (!given.delete(name))
+          throw new Error(`plan "${this.label}": ${label} needs an array "${name}"`)
+        if (name !== 'shape') {
+          const { buffer, length } = dispatch.arrays[name]!
+          return { binding: index, resource: { buffer, size: Math.max(4, length * 4) } }
+        }
+        const words = Uint32Array.from(dispatch.shape!)
+        const offset = slot++ * UNIFORM_SLOT
+        device.queue.writeBuffer(uniforms, offset, words)
+        return { binding: index, resource: { buffer: uniforms, offset, size: words.byteLength } }
+      })
+      if (given.size)
+        throw new Error(`plan "${this.label}": ${label} has no binding ${[...given].join(', ')}`)
+      const bindGroup = device.createBindGroup({
+        label,
+        layout: pipeline.getBindGroupLayout(0),
+        entries,
+      })
+      ready.push({ label, pipeline, bindGroup, groups })
+    }
+    return ready
+  }
+}
+
+function send(pass: GPUComputePassEncoder, { pipeline, bindGroup, groups }: Ready): void {
+  pass.setPipeline(pipeline)
+  pass.setBindGroup(0, bindGroup)
+  pass.dispatchWorkgroups(...groups)
+}

@@ -1,0 +1,75 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism, homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Worker, parentPort as workerPort } from 'node:worker_threads'
+import createMujoco from '@mujoco/mujoco'
+import type { Platform, WorkerName } from './types.ts'
+
+const WORKERS: Record<WorkerName, URL> = {
+  'sim-worker': new URL('../sim/worker.ts', import.meta.url),
+}
+
+// imported when asked for, since the workers have no use for Dawn
+export const openAdapter: Platform['openAdapter'] = async (toggles) =>
+  (await import('./adapter.mjs')).openAdapter([...toggles])
+
+export const readAsset: Platform['readAsset'] = (path) =>
+  readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
+
+export const readCache: Platform['readCache'] = (key) =>
+  readFile(cacheFile(key), 'utf8').catch(() => undefined)
+
+export const writeCache: Platform['writeCache'] = async (key, text) => {
+  const file = cacheFile(key)
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, text)
+  } catch {
+    // a read-only home only costs the time to compute it again
+  }
+}
+
+export const availableCores: Platform['availableCores'] = availableParallelism
+
+export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()
+
+export const spawnWorker: Platform['spawnWorker'] = (name, events) => {
+  const worker = new Worker(WORKERS[name], { name, execArgv: typescriptLoader() })
+  let ended = false
+  const end = (reason: Error) => {
+    if (!ended) events.onDeath(reason)
+    ended = true
+  }
+  worker.on('message', (message) => events.onMessage(message))
+  worker.on('messageerror', end)
+  worker.on('error', (error) => end(error instanceof Error ? error : new Error(String(error))))
+  worker.on('exit', (code) => end(new Error(`worker ${name} left with exit code ${code}`)))
+  return {
+    postMessage: (message, transfer = []) => worker.postMessage(message, transfer),
+    async terminate() {
+      ended = true
+      await worker.terminate()
+    },
+  }
+}
+
+export const parentPort: Platform['parentPort'] = () => {
+  const port = workerPort
+  if (!port) throw new Error('parentPort is for workers; this is the main thread')
+  return {
+    postMessage: (message, transfer = []) => port.postMessage(message, transfer),
+    onMessage: (listener) => port.on('message', listener),
+  }
+}
+
+// a worker inherits the flags of a process started by the tsx command; one that loads tsx by its API has none
+function typescriptLoader(): string[] {
+  const inherited = process.execArgv
+  if (inherited.some((flag) => flag.includes('tsx'))) return inherited
+  return [...inherited, '--import', import.meta.resolve('tsx')]
+}
+
+function cacheFile(key: string): string {
+  const folder = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  return join(folder, 'webmimic', `${key.replaceAll(/[^\w.]+/g, '-')}.json`)
+}

@@ -1,0 +1,50 @@
+/**
+ * What differs between Node and a browser. `#platform` (package.json, "imports") is node.ts or browser.ts; both export
+ * the members of `Platform`.
+ */
+import type { MainModule } from '@mujoco/mujoco'
+
+export interface Platform {
+  /**
+   * Asks for a WebGPU adapter; `toggles` are Dawn's switches and count in Node only. The instance must stay referenced
+   * for as long as the device lives: Dawn crashes the process once it is collected.
+   */
+  openAdapter(toggles: readonly string[]): Promise<{ instance: GPU; adapter: GPUAdapter | null }>
+  /** What writeCache kept under the key on this machine, if it is still there. */
+  readCache(key: string): Promise<string | undefined>
+  /** Keeps a text for later processes of this user; quietly does nothing where it may not. */
+  writeCache(key: string, text: string): Promise<void>
+  /** Text of a file that ships with webmimic, by its path from the project's root (in a browser: the page's folder). */
+  readAsset(path: string): Promise<string>
+  /** Cores that this process may use, at least 1. */
+  availableCores(): number
+  /** Starts a worker; `events` are called on this thread. */
+  spawnWorker(name: WorkerName, events: WorkerEvents): WorkerHandle
+  /** Inside a worker: the line to whoever spawned it. */
+  parentPort(): Port
+  /** Compiles a fresh MuJoCo (10 MB of wasm, about 0.3 s). Heavy: one a thread is enough. */
+  loadMujoco(): Promise<MainModule>
+}
+
+/** Programs that run as workers: `src/sim/worker.ts`, in a browser the bundle `sim-worker.js` beside the page. */
+export type WorkerName = 'sim-worker'
+
+export interface WorkerEvents {
+  onMessage(message: unknown): void
+  /** Once, when the worker ended without `terminate`: it threw, ran out of memory, left or could not be loaded. */
+  onDeath(reason: Error): void
+}
+
+/** One end of the line between a worker and its owner. */
+export interface Sender {
+  postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void
+}
+
+export interface WorkerHandle extends Sender {
+  /** Ends it at once, whatever it is doing; no event follows. */
+  terminate(): Promise<void>
+}
+
+export interface Port extends Sender {
+  onMessage(listener: (message: unknown) => void): void
+}
