@@ -142,13 +142,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
   }
+  // the epilogue in a loop: written out for every sum it would be most of the code to compile
+  var sums: array<f32, ${ROW_VECTORS} * LANES * ${COLUMNS}>;
 #unroll g ${ROW_VECTORS}
 #unroll l ${LANES}
 #unroll j ${COLUMNS}
-  store(row + {g}u * LANES + {l}u, column + {j}u * LANES, group.z, sum{g}_{l}_{j});
+  sums[({g}u * LANES + {l}u) * ${COLUMNS}u + {j}u] = sum{g}_{l}_{j};
 #end
 #end
 #end
+  for (var i = 0u; i < ${ROW_VECTORS}u * LANES; i++) {
+    for (var j = 0u; j < ${COLUMNS}u; j++) {
+      store(row + i, column + j * LANES, group.z, sums[i * ${COLUMNS}u + j]);
+    }
+  }
 }
 
 #else
@@ -205,16 +212,18 @@ fn main(
     }
     workgroupBarrier();
   }
+  var sums: array<f32, ${ROWS} * ${COLUMNS}>;
 #unroll i ${ROWS}
 #unroll j ${COLUMNS}
-  store(
-    first_row + thread.y * ${ROWS}u + {i}u,
-    first_column + thread.x + {j}u * ${THREADS_X}u,
-    group.z,
-    sum{i}_{j},
-  );
+  sums[{i}u * ${COLUMNS}u + {j}u] = sum{i}_{j};
 #end
 #end
+  for (var i = 0u; i < ${ROWS}u; i++) {
+    for (var j = 0u; j < ${COLUMNS}u; j++) {
+      let row = first_row + thread.y * ${ROWS}u + i;
+      store(row, first_column + thread.x + j * ${THREADS_X}u, group.z, sums[i * ${COLUMNS}u + j]);
+    }
+  }
 }
 
 #endif

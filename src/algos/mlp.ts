@@ -146,8 +146,7 @@ export class Mlp {
         a: { array: delta },
         b: { array: parameters, offset, stride: [1, outputs] },
         c: { array: previous },
-        activation: this.activation,
-        ...(l && { output: activations[l - 1]! }),
+        ...(l && { activation: this.activation, output: activations[l - 1]! }),
       })
     }
   }

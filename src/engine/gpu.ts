@@ -7,6 +7,7 @@
 import { openAdapter, readAsset } from '#platform'
 import { Plan } from './plan.ts'
 import { type Binding, bindingsOf, type Constants, specialise } from './shader.ts'
+import { Tiles } from './tuner.ts'
 
 export type NumberType = 'f32' | 'u32'
 type Numbers<T extends NumberType> = T extends 'f32' ? Float32Array : Uint32Array

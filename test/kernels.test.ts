@@ -1,0 +1,17 @@
+// The kernels on the adapter that Node finds; test/run.ts runs this once for each Vulkan driver.
+
+import { suite } from 'uvu'
+import { openGpu } from '../src/engine/gpu.ts'
+import { kernelTests } from './kernels/index.ts'
+
+const gpu = await openGpu()
+console.log(`adapter: ${gpu.report.name} (Node, ${gpu.report.backend})`)
+const test = suite(`kernels on ${gpu.report.name}`)
+for (const { name, run } of kernelTests)
+  test(name, async () => {
+    const t = performance.now()
+    await run(gpu)
+    console.log(name, (performance.now() - t).toFixed(0))
+  })
+test.after(() => gpu.close())
+test.run()

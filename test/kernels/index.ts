@@ -1,0 +1,7 @@
+import { networkTests } from './networks.ts'
+import { productTests } from './products.ts'
+import type { KernelTest } from './support.ts'
+import { vectorTests } from './vectors.ts'
+
+/** Every kernel test, for any adapter. */
+export const kernelTests: KernelTest[] = [...productTests, ...networkTests, ...vectorTests]
