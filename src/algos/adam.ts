@@ -19,7 +19,7 @@ export interface AdamOptions {
 
 export class Adam {
   /** [2, parameters]: running means of the gradient and of its square */
-  readonly moments: GpuArray
+  readonly moments: GpuArray<'f32'>
 
   constructor(
     gpu: Gpu,

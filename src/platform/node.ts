@@ -5,9 +5,10 @@ import { Worker, parentPort as workerPort } from 'node:worker_threads'
 import createMujoco from '@mujoco/mujoco'
 import type { Platform, WorkerName } from './types.ts'
 
-const WORKERS: Record<WorkerName, URL> = {
-  'sim-worker': new URL('../sim/worker.ts', import.meta.url),
+const WORKERS: Record<WorkerName, string> = {
+  'sim-worker': import.meta.resolve('../sim/worker.ts'),
 }
+const STARTER = new URL('./typescript-worker.mjs', import.meta.url)
 
 // imported when asked for, since the workers have no use for Dawn
 export const openAdapter: Platform['openAdapter'] = async (toggles) =>
@@ -34,7 +35,7 @@ export const availableCores: Platform['availableCores'] = availableParallelism
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()
 
 export const spawnWorker: Platform['spawnWorker'] = (name, events) => {
-  const worker = new Worker(WORKERS[name], { name, execArgv: typescriptLoader() })
+  const worker = new Worker(STARTER, { name, workerData: WORKERS[name], execArgv: [] })
   let ended = false
   const end = (reason: Error) => {
     if (!ended) events.onDeath(reason)
@@ -60,13 +61,6 @@ export const parentPort: Platform['parentPort'] = () => {
     postMessage: (message, transfer = []) => port.postMessage(message, transfer),
     onMessage: (listener) => port.on('message', listener),
   }
-}
-
-// a worker inherits the flags of a process started by the tsx command; one that loads tsx by its API has none
-function typescriptLoader(): string[] {
-  const inherited = process.execArgv
-  if (inherited.some((flag) => flag.includes('tsx'))) return inherited
-  return [...inherited, '--import', import.meta.resolve('tsx')]
 }
 
 function cacheFile(key: string): string {

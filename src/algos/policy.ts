@@ -1,0 +1,67 @@
+/**
+ * A policy: observation -> normaliser -> network -> action, as weights that can be stored and as a plan that runs on
+ * the GPU for a fixed number of rows.
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import type { Activation } from '../engine/matmul.ts'
+import { normalise } from '../engine/ops.ts'
+import type { Plan } from '../engine/plan.ts'
+import { Mlp } from './mlp.ts'
+
+export interface PolicyWeights {
+  /** widths from observation to action */
+  readonly sizes: readonly number[]
+  readonly activation: Activation
+  /** the network's flat parameters (mlp.ts) */
+  readonly parameters: Float32Array
+  /** [3, observations]: count, mean, sum of squared deviations of each observation (shaders/moments.wgsl) */
+  readonly statistics: Float32Array
+}
+
+export class Policy {
+  private readonly observations: GpuArray<'f32'>
+  private readonly actions: GpuArray<'f32'>
+  private readonly arrays: GpuArray[]
+  private readonly plan: Plan
+
+  /** @param rows observations evaluated at a time */
+  constructor(
+    private readonly gpu: Gpu,
+    weights: PolicyWeights,
+    readonly rows: number,
+  ) {
+    const net = new Mlp(weights.sizes, weights.activation)
+    if (
+      weights.parameters.length !== net.parameterCount ||
+      weights.statistics.length !== 3 * net.inputs
+    ) {
+      throw new RangeError(
+        `a network of ${weights.sizes.join('-')} has ${net.parameterCount} parameters and ${3 * net.inputs} statistics; ` +
+          `got ${weights.parameters.length} and ${weights.statistics.length}`,
+      )
+    }
+    const parameters = gpu.upload(weights.parameters, 'policy parameters')
+    const statistics = gpu.upload(weights.statistics, 'policy statistics')
+    const normalised = gpu.array(rows * net.inputs, 'normalised observations')
+    const activations = net.activations(gpu, rows)
+    this.observations = gpu.array(rows * net.inputs, 'observations')
+    this.actions = activations.at(-1) as GpuArray<'f32'>
+    this.arrays = [parameters, statistics, normalised, this.observations, ...activations]
+    this.plan = gpu.plan('policy')
+    normalise(this.plan, this.observations, normalised, statistics, { rows, columns: net.inputs })
+    net.forward(this.plan, parameters, normalised, activations, rows)
+  }
+
+  /** observations [rows, inputs], which may be shared memory -> mean actions [rows, outputs]. */
+  async act(observations: Float32Array): Promise<Float32Array> {
+    this.gpu.write(this.observations, observations)
+    await this.plan.run()
+    return this.gpu.read(this.actions)
+  }
+
+  /** Gives its memory back; it must not act again. */
+  release(): void {
+    this.gpu.release(...this.arrays)
+  }
+}

@@ -1,0 +1,385 @@
+/**
+ * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error.
+ *
+ * The data set goes to the GPU once. A training step is one plan: gather a shuffled mini-batch, forward, loss,
+ * backward, Adam; an epoch is that plan replayed, with one read-back of its losses at the end. Observations are
+ * normalised by the training set's mean and variance and clamped to 5 standard deviations. The validation set is whole
+ * episodes that training never sees: neighbouring frames of one episode are near copies of each other, so a split by
+ * frame would only measure memory.
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { type Activation, slicesFor } from '../engine/matmul.ts'
+import { moments, normalise } from '../engine/ops.ts'
+import type { Plan } from '../engine/plan.ts'
+import { Adam } from './adam.ts'
+import { MeanSquaredError } from './loss.ts'
+import { Mlp, type NormalSource } from './mlp.ts'
+import type { PolicyWeights } from './policy.ts'
+import { Sampler } from './sampler.ts'
+
+/** Observations with the actions an expert took there, episode after episode. */
+export interface Demonstrations {
+  /** [samples, inWidth] */
+  readonly observations: Float32Array
+  /** [samples, outWidth] */
+  readonly actions: Float32Array
+  /** samples of each episode; their sum is the number of samples */
+  readonly episodes: readonly number[]
+  readonly inWidth: number
+  readonly outWidth: number
+}
+
+export interface SftOptions {
+  /** units of each hidden layer */
+  readonly hiddenSize: number
+  /** hidden layers */
+  readonly numLayers: number
+  readonly activation: Activation
+  /** passes over the training set */
+  readonly epochs: number
+  /** samples a step */
+  readonly batchSize: number
+  /** Adam's learning rate at the start; it falls along half a cosine to a twentieth */
+  readonly lr: number
+  /** Adam's decoupled weight decay */
+  readonly weightDecay: number
+  /** share of the episodes kept for validation, 0 to below 1 */
+  readonly valSplit: number
+  readonly seed: number
+}
+
+/** All that a stopped training needs to go on with the same numbers. */
+export interface SftState {
+  /** epochs finished */
+  readonly epoch: number
+  readonly parameters: Float32Array
+  /** Adam's, [2, parameters] */
+  readonly moments: Float32Array
+  readonly best: {
+    readonly epoch: number
+    readonly loss: number
+    readonly parameters: Float32Array
+  }
+}
+
+export interface EpochReport {
+  /** from 1 */
+  readonly epoch: number
+  readonly trainLoss: number
+  /** NaN without a validation set */
+  readonly validationLoss: number
+  readonly samplesPerSecond: number
+}
+
+export interface SftResult {
+  /** of the epoch with the lowest validation loss (without a validation set: of the last) */
+  readonly weights: PolicyWeights
+  readonly state: SftState
+  readonly validationLoss: number
+  /** validation loss of predicting the mean training action always: what there is to learn */
+  readonly meanPredictorLoss: number
+  /** false if stopped before the last epoch */
+  readonly complete: boolean
+}
+
+export interface SftHooks {
+  readonly resume?: SftState
+  /** after every epoch, with what a checkpoint needs */
+  onEpoch?(report: EpochReport, state: SftState): void | Promise<void>
+  /** within an epoch */
+  onProgress?(samples: number, total: number): void
+  /** stops at the end of the running epoch */
+  readonly signal?: AbortSignal
+}
+
+/** replays of the step sent at once: few enough to stay responsive, enough to hide the cost of a submit */
+const STEPS_PER_SUBMIT = 16
+
+/**
+ * Trains a network on demonstrations; losses are in squared action units.
+ * @param random only for the starting parameters
+ * @throws RangeError if there are no samples, GpuError if the device fails
+ */
+export async function trainSft(
+  gpu: Gpu,
+  data: Demonstrations,
+  options: SftOptions,
+  random: NormalSource,
+  hooks: SftHooks = {},
+): Promise<SftResult> {
+  const { train, validation } = splitByEpisode(data, options.valSplit, options.seed)
+  const sizes = networkSizes(data.inWidth, data.outWidth, options)
+  const net = new Mlp(sizes, options.activation)
+  // before the plans are recorded, since they are recorded with the tiles
+  await gpu.tiles.tune(gpu, net.shapes(options.batchSize))
+  const trainer = new Trainer(gpu, net, train, validation, options)
+  const initial = net.initialise(random)
+  let state: SftState = hooks.resume ?? {
+    epoch: 0,
+    parameters: initial,
+    moments: new Float32Array(2 * net.parameterCount),
+    best: { epoch: 0, loss: Number.POSITIVE_INFINITY, parameters: initial },
+  }
+  const statistics = await trainer.start(state)
+
+  while (state.epoch < options.epochs && !hooks.signal?.aborted) {
+    const started = performance.now()
+    const trainLoss = await trainer.epoch(hooks.onProgress)
+    const seconds = (performance.now() - started) / 1000
+    const validationLoss = await trainer.validate()
+    const epoch = state.epoch + 1
+    const { parameters, moments } = await trainer.parameters()
+    const improved = !validation.count || validationLoss < state.best.loss
+    const best = improved ? { epoch, loss: validationLoss, parameters } : state.best
+    state = { epoch, parameters, moments, best }
+    const samplesPerSecond = trainer.samplesPerEpoch / seconds
+    await hooks.onEpoch?.({ epoch, trainLoss, validationLoss, samplesPerSecond }, state)
+  }
+  trainer.release()
+  return {
+    weights: {
+      sizes,
+      activation: options.activation,
+      parameters: state.best.parameters,
+      statistics,
+    },
+    state,
+    validationLoss: state.best.loss,
+    meanPredictorLoss: meanPredictorLoss(train, validation),
+    complete: state.epoch >= options.epochs,
+  }
+}
+
+/** Widths from observation to action. */
+export function networkSizes(
+  inWidth: number,
+  outWidth: number,
+  { hiddenSize, numLayers }: Pick<SftOptions, 'hiddenSize' | 'numLayers'>,
+): number[] {
+  return [inWidth, ...new Array<number>(numLayers).fill(hiddenSize), outWidth]
+}
+
+/** The arrays and the two plans of a training: a step, and a validation pass. */
+export class Trainer {
+  readonly samplesPerEpoch: number
+  private readonly stepsPerEpoch: number
+  private readonly step: Plan
+  private readonly validation: Plan
+  private readonly preparation: Plan
+  private readonly network: GpuArray<'f32'>
+  private readonly adam: Adam
+  private readonly loss: MeanSquaredError
+  private readonly validationLoss: MeanSquaredError
+  private readonly statistics: GpuArray<'f32'>
+  private readonly owned: GpuArray[] = []
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly net: Mlp,
+    train: Samples,
+    private readonly held: Samples,
+    private readonly options: Omit<
+      SftOptions,
+      'hiddenSize' | 'numLayers' | 'activation' | 'valSplit'
+    >,
+  ) {
+    const { batchSize, epochs, lr, weightDecay, seed } = options
+    const own = <T extends GpuArray>(array: T): T => {
+      this.owned.push(array)
+      return array
+    }
+    this.stepsPerEpoch = Math.ceil(train.count / batchSize)
+    this.samplesPerEpoch = this.stepsPerEpoch * batchSize
+    this.network = own(gpu.array(net.parameterCount, 'parameters'))
+    this.statistics = own(gpu.array(3 * net.inputs, 'observation statistics'))
+
+    // both data sets, normalised once by the training set's statistics
+    const inputs = own(gpu.upload(train.observations, 'training observations'))
+    const targets = own(gpu.upload(train.actions, 'training actions'))
+    const heldInputs = own(gpu.upload(held.observations, 'validation observations'))
+    const heldTargets = own(gpu.upload(held.actions, 'validation actions'))
+    const normalised = own(gpu.array(inputs.length, 'training inputs'))
+    const heldNormalised = own(gpu.array(heldInputs.length, 'validation inputs'))
+    const columns = net.inputs
+    this.preparation = gpu.plan('preparation')
+    moments(gpu, this.preparation, inputs, this.statistics, train.count, columns)
+    normalise(this.preparation, inputs, normalised, this.statistics, { rows: train.count, columns })
+    normalise(this.preparation, heldInputs, heldNormalised, this.statistics, {
+      rows: held.count,
+      columns,
+    })
+
+    // one training step
+    const shape = { rows: batchSize, inWidth: net.inputs, outWidth: net.outputs }
+    const sampler = new Sampler(gpu, { ...shape, count: train.count, seed })
+    this.loss = new MeanSquaredError(gpu, batchSize * net.outputs, this.stepsPerEpoch)
+    const steps = epochs * this.stepsPerEpoch
+    this.adam = new Adam(gpu, net.parameterCount, {
+      rate: lr,
+      lastRate: lr / 20,
+      steps,
+      decay: weightDecay,
+    })
+    const activations = net.activations(gpu, batchSize).map(own)
+    const scratch = net.activations(gpu, batchSize, 'cotangents').map(own)
+    const gradient = own(net.gradientSlices(gpu, batchSize))
+    const { progress } = this.loss
+    const cotangent = scratch.at(-1)!
+    const predictions = activations.at(-1)!
+    this.step = gpu.plan('training step')
+    sampler.gather(this.step, progress, normalised, targets)
+    net.forward(this.step, this.network, sampler.inputs, activations, batchSize)
+    this.loss.gradient(this.step, predictions, sampler.targets, cotangent)
+    net.backward(
+      this.step,
+      this.network,
+      sampler.inputs,
+      activations,
+      batchSize,
+      cotangent,
+      gradient,
+      scratch,
+    )
+    this.adam.step(this.step, this.network, gradient, slicesFor(batchSize), progress)
+    this.loss.finish(this.step)
+
+    // the validation loss
+    this.validation = gpu.plan('validation')
+    this.validationLoss = new MeanSquaredError(gpu, Math.max(1, held.count * net.outputs), 1)
+    if (held.count) {
+      const outputs = net.activations(gpu, held.count, 'validation').map(own)
+      const ignored = own(gpu.array(held.count * net.outputs, 'validation gradient'))
+      net.forward(this.validation, this.network, heldNormalised, outputs, held.count)
+      this.validationLoss.gradient(this.validation, outputs.at(-1)!, heldTargets, ignored)
+      this.validationLoss.finish(this.validation)
+    }
+    own(sampler.inputs)
+    own(sampler.targets)
+    own(this.adam.moments)
+  }
+
+  /** Sets the parameters, computes the observation statistics [3, inputs] and returns them. */
+  async start(state: Pick<SftState, 'epoch' | 'parameters' | 'moments'>): Promise<Float32Array> {
+    if (state.parameters.length !== this.net.parameterCount) {
+      throw new RangeError(
+        `a network of ${this.net.sizes.join('-')} has ${this.net.parameterCount} parameters, ` +
+          `the state to go on from has ${state.parameters.length}: were the sizes or the data changed?`,
+      )
+    }
+    this.gpu.write(this.network, state.parameters)
+    this.gpu.write(this.adam.moments, state.moments)
+    this.gpu.write(this.loss.progress, Uint32Array.of(state.epoch * this.stepsPerEpoch))
+    await this.preparation.run()
+    return this.gpu.read(this.statistics)
+  }
+
+  /** Replays the training step through one epoch; returns the mean loss of its steps. */
+  async epoch(onProgress?: (samples: number, total: number) => void): Promise<number> {
+    for (let done = 0; done < this.stepsPerEpoch; ) {
+      const steps = Math.min(STEPS_PER_SUBMIT, this.stepsPerEpoch - done)
+      await this.step.run(steps)
+      await this.gpu.finish()
+      done += steps
+      onProgress?.(done * this.options.batchSize, this.samplesPerEpoch)
+    }
+    const losses = await this.gpu.read(this.loss.losses)
+    const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
+    if (!Number.isFinite(mean)) {
+      throw new Error(
+        'the training loss is not a number: the learning rate is too high for this data (--lr), or the data holds NaN',
+      )
+    }
+    return mean
+  }
+
+  /** Mean squared error over the validation set, NaN if there is none. */
+  async validate(): Promise<number> {
+    if (!this.held.count) return Number.NaN
+    await this.validation.run()
+    return (await this.gpu.read(this.validationLoss.losses))[0]!
+  }
+
+  async parameters(): Promise<{ parameters: Float32Array; moments: Float32Array }> {
+    return {
+      parameters: await this.gpu.read(this.network),
+      moments: await this.gpu.read(this.adam.moments),
+    }
+  }
+
+  /** The plan of one step, for the benchmark and the profiler. */
+  get plan(): Plan {
+    return this.step
+  }
+
+  release(): void {
+    this.gpu.release(...this.owned)
+  }
+}
+
+export interface Samples {
+  readonly count: number
+  readonly observations: Float32Array
+  readonly actions: Float32Array
+}
+
+/** Whole episodes, chosen by the seed, go to validation: the share `valSplit` of them, at least one if it is above 0. */
+export function splitByEpisode(
+  { observations, actions, episodes, inWidth, outWidth }: Demonstrations,
+  valSplit: number,
+  seed: number,
+): { train: Samples; validation: Samples } {
+  const used = episodes
+    .map((length, index) => ({ index, length }))
+    .filter(({ length }) => length > 0)
+  if (!used.length) throw new RangeError('there are no demonstrations to learn from')
+  const wanted = valSplit > 0 ? Math.max(1, Math.round(valSplit * used.length)) : 0
+  const held = Math.min(wanted, used.length - 1)
+  const ranked = used.map(({ index }) => index).sort((a, b) => rank(a, seed) - rank(b, seed))
+  const inValidation = new Set(ranked.slice(0, held))
+
+  const pick = (wantsHeld: boolean): Samples => {
+    const parts: [number, number][] = []
+    let start = 0
+    for (const [index, length] of episodes.entries()) {
+      if (inValidation.has(index) === wantsHeld) parts.push([start, start + length])
+      start += length
+    }
+    const rows = (array: Float32Array, width: number) =>
+      concat(parts.map(([from, to]) => array.subarray(from * width, to * width)))
+    const count = parts.reduce((sum, [from, to]) => sum + to - from, 0)
+    return { count, observations: rows(observations, inWidth), actions: rows(actions, outWidth) }
+  }
+  return { train: pick(false), validation: pick(true) }
+}
+
+// a fixed random rank for each episode: a hash of its number and the seed
+function rank(index: number, seed: number): number {
+  let x = Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(seed + 1, 0x85ebca6b)
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
+  return (x ^ (x >>> 16)) >>> 0
+}
+
+function concat(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+function meanPredictorLoss(train: Samples, validation: Samples): number {
+  const { count, actions } = validation.count ? validation : train
+  if (!count || !train.count) return Number.NaN
+  const width = actions.length / count
+  let sum = 0
+  for (let k = 0; k < width; k++) {
+    let mean = 0
+    for (let i = k; i < train.actions.length; i += width) mean += train.actions[i]! / train.count
+    for (let i = k; i < actions.length; i += width) sum += (actions[i]! - mean) ** 2
+  }
+  return sum / actions.length
+}
