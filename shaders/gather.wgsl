@@ -41,19 +41,17 @@ fn order(position: u32, key: u32) -> u32 {
   return at;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let width = shape.in_width + shape.out_width;
-  if (id.x >= shape.rows * width) { return; }
-  let row = id.x / width;
-  let column = id.x % width;
+// one workgroup a row: the place in the shuffle is worked out once for LANES columns at a time
+@compute @workgroup_size(${LANES})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group.x;
   let sample = progress[0] * shape.rows + row;
   let epoch = sample / shape.count;
   let source = order(sample % shape.count, hash(shape.seed ^ hash(epoch)));
-  if (column < shape.in_width) {
-    batch_inputs[row * shape.in_width + column] = inputs[source * shape.in_width + column];
-  } else {
-    let k = column - shape.in_width;
+  for (var k = lane; k < shape.in_width; k += ${LANES}u) {
+    batch_inputs[row * shape.in_width + k] = inputs[source * shape.in_width + k];
+  }
+  for (var k = lane; k < shape.out_width; k += ${LANES}u) {
     batch_targets[row * shape.out_width + k] = targets[source * shape.out_width + k];
   }
 }

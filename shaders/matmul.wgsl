@@ -122,16 +122,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
 #end
-  for (var k = group.z * shape.slice; k < last; k++) {
+  let first = group.z * shape.slice;
+  var at_a = first * shape.a_depth;
+  var at_b = first * shape.b_depth;
+  for (var k = first; k < last; k++) {
 #unroll g ${ROW_VECTORS}
 #if ${ONES}
-    let x{g} = select(a[a{g} + k * shape.a_depth], 1.0, row{g} == shape.rows - 1u);
+    let x{g} = select(a[a{g} + at_a], 1.0, row{g} == shape.rows - 1u);
 #else
-    let x{g} = a[a{g} + k * shape.a_depth];
+    let x{g} = a[a{g} + at_a];
 #endif
 #end
 #unroll j ${COLUMNS}
-    let y{j} = b[b{j} + k * shape.b_depth];
+    let y{j} = b[b{j} + at_b];
 #end
 #unroll g ${ROW_VECTORS}
 #unroll l ${LANES}
@@ -141,6 +144,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
 #end
+    at_a += shape.a_depth;
+    at_b += shape.b_depth;
   }
   // the epilogue in a loop: written out for every sum it would be most of the code to compile
   var sums: array<f32, ${ROW_VECTORS} * LANES * ${COLUMNS}>;

@@ -16,6 +16,9 @@ function shapeClass(shape: ProductShape): string {
   return shape.map((n) => Math.min(4096, Math.max(16, 2 ** Math.ceil(Math.log2(n))))).join('x')
 }
 
+/** multiplications from which a tile may take seconds to compile */
+const LARGE = 2 ** 24
+
 /** repeats of a product in one timing, and timings of which the fastest counts */
 const REPEATS = 4
 const TIMINGS = 3
@@ -29,12 +32,12 @@ export class Tiles {
   ) {}
 
   /** The tile that was fastest for such a product, or a fair guess where none was timed. */
-  best(rows: number, depth: number, columns: number): Tile {
-    return this.chosen.get(shapeClass([rows, depth, columns])) ?? this.candidates()[0]!
+  best(...shape: ProductShape): Tile {
+    return this.chosen.get(shapeClass(shape)) ?? this.candidates(shape)[0]!
   }
 
-  /** What is worth timing on this adapter, the likeliest first. */
-  candidates(): Tile[] {
+  /** What is worth timing on this adapter for such a product, the likeliest first. */
+  candidates([rows, depth, columns]: ProductShape): Tile[] {
     const workgroup = (
       threadsX: number,
       threadsY: number,
@@ -42,14 +45,18 @@ export class Tiles {
       columns: number,
       depth: number,
     ) => ({ kind: 'workgroup', threadsX, threadsY, rows, columns, depth }) as const
-    // few lanes: a CPU's vectors
+    // few lanes: a CPU's vectors. Loads cost most there, eight to ten times an fma, so the larger the tile the better,
+    // but its code takes a software renderer seconds to compile: not for small products
     if (this.lanes >= 4 && this.lanes <= 16) {
-      const rowVectors = 16 / this.lanes
-      const subgroup = { kind: 'subgroup', lanes: this.lanes, columns: 4 } as const
-      return [
-        { ...subgroup, rowVectors },
-        { ...subgroup, rowVectors: Math.max(1, rowVectors / 2) },
-      ]
+      const subgroup = (tileRows: number, columns: number) =>
+        ({
+          kind: 'subgroup',
+          lanes: this.lanes,
+          rowVectors: Math.ceil(tileRows / this.lanes),
+          columns,
+        }) as const
+      const large = rows * depth * columns >= LARGE
+      return [subgroup(16, 4), subgroup(8, 4), ...(large ? [subgroup(32, 8)] : [])]
     }
     return [
       workgroup(8, 8, 4, 4, 8),
@@ -77,12 +84,13 @@ export class Tiles {
     if (timed) await writeCache(key, JSON.stringify(known))
   }
 
-  private async fastest(gpu: Gpu, [rows, depth, columns]: ProductShape): Promise<Tile> {
+  private async fastest(gpu: Gpu, shape: ProductShape): Promise<Tile> {
+    const [rows, depth, columns] = shape
     const a = gpu.array(rows * depth, 'tuner a')
     const b = gpu.array(depth * columns, 'tuner b')
     const c = gpu.array(rows * columns, 'tuner c')
     let best: { tile: Tile; time: number } | undefined
-    for (const tile of this.candidates()) {
+    for (const tile of this.candidates(shape)) {
       const plan = gpu.plan('tuner')
       for (let i = 0; i < REPEATS; i++) {
         matmul(
