@@ -1,0 +1,30 @@
+/**
+ * Simulation: a humanoid under MuJoCo that imitates a reference.
+ *
+ *   humanoid -> simulator -> environment (observation, action, reward, fall) -> jobs and vectors of a pool of workers
+ *                               ^ reference, experts
+ *
+ * It knows nothing of GPUs: a learner sees batches of numbers only.
+ */
+export {
+  type ActionMode,
+  Environment,
+  type EnvironmentOptions,
+  type EpisodeOptions,
+  type Perturbation,
+  PUSH_TEST,
+  type Status,
+} from './environment.ts'
+export { createExpert, type Expert, type ExpertFactory, registerExpert } from './experts.ts'
+export { ACTION_SIZE, type Gains, gainsOf, type HumanoidOptions, humanoidXml } from './humanoid.ts'
+export type * from './jobs.ts'
+export { type EpisodeMetrics, REWARD, type StepMetrics, scoreOf } from './metrics.ts'
+export { FEATURES, OBSERVATION, OBSERVATION_SIZE, type ObservationBlock } from './observation.ts'
+export { type MapOptions, Pool, type PoolOptions, type Progress, values } from './pool.ts'
+export { PoolError, WorkerDeath } from './pool-worker.ts'
+export { type EnvironmentFailure, FLAGS, type VectorEpisode } from './protocol.ts'
+export { Random } from './random.ts'
+export { Reference } from './reference.ts'
+export { createSimulator, SimulationError, SimulationState, type Simulator } from './simulator.ts'
+export { VectorEnvironment } from './vector-environment.ts'
+export type { ClipSetup, SimulationConfig } from './world.ts'

@@ -1,0 +1,169 @@
+/** Many environments in lock-step, spread over the workers of a pool, seen through shared memory. */
+import { ACTION_SIZE } from './humanoid.ts'
+import type { EpisodeMetrics } from './metrics.ts'
+import { OBSERVATION_SIZE } from './observation.ts'
+import { type PoolWorker, WorkerDeath } from './pool-worker.ts'
+import {
+  type EnvironmentFailure,
+  FLAGS,
+  type VectorEpisode,
+  type VectorMemory,
+} from './protocol.ts'
+
+/**
+ * The owner writes `actions`, calls `step`, and reads the rest:
+ *
+ *   await vector.reset(Array.from({ length: size }, (_, environment) => ({ environment, episode: environment })))
+ *   while (vector.flags.includes(FLAGS.running)) {
+ *     vector.actions.set(policy(vector.observations))
+ *     await vector.step()
+ *   }
+ *
+ * Environment e belongs to worker e % workers (once that is dead, from its next episode on to a living one). What happens
+ * in it follows from its episode's number alone: the same for any number of workers. Steps of different parts may
+ * overlap, so that a policy can think about one half while the other half moves.
+ */
+export class VectorEnvironment {
+  readonly size: number
+  /** [size, 112], of the present state; after the end of an episode that of its last state */
+  readonly observations: Float32Array
+  /** [size, 28] */
+  readonly actions: Float32Array
+  /** [size, 28] what the expert last asked by `label` would do */
+  readonly labels: Float32Array
+  /** [size] of the latest step: DeepMimic's reward in [0, 1], the score of joint angles in [0, 10] */
+  readonly rewards: Float32Array
+  readonly scores: Float32Array
+  /** [size] one of FLAGS */
+  readonly flags: Uint8Array
+  /** [size] result of the latest episode that ended in each environment */
+  readonly results: (EpisodeMetrics | undefined)[]
+  /** every episode so far that ended in an error: a simulation that diverged, a worker that died */
+  readonly errors: EnvironmentFailure[] = []
+  /** [size] the worker that each environment's present episode is with */
+  private readonly owners: PoolWorker[]
+
+  /** For Pool.vector. */
+  static async open(
+    workers: readonly PoolWorker[],
+    id: number,
+    size: number,
+  ): Promise<VectorEnvironment> {
+    if (!(Number.isInteger(size) && size >= 1)) {
+      throw new Error(`a vector needs at least 1 environment, got ${size}`)
+    }
+    const vector = new VectorEnvironment(workers, id, allocate(size))
+    await vector.ask((worker) => worker.call('openVector', { vector: id, memory: vector.memory }))
+    return vector
+  }
+
+  private constructor(
+    private readonly workers: readonly PoolWorker[],
+    private readonly id: number,
+    private readonly memory: VectorMemory,
+  ) {
+    this.size = memory.size
+    this.observations = memory.observations
+    this.actions = memory.actions
+    this.labels = memory.labels
+    this.rewards = memory.rewards
+    this.scores = memory.scores
+    this.flags = memory.flags
+    this.results = new Array(memory.size).fill(undefined)
+    this.owners = this.results.map((_, environment) => workers[environment % workers.length])
+  }
+
+  /**
+   * Begins episodes; environments that are not named go on as they were.
+   * @throws PoolError for an episode that cannot be, such as a start beyond the clip, or if every worker has died
+   */
+  async reset(episodes: readonly VectorEpisode[]): Promise<void> {
+    const alive = this.workers.filter(({ death }) => !death)
+    for (const { environment } of episodes) {
+      if (!(Number.isInteger(environment) && environment >= 0 && environment < this.size)) {
+        throw new Error(`environments are 0 to ${this.size - 1}, got ${environment}`)
+      }
+      this.results[environment] = undefined
+      if (alive.length > 0 && this.owners[environment].death) {
+        this.owners[environment] = alive[environment % alive.length]
+      }
+    }
+    await this.ask(async (worker) => {
+      const share = episodes.filter(({ environment }) => this.owners[environment] === worker)
+      if (share.length === 0) return
+      // theirs until the worker says otherwise, should it die over them
+      for (const { environment } of share) this.flags[environment] = FLAGS.running
+      await worker.call('reset', { vector: this.id, episodes: share })
+    })
+  }
+
+  /**
+   * One control step of those of environments `first` to `first + count - 1` that are running.
+   * @throws WorkerDeath only if every worker has died: as long as one lives, the others' episodes end with a flag and an
+   * entry in `errors`
+   */
+  async step(first = 0, count = this.size - first): Promise<void> {
+    await this.ask(async (worker) => {
+      const { ended, failed } = await worker.call('step', { vector: this.id, first, count })
+      for (const { environment, metrics } of ended) this.results[environment] = metrics
+      this.errors.push(...failed)
+    })
+  }
+
+  /**
+   * Writes to `labels` what an expert would do in the present states of those that are running, for DAgger.
+   * @throws PoolError for an expert that does not exist, and as `step` does
+   */
+  async label(expert: string, first = 0, count = this.size - first): Promise<void> {
+    await this.ask((worker) => worker.call('label', { vector: this.id, expert, first, count }))
+  }
+
+  /** Frees the workers' environments. */
+  async close(): Promise<void> {
+    await this.ask((worker) => worker.call('closeVector', { vector: this.id }))
+  }
+
+  /** Asks every worker; one that is dead ends its episodes. */
+  private async ask(request: (worker: PoolWorker) => Promise<unknown>): Promise<void> {
+    const outcomes = await Promise.allSettled(this.workers.map(request))
+    for (const worker of this.workers) this.bury(worker)
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected' && !(outcome.reason instanceof WorkerDeath)) {
+        throw outcome.reason
+      }
+    }
+    const deaths = this.workers.map(({ death }) => death)
+    if (deaths.every((death) => death)) throw deaths[0]
+  }
+
+  private bury(worker: PoolWorker): void {
+    if (!worker.death) return
+    this.owners.forEach((owner, environment) => {
+      if (owner !== worker || this.flags[environment] !== FLAGS.running) return
+      this.flags[environment] = FLAGS.failed
+      this.rewards[environment] = 0
+      this.scores[environment] = 0
+      const message = `environment ${environment}: ${worker.death?.message}`
+      this.errors.push({ environment, message })
+    })
+  }
+}
+
+function allocate(size: number): VectorMemory {
+  if (typeof SharedArrayBuffer === 'undefined') {
+    throw new Error(
+      'shared memory is not available: serve the page with the headers Cross-Origin-Opener-Policy: same-origin ' +
+        'and Cross-Origin-Embedder-Policy: require-corp',
+    )
+  }
+  const floats = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length))
+  return {
+    size,
+    observations: floats(size * OBSERVATION_SIZE),
+    actions: floats(size * ACTION_SIZE),
+    labels: floats(size * ACTION_SIZE),
+    rewards: floats(size),
+    scores: floats(size),
+    flags: new Uint8Array(new SharedArrayBuffer(size)),
+  }
+}

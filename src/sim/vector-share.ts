@@ -1,0 +1,96 @@
+/** The environments of a vector that live in one worker. */
+import type { Environment } from './environment.ts'
+import { ACTION_SIZE } from './humanoid.ts'
+import { OBSERVATION_SIZE } from './observation.ts'
+import {
+  type EnvironmentFailure,
+  FLAGS,
+  type StepReport,
+  type VectorEpisode,
+  type VectorSetup,
+} from './protocol.ts'
+import { SimulationError } from './simulator.ts'
+import type { World } from './world.ts'
+
+interface Slot {
+  readonly clip: number
+  readonly environment: Environment
+}
+
+export class VectorShare {
+  private readonly slots = new Map<number, Slot>()
+
+  constructor(
+    private readonly world: World,
+    private readonly setup: VectorSetup,
+  ) {}
+
+  /** Begins episodes and writes their first observations. */
+  reset(episodes: readonly VectorEpisode[]): void {
+    for (const episode of episodes) {
+      const { environment: number, clip = 0 } = episode
+      const { environment } = this.slot(number, clip)
+      environment.reset(episode)
+      const { memory } = this.setup
+      memory.flags[number] = FLAGS.running
+      memory.rewards[number] = 0
+      memory.scores[number] = 0
+      environment.observe(memory.observations, number * OBSERVATION_SIZE)
+    }
+  }
+
+  /** Steps this worker's environments of `first` to `first + count - 1` that are running. */
+  step(first: number, count: number): StepReport {
+    const { memory } = this.setup
+    const ended: StepReport['ended'][number][] = []
+    const failed: EnvironmentFailure[] = []
+    for (const [number, { environment }] of this.running(first, count)) {
+      try {
+        this.stepOne(environment, number)
+      } catch (error) {
+        if (!(error instanceof SimulationError)) throw error
+        failed.push({ environment: number, message: error.message })
+      }
+      memory.flags[number] = FLAGS[environment.status]
+      if (environment.status === 'running') continue
+      ended.push({ environment: number, metrics: environment.result() })
+    }
+    return { ended, failed }
+  }
+
+  /** Writes what an expert would do in the same environments. */
+  label(expert: string, first: number, count: number): void {
+    const action = new Float64Array(ACTION_SIZE)
+    for (const [number, { environment, clip }] of this.running(first, count)) {
+      this.world.expert(expert, clip).act(environment, action)
+      this.setup.memory.labels.set(action, number * ACTION_SIZE)
+    }
+  }
+
+  private *running(first: number, count: number): Iterable<[number: number, slot: Slot]> {
+    for (let number = first; number < first + count; number++) {
+      const slot = this.slots.get(number)
+      if (slot && this.setup.memory.flags[number] === FLAGS.running) yield [number, slot]
+    }
+  }
+
+  private stepOne(environment: Environment, number: number): void {
+    const { memory } = this.setup
+    const action = memory.actions.subarray(number * ACTION_SIZE, (number + 1) * ACTION_SIZE)
+    memory.rewards[number] = 0
+    memory.scores[number] = 0
+    environment.step(action)
+    memory.rewards[number] = environment.metrics.reward
+    memory.scores[number] = environment.metrics.score
+    environment.observe(memory.observations, number * OBSERVATION_SIZE)
+  }
+
+  private slot(number: number, clip: number): Slot {
+    let slot = this.slots.get(number)
+    if (slot?.clip !== clip) {
+      slot = { clip, environment: this.world.environment(clip) }
+      this.slots.set(number, slot)
+    }
+    return slot as Slot
+  }
+}

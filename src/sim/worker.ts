@@ -1,0 +1,94 @@
+/** The program of a pool's worker: answers requests, one after another. */
+import { parentPort } from '#platform'
+import { JOBS } from './jobs.ts'
+import type { MethodName, Methods, Request } from './protocol.ts'
+import { VectorShare } from './vector-share.ts'
+import { World } from './world.ts'
+
+type Handlers = {
+  [M in MethodName]: (
+    argument: Methods[M]['argument'],
+  ) => Methods[M]['value'] | Promise<Methods[M]['value']>
+}
+
+let world: World | undefined
+const vectors = new Map<number, VectorShare>()
+
+const handlers: Handlers = {
+  async configure(config) {
+    world?.close()
+    vectors.clear()
+    world = undefined
+    world = await World.create(config)
+    return undefined
+  },
+  run({ job, item }) {
+    // the pool's types pair jobs with their items
+    const run = JOBS[job] as ((world: World, item: unknown) => unknown) | undefined
+    if (!run) throw new Error(`there is no job "${job}"; jobs are ${Object.keys(JOBS).join(', ')}`)
+    return run(configured(), item)
+  },
+  openVector(setup) {
+    vectors.set(setup.vector, new VectorShare(configured(), setup))
+    return undefined
+  },
+  closeVector({ vector }) {
+    vectors.delete(vector)
+    return undefined
+  },
+  reset({ vector, episodes }) {
+    share(vector).reset(episodes)
+    return undefined
+  },
+  step({ vector, first, count }) {
+    return share(vector).step(first, count)
+  },
+  label({ vector, expert, first, count }) {
+    share(vector).label(expert, first, count)
+    return undefined
+  },
+}
+
+const port = parentPort()
+let queue = Promise.resolve()
+port.onMessage((message) => {
+  queue = queue.then(() => answer(message as Request))
+})
+
+async function answer({ id, method, argument }: Request): Promise<void> {
+  try {
+    const value = await (handlers[method] as (argument: unknown) => unknown)(argument)
+    port.postMessage({ id, value }, buffersOf(value))
+  } catch (error) {
+    // wasm that trapped is in no state to go on: die, and be seen to
+    if (error instanceof WebAssembly.RuntimeError) return die(error)
+    port.postMessage({ id, error: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+function configured(): World {
+  if (!world) throw new Error('the pool has no configuration: call configure first')
+  return world
+}
+
+function share(vector: number): VectorShare {
+  const found = vectors.get(vector)
+  if (found) return found
+  throw new Error('the vector of environments is closed, or older than the latest configure')
+}
+
+// arrays of a result are handed over, not copied
+function buffersOf(value: unknown): ArrayBuffer[] {
+  if (typeof value !== 'object' || value === null) return []
+  const views = Object.values(value).filter((part) => ArrayBuffer.isView(part))
+  const buffers = views.map(({ buffer }) => buffer)
+  return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer)
+}
+
+// an error thrown in a promise would not reach the owner in a browser
+function die(error: Error): Promise<never> {
+  setTimeout(() => {
+    throw error
+  })
+  return new Promise(() => {})
+}
