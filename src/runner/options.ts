@@ -1,0 +1,215 @@
+/**
+ * The options of every command, once: from these schemas come the command line, the check of a config file, and the
+ * tables of docs/quick-reference.md.
+ */
+
+import { z } from 'zod'
+
+/** Bad input: one line that says what was expected, what came, and what to do. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+const count = (least = 1) => z.coerce.number().int().min(least)
+const positive = () => z.coerce.number().positive()
+const share = () => z.coerce.number().min(0).lt(1)
+// true and false as a config file writes them, or as text
+const flag = () => z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')])
+
+const clip = z
+  .string()
+  .default('walk')
+  .describe('a clip of webmimic by name, or a DeepMimic .txt file')
+const seed = count(0).default(1).describe('of everything that chance decides')
+const workers = count().optional().describe('simulation workers; default: one a core')
+
+const simulation = {
+  clip,
+  action: z
+    .enum(['offset', 'absolute'])
+    .default('offset')
+    .describe('what an action is: an offset from the leading PD target, or the PD target itself'),
+  lookahead: z.coerce
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      'how far PD targets lead the reference, s; default: kd/kp of each joint, 0.1 s unscaled',
+    ),
+  kpScale: positive().default(1).describe('factor on the stiffness of all joints'),
+  kdScale: positive().default(1).describe('factor on the damping of all joints'),
+  episodeSeconds: positive().default(20).describe('length of an episode of a cyclic clip, s'),
+}
+
+export const sftSchema = z.strictObject({
+  ...simulation,
+  expert: z
+    .enum(['inverse-dynamics', 'pd'])
+    .default('inverse-dynamics')
+    .describe('who demonstrates'),
+  demonstrations: count().default(300).describe('episodes to demonstrate'),
+  noise: z
+    .union([z.string(), z.array(z.number().min(0))])
+    .default('0,0.02,0.05')
+    .transform((value, context) => {
+      const levels = typeof value === 'string' ? value.split(',').map(Number) : value
+      if (levels.length && levels.every((level) => level >= 0)) return levels
+      context.addIssue({
+        code: 'custom',
+        message: 'expected numbers of at least 0, such as 0,0.02',
+      })
+      return z.NEVER
+    })
+    .describe(
+      'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
+    ),
+  startNoise: z.coerce
+    .number()
+    .min(0)
+    .default(0.02)
+    .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)"),
+  hiddenSize: count().default(256).describe('units of each hidden layer'),
+  numLayers: count(0).default(2).describe('hidden layers'),
+  activation: z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers'),
+  epochs: count().default(60).describe('passes over the training set'),
+  batchSize: count().default(256).describe('samples a training step'),
+  lr: positive().default(1e-3).describe('learning rate; falls to a twentieth along half a cosine'),
+  weightDecay: z.coerce.number().min(0).default(1e-4).describe("Adam's decoupled weight decay"),
+  valSplit: share().default(0.1).describe('share of the episodes kept for validation'),
+  eval: flag().default(true).describe('evaluate under physics when trained'),
+  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  seed,
+  workers,
+  out: z.string().optional().describe('run folder; default: runs/sft-<clip>-<number>'),
+})
+
+export const evaluateSchema = z.strictObject({
+  clip: z.string().optional().describe("another clip than the run's own"),
+  episodes: count().default(100).describe('episodes'),
+  push: flag()
+    .default(false)
+    .describe('also under random kicks, and the largest push survived from each side'),
+  json: flag().default(false).describe('print evaluation.json and nothing else'),
+  seed: count(0).default(1000).describe('of the episodes'),
+  workers,
+})
+
+export const verifySchema = z.strictObject({
+  ...simulation,
+  expert: z
+    .enum(['inverse-dynamics', 'pd'])
+    .default('inverse-dynamics')
+    .describe('whose actions are checked'),
+  kernels: flag().default(true).describe('check the kernels against their f64 reference'),
+  seed,
+  workers,
+  out: z.string().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),
+})
+
+export const clipsSchema = z.strictObject({
+  json: flag().default(false).describe('print the figures as JSON'),
+  joints: flag().default(false).describe('with the range of every joint'),
+})
+
+export type SftSettings = z.output<typeof sftSchema>
+export type EvaluateSettings = z.output<typeof evaluateSchema>
+export type VerifySettings = z.output<typeof verifySchema>
+export type ClipsSettings = z.output<typeof clipsSchema>
+
+/** What is common to the commands that simulate. */
+export type SimulationSettings = Pick<
+  SftSettings,
+  'clip' | 'action' | 'lookahead' | 'kpScale' | 'kdScale' | 'episodeSeconds' | 'seed'
+>
+
+export type Schema = z.ZodObject
+
+/** One option as the command line and the documents show it. */
+export interface OptionEntry {
+  /** as in a config file: kpScale */
+  readonly key: string
+  /** as on the command line: kp-scale */
+  readonly flag: string
+  readonly description: string
+  readonly type: 'flag' | 'value'
+  /** values to choose from */
+  readonly choices: readonly string[]
+  readonly default: unknown
+}
+
+/** The options of a schema, in its order. */
+export function optionEntries(schema: Schema): OptionEntry[] {
+  return Object.entries(schema.shape).map(([key, field]) => {
+    const inner = unwrap(field as z.ZodType)
+    const value = (field as z.ZodType).safeParse(undefined)
+    const isFlag = inner instanceof z.ZodUnion && inner.options[0] instanceof z.ZodBoolean
+    return {
+      key,
+      flag: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+      description: (field as z.ZodType).description ?? '',
+      type: isFlag ? 'flag' : 'value',
+      choices: inner instanceof z.ZodEnum ? inner.options.map(String) : [],
+      default: value.success ? value.data : undefined,
+    }
+  })
+}
+
+/**
+ * Checks settings from the command line and a config file; the command line wins.
+ * @throws UsageError naming the option, what it must be and what came; for an unknown one, the nearest that exists
+ */
+export function parseSettings<S extends Schema>(
+  schema: S,
+  given: Readonly<Record<string, unknown>>,
+): z.output<S> {
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const entries = optionEntries(schema)
+  const flagOf = (key: PropertyKey | undefined) =>
+    entries.find((entry) => entry.key === key)?.flag ?? String(key)
+  const issue = result.error.issues[0]!
+  if (issue.code === 'unrecognized_keys') {
+    const unknown = issue.keys[0]!
+    throw new UsageError(`there is no option "${unknown}"${suggestion(unknown, entries)}`)
+  }
+  const key = issue.path[0]
+  throw new UsageError(
+    `--${flagOf(key)}: ${issue.message}, got ${JSON.stringify(given[String(key)])}`,
+  )
+}
+
+function suggestion(unknown: string, entries: readonly OptionEntry[]): string {
+  const wanted = unknown.toLowerCase()
+  const ranked = entries
+    .flatMap(({ key, flag }) => [key, flag])
+    .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  const nearest = ranked[0]
+  return nearest && nearest.distance <= 3 ? `: did you mean "${nearest.name}"?` : ''
+}
+
+// Levenshtein's distance
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replace, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+function unwrap(field: z.ZodType): z.ZodType {
+  let inner = field
+  while (
+    inner instanceof z.ZodDefault ||
+    inner instanceof z.ZodOptional ||
+    inner instanceof z.ZodPipe
+  ) {
+    inner = (inner instanceof z.ZodPipe ? inner.in : inner.unwrap()) as z.ZodType
+  }
+  return inner
+}

@@ -1,0 +1,276 @@
+/**
+ * A run's folder:
+ *
+ *   config.json               every option, the seed, versions, adapter
+ *   clip.txt                  the clip, so that the run can be evaluated anywhere
+ *   demonstrations.safetensors  episodes of observations and actions
+ *   checkpoint-last.safetensors  weights, Adam's moments, best weights: what --resume goes on from
+ *   policy.safetensors        the best weights and the normaliser: what acts
+ *   metrics.jsonl, events.*   one line an epoch; the same for TensorBoard
+ *   plots/, evaluation.json   results
+ *
+ * A file is written beside its place and then moved there, so that a crash or a full disk leaves the old one whole.
+ */
+
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import type { PolicyWeights } from '../algos/policy.ts'
+import type { SftState } from '../algos/sft.ts'
+import type { Activation } from '../engine/matmul.ts'
+import { UsageError } from './options.ts'
+import { decodeTensors, encodeTensors, type TensorFile } from './safetensors.ts'
+
+/** Demonstrated episodes; those still to do are undefined. */
+export interface EpisodeData {
+  readonly observations: Float32Array
+  readonly actions: Float32Array
+  readonly steps: number
+  readonly fell: boolean
+}
+
+export class RunFolder {
+  private constructor(readonly path: string) {}
+
+  /** A new folder; by default `runs/<stem>-<number>` with the next free number. */
+  static create(path: string | undefined, stem: string): RunFolder {
+    if (path !== undefined && existsSync(join(path, 'config.json'))) {
+      throw new UsageError(
+        `${path} holds a run already: choose another --out, or go on with --resume ${path}`,
+      )
+    }
+    let folder = path
+    for (let n = 1; folder === undefined; n++) {
+      const candidate = join('runs', `${stem}-${n}`)
+      if (!existsSync(candidate)) folder = candidate
+    }
+    mkdirSync(join(folder, 'plots'), { recursive: true })
+    return new RunFolder(folder)
+  }
+
+  /** @throws UsageError if there is no run */
+  static open(path: string): RunFolder {
+    if (!existsSync(join(path, 'config.json'))) {
+      throw new UsageError(`${path} holds no run: expected its config.json, as sft writes it`)
+    }
+    mkdirSync(join(path, 'plots'), { recursive: true })
+    return new RunFolder(path)
+  }
+
+  get name(): string {
+    return basename(this.path)
+  }
+
+  file(name: string): string {
+    return join(this.path, name)
+  }
+
+  has(name: string): boolean {
+    return existsSync(this.file(name))
+  }
+
+  write(name: string, content: string | Uint8Array): void {
+    const beside = this.file(`${name}.part`)
+    try {
+      writeFileSync(beside, content)
+      renameSync(beside, this.file(name))
+    } catch (error) {
+      rmSync(beside, { force: true })
+      throw error
+    }
+  }
+
+  writeJson(name: string, value: unknown): void {
+    this.write(name, `${JSON.stringify(value, null, 2)}\n`)
+  }
+
+  /** @throws UsageError if the file is missing or no JSON */
+  readJson<T>(name: string): T {
+    const file = this.file(name)
+    try {
+      return JSON.parse(readFileSync(file, 'utf8')) as T
+    } catch (error) {
+      throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
+    }
+  }
+
+  readText(name: string): string {
+    return readFileSync(this.file(name), 'utf8')
+  }
+
+  /** One line of metrics.jsonl. */
+  appendMetrics(values: Readonly<Record<string, number>>): void {
+    appendFileSync(this.file('metrics.jsonl'), `${JSON.stringify(values)}\n`)
+  }
+
+  /** The lines of metrics.jsonl; one that a crash cut short is left out. */
+  readMetrics(): Record<string, number>[] {
+    if (!this.has('metrics.jsonl')) return []
+    return this.readText('metrics.jsonl')
+      .split('\n')
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line) as Record<string, number>]
+        } catch {
+          return []
+        }
+      })
+  }
+
+  /** Keeps the lines that pass, when a resumed run goes back to its last checkpoint. */
+  trimMetrics(keep: (values: Record<string, number>) => boolean): void {
+    const lines = this.readMetrics().filter(keep)
+    if (lines.length)
+      this.write('metrics.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    else rmSync(this.file('metrics.jsonl'), { force: true })
+  }
+
+  writeDemonstrations(
+    episodes: readonly (EpisodeData | undefined)[],
+    inWidth: number,
+    outWidth: number,
+  ): void {
+    const done = episodes.flatMap((episode, index) => (episode ? [{ ...episode, index }] : []))
+    const samples = done.reduce((sum, { steps }) => sum + steps, 0)
+    const index = Uint32Array.from(
+      done.flatMap(({ index, steps, fell }) => [index, steps, Number(fell)]),
+    )
+    this.write(
+      'demonstrations.safetensors',
+      encodeTensors({
+        metadata: { format: 'webmimic demonstrations 1', episodes: String(episodes.length) },
+        tensors: {
+          // a row an episode: its number, its samples, whether it fell
+          index: { shape: [done.length, 3], data: index },
+          observations: {
+            shape: [samples, inWidth],
+            data: join32(done.map((e) => e.observations)),
+          },
+          actions: { shape: [samples, outWidth], data: join32(done.map((e) => e.actions)) },
+        },
+      }),
+    )
+  }
+
+  readDemonstrations(): (EpisodeData | undefined)[] {
+    const { tensors, metadata } = this.readTensors('demonstrations.safetensors')
+    const [index, observations, actions] = named(tensors, ['index', 'observations', 'actions'])
+    const episodes = new Array<EpisodeData | undefined>(Number(metadata['episodes'])).fill(
+      undefined,
+    )
+    const [inWidth, outWidth] = [observations!.shape[1]!, actions!.shape[1]!]
+    let row = 0
+    for (let e = 0; e < index!.shape[0]!; e++) {
+      const [number, steps, fell] = index!.data.subarray(3 * e, 3 * e + 3) as Uint32Array
+      episodes[number!] = {
+        observations: observations!.data.subarray(
+          row * inWidth,
+          (row + steps!) * inWidth,
+        ) as Float32Array,
+        actions: actions!.data.subarray(row * outWidth, (row + steps!) * outWidth) as Float32Array,
+        steps: steps!,
+        fell: fell === 1,
+      }
+      row += steps!
+    }
+    return episodes
+  }
+
+  writeCheckpoint({ epoch, parameters, moments, best }: SftState): void {
+    const n = parameters.length
+    this.write(
+      'checkpoint-last.safetensors',
+      encodeTensors({
+        // JSON has no infinity: a best loss that there is none of is left out
+        metadata: {
+          format: 'webmimic checkpoint 1',
+          epoch: String(epoch),
+          best_epoch: String(best.epoch),
+          best_loss: String(best.loss),
+        },
+        tensors: {
+          parameters: { shape: [n], data: parameters },
+          moments: { shape: [2, n], data: moments },
+          best_parameters: { shape: [n], data: best.parameters },
+        },
+      }),
+    )
+  }
+
+  readCheckpoint(): SftState {
+    const { tensors, metadata } = this.readTensors('checkpoint-last.safetensors')
+    const [parameters, moments, best] = named(tensors, ['parameters', 'moments', 'best_parameters'])
+    return {
+      epoch: Number(metadata['epoch']),
+      parameters: parameters!.data as Float32Array,
+      moments: moments!.data as Float32Array,
+      best: {
+        epoch: Number(metadata['best_epoch']),
+        loss: Number(metadata['best_loss']),
+        parameters: best!.data as Float32Array,
+      },
+    }
+  }
+
+  writePolicy({ sizes, activation, parameters, statistics }: PolicyWeights): void {
+    this.write(
+      'policy.safetensors',
+      encodeTensors({
+        metadata: { format: 'webmimic policy 1', sizes: sizes.join('-'), activation },
+        tensors: {
+          parameters: { shape: [parameters.length], data: parameters },
+          statistics: { shape: [3, sizes[0]!], data: statistics },
+        },
+      }),
+    )
+  }
+
+  readPolicy(): PolicyWeights {
+    const { tensors, metadata } = this.readTensors('policy.safetensors')
+    const [parameters, statistics] = named(tensors, ['parameters', 'statistics'])
+    return {
+      sizes: metadata['sizes']!.split('-').map(Number),
+      activation: metadata['activation'] as Activation,
+      parameters: parameters!.data as Float32Array,
+      statistics: statistics!.data as Float32Array,
+    }
+  }
+
+  private readTensors(name: string): TensorFile {
+    const file = this.file(name)
+    if (!existsSync(file)) {
+      throw new UsageError(
+        `${file} is missing: the run stopped before it was written; go on with --resume ${this.path}`,
+      )
+    }
+    return decodeTensors(readFileSync(file), file)
+  }
+}
+
+function named(tensors: TensorFile['tensors'], names: readonly string[]) {
+  return names.map((name) => {
+    const tensor = tensors[name]
+    if (!tensor)
+      throw new UsageError(
+        `a checkpoint needs a tensor "${name}"; it has ${Object.keys(tensors).join(', ')}`,
+      )
+    return tensor
+  })
+}
+
+function join32(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
