@@ -51,7 +51,8 @@ export class Adam {
         steps,
         ...[rate, lastRate, beta1, beta2, epsilon, decay].map(f32),
       ],
-      groups: [Math.min(1024, Math.ceil(this.parameterCount / 256))],
+      // four parameters a thread: each thread works out the rate and the corrections
+      groups: [Math.min(1024, Math.ceil(this.parameterCount / 1024))],
     })
   }
 }

@@ -21,7 +21,7 @@ export class MeanSquaredError {
   ) {
     this.progress = gpu.array(1, 'progress', 'u32')
     this.losses = gpu.array(capacity, 'losses')
-    this.partials = gpu.array(Math.min(256, Math.ceil(length / 256)), 'loss partials')
+    this.partials = gpu.array(Math.min(256, Math.ceil(length / 2048)), 'loss partials')
   }
 
   /** Records gradient = dE/dpredictions, all arrays of `length`; finish() must follow. */

@@ -17,6 +17,7 @@ export class Sampler {
   /** the mini-batch: [rows, inWidth] and [rows, outWidth] */
   readonly inputs: GpuArray
   readonly targets: GpuArray
+  private readonly lanes: number
 
   constructor(
     gpu: Gpu,
@@ -26,6 +27,7 @@ export class Sampler {
     if (count < 1 || rows < 1) {
       throw new RangeError(`a mini-batch needs samples; got ${rows} rows of a data set of ${count}`)
     }
+    this.lanes = gpu.report.subgroupSize || 32
     this.inputs = gpu.array(rows * inWidth, 'batch inputs')
     this.targets = gpu.array(rows * outWidth, 'batch targets')
   }
@@ -41,6 +43,7 @@ export class Sampler {
     const halfBits = Math.max(1, Math.ceil(Math.log2(count) / 2))
     plan.add({
       shader: 'gather',
+      constants: { LANES: this.lanes },
       arrays: {
         progress,
         inputs,
@@ -49,7 +52,7 @@ export class Sampler {
         batch_targets: this.targets,
       },
       shape: [count, rows, inWidth, outWidth, seed >>> 0, halfBits],
-      groups: [Math.ceil((rows * (inWidth + outWidth)) / 64)],
+      groups: [rows],
     })
   }
 }
