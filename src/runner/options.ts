@@ -90,7 +90,9 @@ export const evaluateSchema = z.strictObject({
     .default(false)
     .describe('also under random kicks, and the largest push survived from each side'),
   json: flag().default(false).describe('print evaluation.json and nothing else'),
-  seed: count(0).default(1000).describe('of the episodes'),
+  seed: count(0)
+    .optional()
+    .describe("of the episodes; default: the run's, which repeats its evaluation"),
   workers,
 })
 

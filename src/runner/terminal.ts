@@ -38,7 +38,7 @@ export class Progress {
 
   /** @param note what else is worth knowing now; the time left is added */
   update(done: number, note = ''): void {
-    const left = (this.elapsed / Math.max(1e-9, done)) * (this.total - done)
+    const left = (this.seconds / Math.max(1e-9, done)) * (this.total - done)
     const text = [note, done && done < this.total ? `${duration(left)} left` : '']
       .filter(Boolean)
       .join(', ')
@@ -52,10 +52,11 @@ export class Progress {
   /** Takes the moving line away; returns the seconds it took. */
   finish(): number {
     this.bar?.stop()
-    return this.elapsed
+    return this.seconds
   }
 
-  private get elapsed(): number {
+  /** Seconds since it began. */
+  get seconds(): number {
     return (performance.now() - this.started) / 1000
   }
 }

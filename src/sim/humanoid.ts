@@ -15,6 +15,8 @@ export interface HumanoidOptions {
   readonly kpScale?: GainScale
   /** factor on the damping kd; default 1 */
   readonly kdScale?: GainScale
+  /** how far PD targets lead the reference, s; default kd / kp of each joint, which is how far the joint lags behind */
+  readonly lookahead?: number
 }
 
 /** PD gains by hinge, each [28]. */
@@ -27,7 +29,7 @@ export interface Gains {
   readonly torque: Float64Array
   /** torque limit / kp, rad: the offset whose spring torque alone is the limit. One unit of action. */
   readonly unit: Float64Array
-  /** kd / kp, s: how far a PD controller with zero target velocity lags behind, hence how far a target must lead */
+  /** s, how far a target leads: kd / kp unless set, since that far a PD controller with zero target velocity lags */
   readonly lookahead: Float64Array
 }
 
@@ -38,7 +40,7 @@ const ROOT_HEIGHT = 0.9
  * Gains of every hinge.
  * @throws Error for a scale that is not positive or names no joint
  */
-export function gainsOf({ kpScale = 1, kdScale = 1 }: HumanoidOptions = {}): Gains {
+export function gainsOf({ kpScale = 1, kdScale = 1, lookahead }: HumanoidOptions = {}): Gains {
   checkScale('kpScale', kpScale)
   checkScale('kdScale', kdScale)
   const of = (figure: (joint: Joint) => number) =>
@@ -51,7 +53,7 @@ export function gainsOf({ kpScale = 1, kdScale = 1 }: HumanoidOptions = {}): Gai
     kd,
     torque,
     unit: torque.map((limit, k) => limit / kp[k]),
-    lookahead: kd.map((d, k) => d / kp[k]),
+    lookahead: kd.map((d, k) => lookahead ?? d / kp[k]),
   }
 }
 

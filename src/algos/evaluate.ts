@@ -1,0 +1,217 @@
+/**
+ * How a policy does under physics: episodes of the imitation environment, the policy on the GPU, the bodies in the
+ * workers. The environments are two halves; while one half moves, the policy thinks about the other.
+ */
+
+import type { Gpu } from '../engine/gpu.ts'
+import {
+  ACTION_SIZE,
+  type EpisodeMetrics,
+  FLAGS,
+  OBSERVATION_SIZE,
+  type Perturbation,
+  type Pool,
+  type VectorEpisode,
+} from '../sim/index.ts'
+import { Policy, type PolicyWeights } from './policy.ts'
+
+/** An episode to evaluate: all that chance decides in it follows from its number. */
+export type Trial = Omit<VectorEpisode, 'environment'>
+
+/** Environments stepped together: enough to fill a GPU's batch, few enough to fit memory. */
+const ENVIRONMENTS = 128
+
+/**
+ * Runs every trial with the policy's mean actions, on a pool that is configured.
+ * @throws Error naming the first trial that ended in an error, such as a simulation that diverged
+ */
+export async function evaluatePolicy(
+  gpu: Gpu,
+  pool: Pool,
+  weights: PolicyWeights,
+  trials: readonly Trial[],
+  onProgress?: (done: number) => void,
+  signal?: AbortSignal,
+): Promise<EpisodeMetrics[]> {
+  checkSizes(weights)
+  const results: EpisodeMetrics[] = []
+  for (let first = 0; first < trials.length; first += ENVIRONMENTS) {
+    const batch = trials.slice(first, first + ENVIRONMENTS)
+    const vector = await pool.vector(batch.length)
+    await vector.reset(batch.map((trial, environment) => ({ ...trial, environment })))
+    const half = Math.ceil(batch.length / 2)
+    const parts = [
+      { from: 0, count: half },
+      { from: half, count: batch.length - half },
+    ].filter(({ count }) => count > 0)
+    let reported = 0
+    const run = async ({ from, count }: (typeof parts)[0]) => {
+      const policy = new Policy(gpu, weights, count)
+      const observations = vector.observations.subarray(
+        from * OBSERVATION_SIZE,
+        (from + count) * OBSERVATION_SIZE,
+      )
+      const flags = vector.flags.subarray(from, from + count)
+      while (flags.includes(FLAGS.running)) {
+        signal?.throwIfAborted()
+        vector.actions.set(await policy.act(observations), from * ACTION_SIZE)
+        await vector.step(from, count)
+        const done = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
+        if (done !== reported) onProgress?.(first + done)
+        reported = done
+      }
+      policy.release()
+    }
+    await Promise.all(parts.map(run))
+    await vector.close()
+    const failure = vector.errors[0]
+    if (failure)
+      throw new Error(`evaluation, episode ${first + failure.environment}: ${failure.message}`)
+    results.push(...(vector.results as EpisodeMetrics[]))
+  }
+  return results
+}
+
+function checkSizes({ sizes }: PolicyWeights): void {
+  const [inputs, outputs] = [sizes[0], sizes.at(-1)]
+  if (inputs !== OBSERVATION_SIZE || outputs !== ACTION_SIZE) {
+    throw new RangeError(
+      `a policy here maps ${OBSERVATION_SIZE} observations to ${ACTION_SIZE} actions; this one maps ${inputs} to ${outputs}: ` +
+        'it was trained by another version or for another body',
+    )
+  }
+}
+
+/** Mean and standard deviation over episodes. */
+export interface Spread {
+  readonly mean: number
+  readonly std: number
+}
+
+/** What a set of episodes comes to. */
+export interface Summary {
+  readonly episodes: number
+  /** length of a full episode, s; of a one-shot clip the mean over the starts */
+  readonly seconds: number
+  /** 10 exp(-2 mean |joint error|) averaged over the full length, 0 from a fall on */
+  readonly score: Spread
+  /** share of the episodes that reach the end */
+  readonly survival: number
+  /** mean time until the fall or the end, s */
+  readonly survived_seconds: number
+  /** DeepMimic's normalised return, in [0, 1], 0 from a fall on */
+  readonly nr: Spread
+  /** mean distance of 15 joints before the fall: in the world, and with the roots together */
+  readonly mpjpe_mm: { readonly global: number; readonly root: number }
+  /** before the fall */
+  readonly root_error: { readonly m: number; readonly rad: number }
+}
+
+/**
+ * Sums episodes up. Each counts with its length, so that for a one-shot clip, whose episodes run from a random frame to
+ * the clip's end, a start shortly before the end does not count as much as a whole motion. Cyclic clips' episodes are
+ * all of one length.
+ * @param dt control step, s
+ */
+export function summarise(episodes: readonly EpisodeMetrics[], dt: number): Summary {
+  const lengths = episodes.map(({ length }) => length)
+  // errors are means over the steps before a fall, so those are their weights
+  const steps = episodes.map(({ steps }) => steps)
+  const error = (key: 'mpjpe' | 'mpjpeRelative' | 'rootPosition' | 'rootRotation') =>
+    weighted(
+      episodes.map((e) => e[key]),
+      steps,
+    ).mean
+  return {
+    episodes: episodes.length,
+    seconds: (dt * sum(lengths)) / episodes.length,
+    score: weighted(
+      episodes.map(({ score }) => score),
+      lengths,
+    ),
+    survival: episodes.filter(({ survived }) => survived).length / episodes.length,
+    survived_seconds: (dt * sum(steps)) / episodes.length,
+    nr: weighted(
+      episodes.map(({ reward }) => reward),
+      lengths,
+    ),
+    mpjpe_mm: { global: error('mpjpe'), root: error('mpjpeRelative') },
+    root_error: { m: error('rootPosition'), rad: error('rootRotation') },
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, x) => total + x, 0)
+}
+
+// values of weight 0 may be NaN
+function weighted(values: readonly number[], weights: readonly number[]): Spread {
+  const total = sum(weights)
+  const average = (f: (x: number) => number) =>
+    sum(values.map((x, i) => (weights[i] ? weights[i] * f(x) : 0))) / total
+  const mean = average((x) => x)
+  return { mean, std: Math.sqrt(average((x) => (x - mean) ** 2)) }
+}
+
+/** The largest push that the policy survives, from each side, N: 0.2 s on the root, at four places of the cycle. */
+export interface PushLimits {
+  readonly front: number
+  readonly back: number
+  readonly left: number
+  readonly right: number
+}
+
+/** Where a push from that side pushes to, rad from straight ahead to the left. */
+const SIDES = { front: Math.PI, back: 0, left: -Math.PI / 2, right: Math.PI / 2 } as const
+
+/** Forces tried, N. */
+const FORCES = Array.from({ length: 20 }, (_, i) => 50 * (i + 1))
+const STARTS = 4
+
+/**
+ * Finds the largest force that a trial survives from each side: pushed after half a second, on its feet two seconds
+ * later, from each of four starts, and so for every smaller force tried.
+ * The pool must be configured with episodes of at least `PUSH_SECONDS`, which also is what they should have.
+ */
+export async function pushLimits(
+  gpu: Gpu,
+  pool: Pool,
+  weights: PolicyWeights,
+  frames: number,
+  onProgress?: (done: number) => void,
+  signal?: AbortSignal,
+): Promise<PushLimits> {
+  const trials = pushTrials(frames)
+  const results = await evaluatePolicy(gpu, pool, weights, trials, onProgress, signal)
+  const limit = (side: number) => {
+    let survived = 0
+    for (const [f, force] of FORCES.entries()) {
+      const from = (side * FORCES.length + f) * STARTS
+      if (!results.slice(from, from + STARTS).every((result) => result.survived)) break
+      survived = force
+    }
+    return survived
+  }
+  const [front, back, left, right] = Object.keys(SIDES).map((_, side) => limit(side)) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  return { front, back, left, right }
+}
+
+/** Length of a trial of the push test, s. */
+export const PUSH_SECONDS = 2.7
+
+/** Trials of the push test, by side, force, start. */
+export function pushTrials(frames: number): Trial[] {
+  return Object.values(SIDES).flatMap((direction) =>
+    FORCES.flatMap((force) =>
+      Array.from({ length: STARTS }, (_, s) => {
+        const perturbation: Perturbation = { push: { force, direction, start: 0.5 } }
+        return { episode: s, start: Math.floor((s * frames) / STARTS), perturbation }
+      }),
+    ),
+  )
+}

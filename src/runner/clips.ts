@@ -1,0 +1,94 @@
+/** `clips`: what a clip is, and whether it can be tracked. */
+
+import { type ClipReport, describeClip } from '../mocap/report.ts'
+import type { ClipsSettings } from './options.ts'
+import { ownClips, readClip } from './session.ts'
+import { colour, say, table } from './terminal.ts'
+
+/** Rates beyond this are hard to track for a body with these torque limits, rad/s. */
+const FAST = 20
+/** Middle angle of a ball joint from which its other two hinges are nearly one, rad. */
+const GIMBAL = 1.4
+const MILLIMETRES = 1000
+
+/** Checks the files, or webmimic's own clips; returns how many are broken. */
+export function clips(files: readonly string[], settings: ClipsSettings): number {
+  const reports: ClipReport[] = []
+  let broken = 0
+  for (const file of files.length ? files : ownClips()) {
+    try {
+      const { clip, capture } = readClip(file)
+      reports.push(describeClip(clip, capture))
+    } catch (error) {
+      broken++
+      say(colour.red((error as Error).message))
+    }
+  }
+  if (settings.json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`)
+  else if (reports.length) print(reports, settings.joints)
+  return broken
+}
+
+function print(reports: readonly ClipReport[], joints: boolean): void {
+  const header = [
+    ...['clip', 'kind', 'seconds', 'keys', 'frames', 'metres', 'contacts', 'lift mm', 'sunk mm'],
+    ...['float mm', 'in air', 'slide m/s', 'fastest joint'],
+  ]
+  const rows = reports.map((r) => [
+    r.name,
+    r.loop ? 'loop' : 'once',
+    r.duration.toFixed(2),
+    `${r.keyFrames} at ${r.keyRate.toFixed(0)} Hz`,
+    String(r.frames),
+    r.distance.toFixed(2),
+    r.contacts,
+    r.correction.map((metres) => (metres * MILLIMETRES).toFixed(0)).join('..'),
+    (r.penetration * MILLIMETRES).toFixed(1),
+    (r.float.max * MILLIMETRES).toFixed(1),
+    `${(100 * r.airborne).toFixed(0)} %`,
+    r.slide.mean.toFixed(2),
+    `${r.fastest.name} ${r.fastest.speed.toFixed(1)} rad/s`,
+  ])
+  process.stdout.write(`${table([header, ...rows])}\n`)
+  for (const report of reports) {
+    for (const warning of warnings(report)) {
+      process.stdout.write(`${colour.yellow(`${report.name}: ${warning}`)}\n`)
+    }
+    if (joints) process.stdout.write(`\n${report.name}, joint ranges:\n${jointTable(report)}\n`)
+  }
+}
+
+function jointTable(report: ClipReport): string {
+  const degrees = (angle: number) => ((angle * 180) / Math.PI).toFixed(0)
+  return table([
+    ['joint', 'min °', 'max °', 'fastest rad/s'],
+    ...report.joints.map(({ name, min, max, speed }) => [
+      name,
+      degrees(min),
+      degrees(max),
+      speed.toFixed(1),
+    ]),
+  ])
+}
+
+/** What a user should know before training on the clip. */
+export function warnings({ fastest, gimbal, penetration, float }: ClipReport): string[] {
+  const found: string[] = []
+  if (fastest.speed > FAST) {
+    found.push(
+      `${fastest.name} turns at ${fastest.speed.toFixed(0)} rad/s in frame ${fastest.frame}: hard to track, or a glitch of the capture`,
+    )
+  }
+  if (gimbal.angle > GIMBAL) {
+    found.push(
+      `${gimbal.name} reaches ${gimbal.angle.toFixed(2)} rad in frame ${gimbal.frame}: near a quarter turn its joint loses a direction`,
+    )
+  }
+  if (penetration > 0.002)
+    found.push(`it is up to ${(penetration * MILLIMETRES).toFixed(0)} mm in the floor`)
+  if (float.max > 0.05)
+    found.push(
+      `it floats up to ${(float.max * MILLIMETRES).toFixed(0)} mm above the floor while supported`,
+    )
+  return found
+}

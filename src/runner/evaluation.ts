@@ -1,0 +1,196 @@
+/** The evaluation that every result is quoted from: a policy beside its null rows, on the same episodes. */
+
+import {
+  evaluatePolicy,
+  PUSH_SECONDS,
+  type PushLimits,
+  pushLimits,
+  pushTrials,
+  type Summary,
+  summarise,
+  type Trial,
+} from '../algos/evaluate.ts'
+import { Mlp } from '../algos/mlp.ts'
+import type { PolicyWeights } from '../algos/policy.ts'
+import type { Clip } from '../mocap/clip.ts'
+import {
+  type EpisodeMetrics,
+  PUSH_TEST,
+  Random,
+  type SimulationConfig,
+  values,
+} from '../sim/index.ts'
+import type { Session } from './session.ts'
+import { Progress, table } from './terminal.ts'
+
+/** evaluation.json */
+export interface Evaluation extends Summary {
+  readonly clip: string
+  readonly seed: number
+  readonly adapter: string
+  /** in squared action units, on episodes that training never saw; null without such */
+  readonly validation_loss: number | null
+  /** validation loss of always predicting the mean action */
+  readonly mean_predictor_loss: number | null
+  readonly nulls: {
+    /** a statue in the clip's mean pose, carried along by the reference's root, no physics */
+    readonly frozen_pose: Summary
+    /** PD control to the leading reference, no learning */
+    readonly open_loop: Summary
+    /** the network before training */
+    readonly untrained: Summary
+  }
+  /** under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N */
+  readonly push?: Summary & { readonly largest_push_n: PushLimits }
+  readonly wall_seconds: {
+    readonly demonstrations: number
+    readonly training: number
+    readonly evaluation: number
+  }
+}
+
+/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations. */
+const FIRST_EPISODE = 1_000_000
+
+/** What training leaves for an evaluation to report. */
+export interface Training {
+  readonly weights: PolicyWeights
+  readonly validationLoss: number | null
+  readonly meanPredictorLoss: number | null
+  readonly wallSeconds: { readonly demonstrations: number; readonly training: number }
+}
+
+export interface EvaluationResult {
+  readonly evaluation: Evaluation
+  readonly episodes: readonly EpisodeMetrics[]
+  readonly openLoop: readonly EpisodeMetrics[]
+}
+
+/** Evaluates a policy and its null rows; with `push` also under pushes. Configures the pool. */
+export async function evaluate(
+  { gpu, pool, signal }: Session,
+  clip: Clip,
+  config: SimulationConfig,
+  training: Training,
+  { episodes, push }: { episodes: number; push: boolean },
+): Promise<EvaluationResult> {
+  const started = performance.now()
+  const { weights } = training
+  await pool.configure(config)
+  const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
+    episode: FIRST_EPISODE + i,
+  }))
+  const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
+    const progress = new Progress(what, list.length)
+    const results = await evaluatePolicy(
+      gpu,
+      pool,
+      w,
+      list,
+      (done) => progress.update(done),
+      signal,
+    )
+    progress.finish()
+    return results
+  }
+  const policy = await run('evaluation', weights, trials)
+  const frozen = values(await pool.map('frozen-pose', trials, { signal }))
+  const openLoop = values(
+    await pool.map(
+      'rollout-expert',
+      trials.map((trial) => ({ ...trial, expert: 'pd' })),
+      { signal },
+    ),
+  )
+  const fresh = untrained(weights, config.seed ?? 0)
+  const untrainedEpisodes = await run('untrained', fresh, trials)
+
+  let pushed: Evaluation['push']
+  if (push) {
+    const kicked = await run(
+      'kicks',
+      weights,
+      trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST })),
+    )
+    await pool.configure({ ...config, episodeSeconds: PUSH_SECONDS })
+    const progress = new Progress('pushes', pushTrials(clip.frames).length)
+    const largest_push_n = await pushLimits(
+      gpu,
+      pool,
+      weights,
+      clip.frames,
+      (done) => progress.update(done),
+      signal,
+    )
+    progress.finish()
+    pushed = { ...summarise(kicked, clip.dt), largest_push_n }
+  }
+  const evaluation: Evaluation = {
+    clip: clip.name,
+    seed: config.seed ?? 0,
+    adapter: gpu.report.name,
+    ...summarise(policy, clip.dt),
+    validation_loss: training.validationLoss,
+    mean_predictor_loss: training.meanPredictorLoss,
+    nulls: {
+      frozen_pose: summarise(frozen, clip.dt),
+      open_loop: summarise(openLoop, clip.dt),
+      untrained: summarise(untrainedEpisodes, clip.dt),
+    },
+    ...(pushed && { push: pushed }),
+    wall_seconds: { ...training.wallSeconds, evaluation: (performance.now() - started) / 1000 },
+  }
+  return { evaluation, episodes: policy, openLoop }
+}
+
+/** The same network before it learnt anything, seeing what the trained one sees. */
+export function untrained(
+  { sizes, activation, statistics }: PolicyWeights,
+  seed: number,
+): PolicyWeights {
+  const parameters = new Mlp(sizes, activation).initialise(networkRandom(seed))
+  return { sizes, activation, parameters, statistics }
+}
+
+/** The random stream of a network's starting parameters. */
+export function networkRandom(seed: number): Random {
+  return new Random(seed, 0x6e6574)
+}
+
+/** The evaluation as a table for the terminal. */
+export function evaluationTable(evaluation: Evaluation): string {
+  const { nulls, push } = evaluation
+  const row = (name: string, s: Summary) => [
+    name,
+    `${s.score.mean.toFixed(2)} ± ${s.score.std.toFixed(2)}`,
+    `${(100 * s.survival).toFixed(0)} %`,
+    `${s.survived_seconds.toFixed(1)} of ${s.seconds.toFixed(1)} s`,
+    s.nr.mean.toFixed(3),
+    s.mpjpe_mm.global.toFixed(0),
+    s.mpjpe_mm.root.toFixed(0),
+  ]
+  const rows = [
+    [
+      `${evaluation.clip}, ${evaluation.episodes} episodes`,
+      'score',
+      'survival',
+      'upright',
+      'NR',
+      'MPJPE mm',
+      'rel.',
+    ],
+    row('policy', evaluation),
+    ...(push ? [row('policy, kicked', push)] : []),
+    row('null: open-loop PD', nulls.open_loop),
+    row('null: untrained', nulls.untrained),
+    row('null: frozen pose, no physics', nulls.frozen_pose),
+  ]
+  const lines = [table(rows)]
+  if (push) {
+    const { front, back, left, right } = push.largest_push_n
+    lines.push(
+      `largest 0.2 s push survived: front ${front}, back ${back}, left ${left}, right ${right} N`,
+    )
+  }
+  return lines.join('\n')
+}

@@ -1,0 +1,131 @@
+/** The command line: `tsx src/runner <command>`, or `webmimic <command>`. */
+
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { clips } from './clips.ts'
+import { evaluateRun } from './evaluate.ts'
+import {
+  clipsSchema,
+  evaluateSchema,
+  optionEntries,
+  parseSettings,
+  type Schema,
+  sftSchema,
+  UsageError,
+  verifySchema,
+} from './options.ts'
+import { Interrupted } from './session.ts'
+import { resumeSft, sft, version } from './sft.ts'
+import { colour, say } from './terminal.ts'
+import { verify } from './verify.ts'
+
+const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const
+
+const program = new Command('webmimic')
+  .description('Physics-based motion imitation on WebGPU: a mocap clip in, a policy out.')
+  .version(version())
+  .exitOverride()
+  .showSuggestionAfterError(true)
+  .configureOutput({
+    outputError: (text) => say(colour.red(oneLine(text.replace(/^error: /, '')))),
+  })
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ npx tsx src/runner clips my-walk.txt            is the clip sound?
+  $ npx tsx src/runner verify --clip my-walk.txt    does everything work on this machine?
+  $ npx tsx src/runner sft --clip my-walk.txt       demonstrations, training, evaluation
+  $ npx tsx src/runner evaluate runs/sft-my-walk-1 --push`,
+  )
+
+command('sft', sftSchema, "learn a clip from an expert's demonstrations, then evaluate")
+  .option('--resume <folder>', 'go on with a run that was stopped')
+  .action(async (options: Given, self: Command) => {
+    const { resume, ...given } = await collect(options, self)
+    if (resume !== undefined) await resumeSft(String(resume), given)
+    else await sft(parseSettings(sftSchema, given))
+  })
+
+command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
+  .argument('<folder>', 'run folder')
+  .action(async (folder: string, options: Given, self: Command) => {
+    await evaluateRun(folder, parseSettings(evaluateSchema, await collect(options, self)))
+  })
+
+command(
+  'verify',
+  verifySchema,
+  'check adapter, kernels, workers, clip and actions before training',
+).action(async (options: Given, self: Command) => {
+  const failed = await verify(parseSettings(verifySchema, await collect(options, self)))
+  if (failed) process.exitCode = EXIT.failed
+})
+
+command('clips', clipsSchema, 'list the clips that ship with webmimic, or check files')
+  .argument('[files...]', 'DeepMimic .txt files, or names of clips')
+  .action(async (files: string[], options: Given, self: Command) => {
+    const broken = clips(files, parseSettings(clipsSchema, await collect(options, self)))
+    if (broken) process.exitCode = EXIT.failed
+  })
+
+type Given = Record<string, unknown>
+
+function command(name: string, schema: Schema, description: string): Command {
+  const made = program.command(name).description(description)
+  for (const { flag, key, type, choices, default: value, description } of optionEntries(schema)) {
+    // defaults are the schema's, so that a config file's values stand against them
+    const shown = value === undefined || type === 'flag' ? '' : ` (default: ${value})`
+    const usage =
+      type === 'value'
+        ? `--${flag} <${metavariable(key)}>`
+        : `--${value === true ? 'no-' : ''}${flag}`
+    const option = new Option(usage, `${value === true ? 'do not ' : ''}${description}${shown}`)
+    made.addOption(choices.length ? option.choices([...choices]) : option)
+  }
+  return made.option('--config <file>', 'JSON file of options, in camelCase; the command line wins')
+}
+
+function metavariable(key: string): string {
+  if (['clip'].includes(key)) return 'name|file'
+  if (['out'].includes(key)) return 'folder'
+  return key === 'expert' || key === 'action' || key === 'activation' ? 'name' : 'number'
+}
+
+// what was given on the command line, over what the config file says
+async function collect(options: Given, self: Command): Promise<Given> {
+  const { config, ...rest } = options
+  const given = Object.fromEntries(
+    Object.entries(rest).filter(([key]) => self.getOptionValueSource(key) === 'cli'),
+  )
+  if (config === undefined) return given
+  let file: unknown
+  try {
+    file = JSON.parse(readFileSync(String(config), 'utf8'))
+  } catch (error) {
+    throw new UsageError(`--config ${config} cannot be read: ${(error as Error).message}`)
+  }
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) {
+    throw new UsageError(`--config ${config}: expected an object of options`)
+  }
+  return { ...file, ...given }
+}
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, ' ')
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+function report(error: unknown): number {
+  // commander has printed its own; help and version are no errors
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage
+  if (error instanceof Interrupted) return EXIT.interrupted
+  const { message, stack } = error as Error
+  say(colour.red(process.env['WEBMIMIC_DEBUG'] ? String(stack) : message))
+  return error instanceof UsageError ? EXIT.usage : EXIT.failed
+}

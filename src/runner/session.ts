@@ -1,0 +1,111 @@
+/** What a command works with: the clip, the GPU, the pool, and a signal that Ctrl-C sets. */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Gpu, openGpu } from '../engine/gpu.ts'
+import type { Clip, MotionCapture } from '../mocap/clip.ts'
+import { toClip } from '../mocap/clip.ts'
+import { parseDeepMimic } from '../mocap/deepmimic.ts'
+import { Pool, type SimulationConfig } from '../sim/index.ts'
+import { type SimulationSettings, UsageError } from './options.ts'
+import { say } from './terminal.ts'
+
+/** Folder of the clips that ship with webmimic. */
+const CLIPS = fileURLToPath(new URL('../../clips', import.meta.url))
+
+export interface LoadedClip {
+  readonly clip: Clip
+  readonly capture: MotionCapture
+  /** the file's content */
+  readonly text: string
+}
+
+/** Names of the clips that ship with webmimic. */
+export function ownClips(): string[] {
+  return readdirSync(CLIPS)
+    .filter((file) => file.endsWith('.txt'))
+    .map((file) => basename(file, '.txt'))
+    .sort()
+}
+
+/**
+ * Reads one of webmimic's clips by name, or a file.
+ * @throws UsageError if there is neither, ClipError if the file is no clip
+ */
+export function readClip(source: string): LoadedClip {
+  const own = ownClips().includes(source)
+  const file = own ? `${CLIPS}/${source}.txt` : source
+  if (!existsSync(file)) {
+    const names = ownClips().join(', ')
+    throw new UsageError(`there is no clip "${source}": expected a file, or one of ${names}`)
+  }
+  return parseClip(readFileSync(file, 'utf8'), clipName(source))
+}
+
+/** Makes a clip of a file's content. */
+export function parseClip(text: string, name: string): LoadedClip {
+  const capture = parseDeepMimic(text, name)
+  return { clip: toClip(capture), capture, text }
+}
+
+// humanoid3d_walk.txt -> walk
+function clipName(source: string): string {
+  return basename(source, '.txt').replace(/^humanoid3d_/, '')
+}
+
+/** What the workers simulate. */
+export function simulationConfig(settings: SimulationSettings, clip: Clip): SimulationConfig {
+  const { action, lookahead, kpScale, kdScale, episodeSeconds, seed } = settings
+  return {
+    clips: [{ clip }],
+    ...{ seed, mode: action, episodeSeconds },
+    humanoid: { kpScale, kdScale, ...(lookahead !== undefined && { lookahead }) },
+  }
+}
+
+export interface Session {
+  readonly gpu: Gpu
+  readonly pool: Pool
+  /** aborted by the first Ctrl-C; the second ends the process */
+  readonly signal: AbortSignal
+}
+
+// Dawn's process crashes when its instance is collected: this keeps it for as long as it is open
+let openedGpu: Gpu | undefined
+
+/** Opens GPU and pool, does the work, and closes both whatever happens. */
+export async function withSession<T>(
+  { workers }: { workers?: number | undefined },
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController()
+  const interrupt = () => {
+    if (controller.signal.aborted) process.exit(130)
+    say('\nstopping: what is done is kept; Ctrl-C again ends it at once')
+    controller.abort(new Interrupted())
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  let pool: Pool | undefined
+  try {
+    const gpu = await openGpu()
+    openedGpu = gpu
+    pool = new Pool(workers === undefined ? {} : { workers })
+    return await work({ gpu, pool, signal: controller.signal })
+  } finally {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+    await pool?.close()
+    openedGpu?.close()
+    openedGpu = undefined
+  }
+}
+
+/** Ctrl-C. */
+export class Interrupted extends Error {
+  override name = 'Interrupted'
+  constructor() {
+    super('stopped')
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * `verify`: what to run before training. Adapter, kernels against their f64 reference, worker pool, clip, and whether the
+ * expert's actions reproduce the clip: from every frame for one step, along trajectories, and the same twice.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clip } from '../mocap/clip.ts'
+import { describeClip } from '../mocap/report.ts'
+import {
+  ACTION_SIZE,
+  type ExpertItem,
+  type SimulationConfig,
+  type Trace,
+  values,
+} from '../sim/index.ts'
+import { warnings } from './clips.ts'
+import type { VerifySettings } from './options.ts'
+import { writePlots } from './plots.ts'
+import { readClip, type Session, simulationConfig, withSession } from './session.ts'
+import { colour, say } from './terminal.ts'
+
+/** Mean joint error after one control step from the reference that still counts as reproducing it, rad: 3 degrees. */
+const STEP_ERROR = 0.05
+/** Time from the start within which a trajectory must stay near the reference, s, and how near, rad: 6 degrees. */
+const NEAR_SECONDS = 0.3
+const NEAR_ERROR = 0.1
+const TRAJECTORIES = 8
+
+type Check = () => Promise<string> | string
+
+/** Runs the checks; returns how many failed. */
+export async function verify(settings: VerifySettings): Promise<number> {
+  const { clip, capture } = readClip(settings.clip)
+  const out = settings.out ?? join('runs', `verify-${clip.name}`)
+  mkdirSync(out, { recursive: true })
+  const figures: Record<string, unknown> = { clip: clip.name, options: settings }
+  let failed = 0
+  const check = async (name: string, run: Check) => {
+    try {
+      const found = await run()
+      say(`${colour.green('✓')} ${name}: ${found}`)
+    } catch (error) {
+      failed++
+      say(`${colour.red('✗')} ${name}: ${(error as Error).message}`)
+    }
+  }
+  await withSession(settings, async (session) => {
+    const { gpu, signal } = session
+    const config = simulationConfig(settings, clip)
+    figures['adapter'] = gpu.report
+    await check('adapter', () => {
+      const { name, vendor, features } = gpu.report
+      return `${name}${vendor ? ` (${vendor})` : ''}; ${features.join(', ') || 'no optional features'}`
+    })
+    if (settings.kernels) await check('kernels', () => kernels(session))
+    await check('clip', () => {
+      const report = describeClip(clip, capture)
+      figures['report'] = report
+      const notes = warnings(report)
+      return `${clip.name}, ${report.duration.toFixed(2)} s, ${clip.loop ? 'loop' : 'once'}, may touch the floor: ${report.contacts}${notes.length ? `; note: ${notes.join('; ')}` : ''}`
+    })
+    signal.throwIfAborted()
+    await check('worker pool', () => workers(session, config, figures))
+    await check('actions, single step', () => singleSteps(session, clip, config, settings, figures))
+    await check('actions, trajectory', () =>
+      trajectories(session, clip, config, settings, out, figures),
+    )
+    await check('actions, consistency', () => consistency(session, config, settings))
+  })
+  writeFileSync(join(out, 'verify.json'), `${JSON.stringify({ ...figures, failed }, null, 2)}\n`)
+  say(failed ? colour.red(`${failed} checks failed`) : colour.green('all checks passed'))
+  say(`figures and plots: ${out}`)
+  return failed
+}
+
+// the very tests of the test suite, on this adapter
+async function kernels({ gpu, signal }: Session): Promise<string> {
+  const { kernelTests } = await import('../../test/kernels/index.ts')
+  for (const { name, run } of kernelTests) {
+    signal.throwIfAborted()
+    await run(gpu).catch((error: Error) => {
+      throw new Error(`${name}: ${error.message}`)
+    })
+  }
+  return `${kernelTests.length} checks against f64 agree`
+}
+
+async function workers(
+  { pool }: Session,
+  config: SimulationConfig,
+  figures: Record<string, unknown>,
+): Promise<string> {
+  await pool.configure(config)
+  const all = pool.workers.map(() => ({ episode: 0, expert: 'pd' }))
+  const results = values(await pool.map('rollout-expert', all))
+  const different = results.filter((result) => result.score !== results[0]!.score)
+  if (different.length)
+    throw new Error('the same episode gives different scores in different workers')
+  const speeds = values(
+    await pool.map(
+      'benchmark',
+      pool.workers.map(() => ({ of: 'environment' as const, seconds: 1 })),
+    ),
+  )
+  const total = speeds.reduce((sum, { steps, seconds }) => sum + steps / seconds, 0)
+  figures['control_steps_per_second'] = total
+  return `${pool.workers.length} agree to the bit; ${total.toFixed(0)} control steps/s together, ${(total / 30).toFixed(0)} times real time`
+}
+
+// one control step from every frame of the clip
+async function singleSteps(
+  { pool, signal }: Session,
+  clip: Clip,
+  config: SimulationConfig,
+  { expert }: VerifySettings,
+  figures: Record<string, unknown>,
+): Promise<string> {
+  await pool.configure({ ...config, episodeSeconds: clip.dt })
+  const starts = clip.loop ? clip.frames : clip.frames - 1
+  const items: ExpertItem[] = Array.from({ length: starts }, (_, start) => ({
+    episode: start,
+    start,
+    expert,
+  }))
+  const traces = values(await pool.map('trace', items, { signal }))
+  const errors = traces.map(({ jointError }) => jointError[0] ?? Number.NaN)
+  const mean = average(errors.filter(Number.isFinite))
+  const worst = Math.max(...errors.filter(Number.isFinite))
+  const frame = errors.indexOf(worst)
+  figures['single_step'] = {
+    mean_rad: mean,
+    worst_rad: worst,
+    worst_frame: frame,
+    errors_rad: errors,
+  }
+  const found = `${mean.toFixed(4)} rad mean joint error after one step, worst ${worst.toFixed(4)} from frame ${frame} of ${starts}`
+  if (!(mean <= STEP_ERROR)) throw new Error(`${found}; expected at most ${STEP_ERROR}`)
+  return found
+}
+
+// episodes from several frames, open loop: near the reference at first, and then how long upright
+async function trajectories(
+  { pool, signal }: Session,
+  clip: Clip,
+  config: SimulationConfig,
+  { expert }: VerifySettings,
+  out: string,
+  figures: Record<string, unknown>,
+): Promise<string> {
+  await pool.configure(config)
+  const starts = clip.loop ? clip.frames : Math.max(1, clip.frames - 1 - Math.ceil(1 / clip.dt))
+  const items: ExpertItem[] = Array.from({ length: TRAJECTORIES }, (_, i) => ({
+    ...{ episode: i, expert },
+    start: Math.floor((i * starts) / TRAJECTORIES),
+  }))
+  const traces = values(await pool.map('trace', items, { signal }))
+  const panel = (title: string, yTitle: string, key: keyof Omit<Trace, 'metrics'>) => ({
+    ...{ title, yTitle, xTitle: 's' },
+    lines: traces.map((trace, i) => ({
+      name: `from frame ${items[i]!.start}`,
+      x: Array.from(trace[key], (_, step) => (step + 1) * clip.dt),
+      y: trace[key],
+    })),
+  })
+  await writePlots(
+    join(out, 'actions.svg'),
+    `${clip.name}: actions of ${expert}, open loop until the fall`,
+    [
+      panel('joint error', 'mean, rad', 'jointError'),
+      panel('root error', 'm', 'rootPosition'),
+      panel('reward', 'score, 10 exp(-2 joint error)', 'score'),
+      panel('action size', 'root mean square, action units', 'actionSize'),
+    ],
+  )
+  const steps = Math.round(NEAR_SECONDS / clip.dt)
+  const near = average(traces.flatMap(({ jointError }) => [...jointError.subarray(0, steps)]))
+  const upright = traces.map(({ metrics }) => metrics.steps * clip.dt)
+  const complete = traces.filter(({ metrics }) => metrics.survived).length
+  figures['trajectory'] = { near_rad: near, upright_seconds: upright, complete, of: TRAJECTORIES }
+  const found =
+    `${near.toFixed(4)} rad mean joint error over the first ${NEAR_SECONDS} s, then open loop: ` +
+    `${complete} of ${TRAJECTORIES} complete, upright ${average(upright).toFixed(1)} s on average`
+  if (!(near <= NEAR_ERROR)) throw new Error(`${found}; expected an error of at most ${NEAR_ERROR}`)
+  return found
+}
+
+// the same demonstration twice
+async function consistency(
+  { pool, signal }: Session,
+  config: SimulationConfig,
+  { expert }: VerifySettings,
+): Promise<string> {
+  await pool.configure(config)
+  const item = { episode: 0, expert, noise: 0.02, startNoise: { position: 0.02, velocity: 0.2 } }
+  const [a, b] = values(await pool.map('demonstrate', [item, item], { signal }))
+  const same = (x: Float32Array, y: Float32Array) =>
+    x.length === y.length && x.every((v, i) => v === y[i])
+  if (!same(a!.observations, b!.observations) || !same(a!.actions, b!.actions)) {
+    throw new Error('the same demonstration twice gives different numbers')
+  }
+  let jump = 0
+  for (let i = ACTION_SIZE; i < a!.actions.length; i++) {
+    jump = Math.max(jump, Math.abs(a!.actions[i]! - a!.actions[i - ACTION_SIZE]!))
+  }
+  const largest = a!.actions.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+  return `twice the same to the bit (${a!.steps} samples); largest action ${largest.toFixed(2)}, largest change in a step ${jump.toFixed(2)} action units`
+}
+
+function average(numbers: readonly number[]): number {
+  return numbers.reduce((sum, x) => sum + x, 0) / numbers.length
+}
