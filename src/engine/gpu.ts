@@ -97,7 +97,8 @@ export class Gpu {
   /** which tile for which matrix product */
   readonly tiles: Tiles
   private failure: GpuError | undefined
-  private readonly lost: Promise<never>
+  /** ends the waits in flight when the device is lost */
+  private readonly waiting = new Set<(failure: GpuError) => void>()
   private readonly kernels = new Map<string, Promise<Kernel>>()
   private readonly spare = new Map<string, GPUBuffer[]>()
 
@@ -111,16 +112,14 @@ export class Gpu {
   ) {
     this.report = describe(adapter, device, toggles)
     this.tiles = new Tiles(this.report.subgroupSize)
-    this.lost = device.lost.then((info) => {
+    device.lost.then((info) => {
       const cause =
         info.reason === 'destroyed' ? 'it was closed' : info.message || 'no reason given'
       this.failure ??= new GpuError(
         `the GPU device was lost (${cause}): start again from the last checkpoint`,
       )
-      throw this.failure
+      for (const end of this.waiting) end(this.failure)
     })
-    // whoever waits sees it; when nobody does, it must not end the process
-    this.lost.catch(() => {})
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault()
       this.failure ??= new GpuError(`invalid work on the GPU: ${event.error.message}`)
@@ -150,15 +149,17 @@ export class Gpu {
     return array
   }
 
-  /** Copies `data` into the array from element `start` on; a view of shared memory is read directly. */
+  /** Copies `data`, which may be shared memory, into the array from element `start` on. */
   write(array: GpuArray, data: Float32Array | Uint32Array, start = 0): void {
     if (start + data.length > array.length) {
       throw new RangeError(
         `${data.length} numbers do not fit into "${array.label}" (${array.length}) from element ${start} on`,
       )
     }
-    if (data.length)
-      this.device.queue.writeBuffer(array.buffer, start * 4, data as GPUAllowSharedBufferSource)
+    if (data.length === 0) return
+    // Dawn's Node bindings (webgpu 0.6.2) crash on a view of shared memory, though the specification allows one
+    const own = data.buffer instanceof ArrayBuffer ? data : data.slice()
+    this.device.queue.writeBuffer(array.buffer, start * 4, own as GPUAllowSharedBufferSource)
   }
 
   /** Waits for the work sent so far and copies `length` numbers back from element `start` on. */
@@ -171,6 +172,12 @@ export class Gpu {
     const Type = (array.type === 'u32' ? Uint32Array : Float32Array) as unknown as new (
       bytes: ArrayBuffer,
     ) => Numbers<T>
+    if (start < 0 || count < 0 || start + count > array.length) {
+      throw new RangeError(
+        `"${array.label}" has ${array.length} numbers, cannot read ${count} from element ${start} on`,
+      )
+    }
+    this.assertWorking()
     if (count === 0) return new Type(new ArrayBuffer(0))
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
     const staging = this.buffer(count * 4, usage, 'staging')
@@ -219,10 +226,26 @@ export class Gpu {
   }
 
   /** The promise, or the failure of the device if that comes first. */
-  async wait<T>(promise: Promise<T>): Promise<T> {
-    const value = await Promise.race([promise, this.lost])
+  wait<T>(promise: Promise<T>): Promise<T> {
+    // no Promise.race with one promise of the loss: it would keep every result for as long as the device lives
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        this.waiting.delete(reject)
+        if (this.failure) reject(this.failure)
+        else settle()
+      }
+      this.waiting.add(reject)
+      if (this.failure) end(() => {})
+      promise.then(
+        (value) => end(() => resolve(value)),
+        (error) => end(() => reject(error)),
+      )
+    })
+  }
+
+  /** @throws GpuError if the device is lost or earlier work was invalid, so that nothing is sent in vain */
+  assertWorking(): void {
     if (this.failure) throw this.failure
-    return value
   }
 
   private async compile(name: string, code: string): Promise<Kernel> {
@@ -293,7 +316,9 @@ function describe(
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info
   const fixed = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize
   return {
-    name: info.description || info.device || info.vendor || 'unnamed adapter',
+    // browsers tell no more than vendor and architecture
+    name:
+      info.description || info.device || `${info.vendor} ${info.architecture}`.trim() || 'unnamed',
     vendor: info.vendor,
     architecture: info.architecture,
     backend: info.backend ?? 'unknown',

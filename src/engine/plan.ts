@@ -102,6 +102,7 @@ export class Plan {
   async run(times = 1): Promise<void> {
     await this.build()
     const steps = await this.ready!
+    this.gpu.assertWorking()
     const encoder = this.gpu.device.createCommandEncoder({ label: this.label })
     const pass = encoder.beginComputePass({ label: this.label })
     for (let time = 0; time < times; time++) for (const step of steps) send(pass, step)
@@ -125,8 +126,13 @@ export class Plan {
     if (count === 0) return []
     const queries = device.createQuerySet({ label: 'profile', type: 'timestamp', count })
     const { QUERY_RESOLVE, COPY_SRC, MAP_READ, COPY_DST } = GPUBufferUsage
-    const resolved = device.createBuffer({ size: count * 8, usage: QUERY_RESOLVE | COPY_SRC })
-    const staging = device.createBuffer({ size: count * 8, usage: MAP_READ | COPY_DST })
+    const size = count * 8
+    const resolved = device.createBuffer({
+      ...{ label: 'profile resolved', size, usage: QUERY_RESOLVE | COPY_SRC },
+    })
+    const staging = device.createBuffer({
+      ...{ label: 'profile staging', size, usage: MAP_READ | COPY_DST },
+    })
     const encoder = device.createCommandEncoder({ label: `profile ${this.label}` })
     for (const [i, step] of steps.entries()) {
       const timestampWrites = {
@@ -139,7 +145,7 @@ export class Plan {
       pass.end()
     }
     encoder.resolveQuerySet(queries, 0, count, resolved, 0)
-    encoder.copyBufferToBuffer(resolved, 0, staging, 0, count * 8)
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, size)
     device.queue.submit([encoder.finish()])
     await this.gpu.wait(staging.mapAsync(GPUMapMode.READ))
     // nanoseconds, uint64

@@ -29,32 +29,39 @@ export function clips(files: readonly string[], settings: ClipsSettings): number
   return broken
 }
 
+const LEGEND = colour.dim(
+  'm: path of the root · lift: correction of the height · sunk, float: mm below and above the floor\n' +
+    'air: share in flight · slide: mean speed of a sole on the floor, m/s · rad/s: fastest joint',
+)
+
 function print(reports: readonly ClipReport[], joints: boolean): void {
   const header = [
-    ...['clip', 'kind', 'seconds', 'keys', 'frames', 'metres', 'contacts', 'lift mm', 'sunk mm'],
-    ...['float mm', 'in air', 'slide m/s', 'fastest joint'],
+    ...['clip', 'kind', 's', 'frames', 'm', 'may touch', 'lift mm', 'sunk', 'float', 'air'],
+    ...['slide', 'rad/s'],
   ]
   const rows = reports.map((r) => [
     r.name,
     r.loop ? 'loop' : 'once',
     r.duration.toFixed(2),
-    `${r.keyFrames} at ${r.keyRate.toFixed(0)} Hz`,
     String(r.frames),
     r.distance.toFixed(2),
     r.contacts,
     r.correction.map((metres) => (metres * MILLIMETRES).toFixed(0)).join('..'),
-    (r.penetration * MILLIMETRES).toFixed(1),
-    (r.float.max * MILLIMETRES).toFixed(1),
-    `${(100 * r.airborne).toFixed(0)} %`,
+    (r.penetration * MILLIMETRES).toFixed(0),
+    (r.float.max * MILLIMETRES).toFixed(0),
+    `${(100 * r.airborne).toFixed(0)}%`,
     r.slide.mean.toFixed(2),
-    `${r.fastest.name} ${r.fastest.speed.toFixed(1)} rad/s`,
+    r.fastest.speed.toFixed(1),
   ])
-  process.stdout.write(`${table([header, ...rows])}\n`)
+  process.stdout.write(`${table([header, ...rows])}\n${LEGEND}\n`)
   for (const report of reports) {
     for (const warning of warnings(report)) {
       process.stdout.write(`${colour.yellow(`${report.name}: ${warning}`)}\n`)
     }
-    if (joints) process.stdout.write(`\n${report.name}, joint ranges:\n${jointTable(report)}\n`)
+    if (joints)
+      process.stdout.write(
+        `\n${report.name}, ${report.keyFrames} key frames at ${report.keyRate.toFixed(0)} Hz, joint ranges:\n${jointTable(report)}\n`,
+      )
   }
 }
 

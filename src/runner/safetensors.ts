@@ -73,7 +73,8 @@ export function decodeTensors(bytes: Uint8Array, name: string): TensorFile {
   for (const [key, entry] of Object.entries(entries as Record<string, Entry>)) {
     const [from, to] = entry.data_offsets
     if (8 + length + to > bytes.length) fail(`tensor "${key}" is cut short`)
-    const part = bytes.slice(8 + length + from, 8 + length + to).buffer
+    // a copy of its own memory, which a Buffer.slice would not be
+    const part = Uint8Array.from(bytes.subarray(8 + length + from, 8 + length + to)).buffer
     if (entry.dtype !== 'F32' && entry.dtype !== 'U32')
       fail(`tensor "${key}" is of type ${entry.dtype}`)
     const data = entry.dtype === 'U32' ? new Uint32Array(part) : new Float32Array(part)
