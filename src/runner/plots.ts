@@ -48,7 +48,7 @@ export async function writePlots(
           type: 'nominal',
           title: null,
           sort: panel.lines.map(({ name }) => name),
-          legend: panel.lines.length > 1 ? { orient: 'top' } : null,
+          legend: panel.lines.length > 1 ? { orient: 'top', columns: 4 } : null,
         },
       },
     })),

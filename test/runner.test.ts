@@ -1,0 +1,202 @@
+// The runner as a user meets it: commands in processes of their own, on small runs.
+
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { decodeTensors } from '../src/runner/safetensors.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const tsx = fileURLToPath(import.meta.resolve('tsx/cli'))
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+
+interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the command line; `stopAt` sends Ctrl-C once stderr holds that text. */
+function run(args: readonly string[], stopAt?: RegExp): Promise<Finished> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [tsx, 'src/runner', ...args], { cwd: root })
+    let [stdout, stderr] = ['', '']
+    let stopped = false
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+      if (stopAt?.test(stderr) && !stopped) {
+        stopped = true
+        child.kill('SIGINT')
+      }
+    })
+    child.on('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+// stderr without what the GPU's driver says of itself
+const lines = (text: string) =>
+  text.split('\n').filter((line) => line && !/^Warning: max/.test(line))
+
+const SMALL = [
+  '--demonstrations',
+  '12',
+  '--hidden-size',
+  '32',
+  '--eval-episodes',
+  '4',
+  '--workers',
+  '2',
+]
+
+const test = suite('runner')
+
+test('--help names every command and option', async () => {
+  const { code, stdout } = await run(['sft', '--help'])
+  assert.is(code, 0)
+  for (const option of [
+    'clip',
+    'epochs',
+    'batch-size',
+    'lr',
+    'lookahead',
+    'hidden-size',
+    'num-layers',
+  ]) {
+    assert.match(stdout, `--${option} `)
+  }
+  assert.match(stdout, '--no-eval')
+})
+
+const mistakes: [string, string[], number, RegExp][] = [
+  [
+    'an unknown option, with the nearest',
+    ['sft', '--epocs', '3'],
+    2,
+    /unknown option '--epocs'.*--epochs/,
+  ],
+  ['a value of the wrong kind', ['sft', '--epochs', 'many'], 2, /--epochs: .*number.*"many"/],
+  ['a value out of range', ['sft', '--val-split', '1'], 2, /--val-split/],
+  ['a choice that there is not', ['sft', '--expert', 'oracle'], 2, /expert.*inverse-dynamics/],
+  ['a clip that does not exist', ['sft', '--clip', 'moonwalk'], 2, /no clip "moonwalk".*walk/],
+  ['a folder without a run', ['evaluate', tmpdir()], 2, /holds no run/],
+  ['an option beside --resume', ['sft', '--resume', 'x', '--epochs', '3'], 2, /--resume goes on/],
+]
+for (const [what, args, status, message] of mistakes) {
+  test(`refuses in one line: ${what}`, async () => {
+    const { code, stderr } = await run(args)
+    assert.is(code, status)
+    assert.is(lines(stderr).length, 1, stderr)
+    assert.match(stderr, message)
+  })
+}
+
+test('refuses in one line: a broken clip, a config file with an unknown option', async () => {
+  const clip = join(folder, 'broken.txt')
+  writeFileSync(clip, '{"Loop": "wrap", "Frames": [[1, 2, 3], [4, 5, 6]]}')
+  const broken = await run(['sft', '--clip', clip])
+  assert.is(broken.code, 1)
+  assert.is(lines(broken.stderr).length, 1, broken.stderr)
+  assert.match(broken.stderr, /broken.*44/)
+  const config = join(folder, 'config.json')
+  writeFileSync(config, '{"hidenSize": 3}')
+  const unknown = await run(['sft', '--config', config])
+  assert.is(unknown.code, 2)
+  assert.match(unknown.stderr, /"hidenSize".*"hiddenSize"/)
+})
+
+test('clips: a broken file is reported and the others still listed', async () => {
+  const { code, stdout, stderr } = await run(['clips', 'walk', join(folder, 'broken.txt')])
+  assert.is(code, 1)
+  assert.match(stdout, /walk +loop/)
+  assert.match(stderr, /broken/)
+})
+
+test('sft: a run leaves all its files, and evaluate repeats its numbers', async () => {
+  const out = join(folder, 'whole')
+  const done = await run(['sft', '--clip', 'squat', '--epochs', '3', '--out', out, ...SMALL])
+  assert.is(done.code, 0, done.stderr)
+  const evaluation = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8'))
+  for (const key of [
+    'score',
+    'survival',
+    'nr',
+    'mpjpe_mm',
+    'root_error',
+    'validation_loss',
+    'nulls',
+  ]) {
+    assert.ok(key in evaluation, key)
+  }
+  assert.is(evaluation.episodes, 4)
+  assert.is(evaluation.nulls.frozen_pose.survival, 1)
+  assert.ok(evaluation.score.mean > 0 && evaluation.score.mean < 10)
+  for (const file of ['config.json', 'metrics.jsonl', 'plots/training.svg', 'plots/survival.svg']) {
+    assert.ok(existsSync(join(out, file)), file)
+  }
+  const metrics = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  assert.is(metrics.length, 3)
+  const again = await run(['evaluate', out, '--episodes', '4', '--json', '--workers', '1'])
+  const repeated = JSON.parse(again.stdout)
+  assert.equal(repeated.score, evaluation.score, 'one worker gives what two gave')
+  assert.equal(repeated.nr, evaluation.nr)
+  const taken = await run(['sft', '--clip', 'squat', '--out', out])
+  assert.is(taken.code, 2)
+  assert.match(taken.stderr, /holds a run already/)
+})
+
+test('sft: stopped by Ctrl-C and resumed, it ends with the numbers of an uninterrupted run', async () => {
+  const [whole, parts] = [join(folder, 'uninterrupted'), join(folder, 'interrupted')]
+  const args = ['sft', '--clip', 'squat', '--epochs', '40', '--no-eval', ...SMALL]
+  assert.is((await run([...args, '--out', whole])).code, 0)
+  const stopped = await run([...args, '--out', parts], /demonstrations: 12/)
+  assert.is(stopped.code, 130, stopped.stderr)
+  const config = JSON.parse(readFileSync(join(parts, 'config.json'), 'utf8'))
+  assert.is(config.options.epochs, 40)
+  const resumed = await run(['sft', '--resume', parts])
+  assert.is(resumed.code, 0, resumed.stderr)
+  for (const file of ['policy', 'checkpoint-last', 'demonstrations']) {
+    const read = (path: string) => {
+      const name = join(path, `${file}.safetensors`)
+      return decodeTensors(readFileSync(name), name)
+    }
+    const [a, b] = [read(whole), read(parts)]
+    assert.equal(Object.keys(a.tensors), Object.keys(b.tensors))
+    for (const [key, { data }] of Object.entries(a.tensors)) {
+      assert.ok(
+        data.every((x, i) => Object.is(x, b.tensors[key]!.data[i])),
+        `${file}: ${key} differs`,
+      )
+    }
+  }
+  const losses = (path: string) =>
+    readFileSync(join(path, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)['losses/train'])
+  assert.equal(losses(parts), losses(whole))
+})
+
+test('sft: a full disk is one clear line, and what was there stays', async () => {
+  // a file where the folder should be is the error that can be made anywhere
+  const out = join(folder, 'file')
+  writeFileSync(out, '')
+  const { code, stderr } = await run([
+    'sft',
+    '--clip',
+    'squat',
+    '--out',
+    join(out, 'run'),
+    ...SMALL,
+  ])
+  assert.is(code, 1)
+  assert.is(lines(stderr).length, 1, stderr)
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
+test.run()
