@@ -9,8 +9,9 @@
 // Three ways to share the work, chosen by measuring (src/engine/tuner.ts). All add a[k] b[k] in order of k with fma,
 // so on one adapter they agree to the bit:
 //   naive      one output a thread; the baseline of the benchmark, and right for a handful of outputs
-//   subgroup   one subgroup a workgroup; a lane loads A for one row and hands it round by broadcast,
-//              ROW_VECTORS x LANES x COLUMNS sums a lane. For software renderers, where a lane is a lane of one CPU vector and loads are scalar
+//   subgroup   one subgroup a workgroup; a lane loads A for one row and hands it round by broadcast, ROW_VECTORS x
+//              LANES x COLUMNS sums a lane, DEPTH steps at a time. For software renderers, where a lane is a lane of
+//              one CPU vector and loads are scalar
 //   workgroup  THREADS_X x THREADS_Y threads share tiles of A and B of depth DEPTH in workgroup memory, ROWS x COLUMNS
 //              sums a thread. For GPUs
 #if ${SUBGROUP}
@@ -122,30 +123,36 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
 #end
-  let first = group.z * shape.slice;
-  var at_a = first * shape.a_depth;
-  var at_b = first * shape.b_depth;
-  for (var k = first; k < last; k++) {
+  // DEPTH steps at a time, so that a sum is fetched from the stack and put back once for all of them
+  for (var k = group.z * shape.slice; k < last; k += ${DEPTH}u) {
+#unroll u ${DEPTH}
+    // beyond the end of the slice zeros, which add nothing
+    let inside{u} = k + {u}u < last;
+    let k{u} = min(k + {u}u, last - 1u);
 #unroll g ${ROW_VECTORS}
 #if ${ONES}
-    let x{g} = select(a[a{g} + at_a], 1.0, row{g} == shape.rows - 1u);
+    let value{g}_{u} = select(a[a{g} + k{u} * shape.a_depth], 1.0, row{g} == shape.rows - 1u);
 #else
-    let x{g} = a[a{g} + at_a];
+    let value{g}_{u} = a[a{g} + k{u} * shape.a_depth];
 #endif
+    let x{g}_{u} = select(0.0, value{g}_{u}, inside{u});
 #end
 #unroll j ${COLUMNS}
-    let y{j} = b[b{j} + at_b];
+    let y{j}_{u} = select(0.0, b[b{j} + k{u} * shape.b_depth], inside{u});
+#end
 #end
 #unroll g ${ROW_VECTORS}
 #unroll l ${LANES}
-    let z{g}_{l} = subgroupBroadcast(x{g}, {l}u);
+#unroll u ${DEPTH}
+    let z{g}_{l}_{u} = subgroupBroadcast(x{g}_{u}, {l}u);
+#end
 #unroll j ${COLUMNS}
-    sum{g}_{l}_{j} = fma(z{g}_{l}, y{j}, sum{g}_{l}_{j});
+#unroll u ${DEPTH}
+    sum{g}_{l}_{j} = fma(z{g}_{l}_{u}, y{j}_{u}, sum{g}_{l}_{j});
 #end
 #end
 #end
-    at_a += shape.a_depth;
-    at_b += shape.b_depth;
+#end
   }
   // the epilogue in a loop: written out for every sum it would be most of the code to compile
   var sums: array<f32, ${ROW_VECTORS} * LANES * ${COLUMNS}>;

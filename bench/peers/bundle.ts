@@ -15,7 +15,9 @@ export async function importBundled<T>(name: string): Promise<T> {
       entryPoints: [fileURLToPath(new URL(`${name}.ts`, import.meta.url))],
       ...{ outfile, bundle: true, format: 'esm', platform: 'node', logLevel: 'error' },
       mainFields: ['module', 'main'],
-      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
+      banner: {
+        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)",
+      },
     })
     return (await import(pathToFileURL(outfile).href)) as T
   } finally {

@@ -57,6 +57,7 @@ const SHADERS = [
   'moments',
   'normalise',
   'reduce',
+  'roof',
   'vector',
 ]
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const
@@ -66,7 +67,7 @@ const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const
  * @throws GpuError with what to install when there is none
  */
 export async function openGpu({ toggles = [] }: OpenOptions = {}): Promise<Gpu> {
-  const { instance, adapter } = await openAdapter(toggles)
+  const { instance, adapter, backend } = await openAdapter(toggles)
   if (!adapter) {
     throw new GpuError(
       'no WebGPU adapter answers: `npm run setup` installs a software driver where it may, ' +
@@ -89,7 +90,7 @@ export async function openGpu({ toggles = [] }: OpenOptions = {}): Promise<Gpu> 
     async (name) => [name, await readAsset(`shaders/${name}.wgsl`)] as const,
   )
   const shaders = new Map(await Promise.all(entries))
-  return new Gpu(instance, adapter, device, shaders, toggles)
+  return new Gpu(instance, adapter, device, shaders, { toggles, backend })
 }
 
 export class Gpu {
@@ -108,9 +109,9 @@ export class Gpu {
     readonly adapter: GPUAdapter,
     readonly device: GPUDevice,
     private readonly shaders: ReadonlyMap<string, string>,
-    toggles: readonly string[],
+    origin: Pick<AdapterReport, 'toggles' | 'backend'>,
   ) {
-    this.report = describe(adapter, device, toggles)
+    this.report = { ...describe(adapter, device), ...origin }
     this.tiles = new Tiles(this.report.subgroupSize)
     device.lost.then((info) => {
       const cause =
@@ -156,6 +157,7 @@ export class Gpu {
         `${data.length} numbers do not fit into "${array.label}" (${array.length}) from element ${start} on`,
       )
     }
+    this.assertWorking()
     if (data.length === 0) return
     // Dawn's Node bindings (webgpu 0.6.2) crash on a view of shared memory, though the specification allows one
     const own = data.buffer instanceof ArrayBuffer ? data : data.slice()
@@ -308,11 +310,9 @@ export class Gpu {
 }
 
 function describe(
-  adapter: GPUAdapter,
+  { info }: GPUAdapter,
   device: GPUDevice,
-  toggles: readonly string[],
-): AdapterReport {
-  const info = adapter.info as GPUAdapterInfo & { backend?: string }
+): Omit<AdapterReport, 'toggles' | 'backend'> {
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info
   const fixed = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize
   return {
@@ -321,9 +321,7 @@ function describe(
       info.description || info.device || `${info.vendor} ${info.architecture}`.trim() || 'unnamed',
     vendor: info.vendor,
     architecture: info.architecture,
-    backend: info.backend ?? 'unknown',
     subgroupSize: fixed ? subgroupMinSize : 0,
     features: [...device.features].map(String).sort(),
-    toggles,
   }
 }

@@ -12,12 +12,13 @@ export type Activation = 'identity' | 'tanh' | 'relu' | 'elu'
 /** How a matrix product is shared out among threads. */
 export type Tile =
   | { readonly kind: 'naive' }
-  /** `rowVectors` x `lanes` rows and `columns` x `lanes` columns a subgroup of `lanes` */
+  /** `rowVectors` x `lanes` rows and `columns` x `lanes` columns a subgroup of `lanes`, `depth` steps at a time */
   | {
       readonly kind: 'subgroup'
       readonly lanes: number
       readonly rowVectors: number
       readonly columns: number
+      readonly depth: number
     }
   /** `threadsY` x `rows` rows and `threadsX` x `columns` columns a workgroup, `depth` at a time */
   | {
@@ -126,7 +127,7 @@ function tileConstants(tile: Tile): Constants {
     THREADS_X: workgroup?.threadsX ?? 1,
     THREADS_Y: workgroup?.threadsY ?? 1,
     ROWS: workgroup?.rows ?? 1,
-    DEPTH: workgroup?.depth ?? 1,
+    DEPTH: subgroup?.depth ?? workgroup?.depth ?? 1,
   }
 }
 

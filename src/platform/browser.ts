@@ -5,7 +5,7 @@ export const openAdapter: Platform['openAdapter'] = async () => {
   const instance = navigator.gpu
   if (!instance) throw new Error('this browser offers no WebGPU: use a current Chrome or Edge')
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' })
-  return { instance, adapter }
+  return { instance, adapter, backend: 'unknown' }
 }
 
 export const readAsset: Platform['readAsset'] = async (path) => {

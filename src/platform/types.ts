@@ -9,7 +9,12 @@ export interface Platform {
    * Asks for a WebGPU adapter; `toggles` are Dawn's switches and count in Node only. The instance must stay referenced
    * for as long as the device lives: Dawn crashes the process once it is collected.
    */
-  openAdapter(toggles: readonly string[]): Promise<{ instance: GPU; adapter: GPUAdapter | null }>
+  openAdapter(toggles: readonly string[]): Promise<{
+    instance: GPU
+    adapter: GPUAdapter | null
+    /** the system's own interface below, such as `vulkan`; a browser's stays unknown */
+    backend: string
+  }>
   /** What writeCache kept under the key on this machine, if it is still there. */
   readCache(key: string): Promise<string | undefined>
   /** Keeps a text for later processes of this user; quietly does nothing where it may not. */

@@ -1,5 +1,5 @@
 /**
- * One MuJoCo model with one MjData. Its integration state (`SimulationState`, 104 numbers) can be saved and restored,
+ * One MuJoCo model with one MjData. Its integration state (`SimulationState`, 103 numbers) can be saved and restored,
  * and what follows a restore is the same to the last bit; so one simulator serves any number of environments, and a
  * planner takes a snapshot for the price of a copy.
  */

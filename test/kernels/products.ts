@@ -169,7 +169,8 @@ export const productTests: KernelTest[] = [
     name: 'matmul: slices of the depth add up, a row of ones sums the columns',
     async run(gpu) {
       const random = new TestRandom(4)
-      const [inputs, outputs, samples, slices] = [9, 14, 53, 4]
+      // slices of 11: an odd number, where tiles take two steps at a time
+      const [inputs, outputs, samples, slices] = [9, 14, 53, 5]
       const x = random.normals(samples * inputs)
       const dy = random.normals(samples * outputs)
       const rows = inputs + 1
@@ -179,13 +180,16 @@ export const productTests: KernelTest[] = [
       })
       const expected = reference.matmul(ones, dy, rows, samples, outputs)
       const X = gpu.upload(x, 'x')
-      for (const tile of tiles(gpu)) {
+      for (const tile of [...tiles(gpu), gpu.tiles.candidates(SMALL)[1]!]) {
         const parts = await product(gpu, [rows, samples, outputs], x, dy, tile, {
           a: { array: X, stride: [1, inputs] },
           ...{ ones: true, slices },
         })
         const sum = Float64Array.from(expected, (_, i) =>
-          [0, 1, 2, 3].reduce((s, slice) => s + parts[slice * rows * outputs + i]!, 0),
+          Array.from({ length: slices }).reduce<number>(
+            (s, _, slice) => s + parts[slice * rows * outputs + i]!,
+            0,
+          ),
         )
         assertClose(sum, expected, { rtol: 1e-5, atol: 1e-5 }, tile.kind)
         assert(
