@@ -19,10 +19,12 @@ import { Policy, type PolicyWeights } from './policy.ts'
 export type Trial = Omit<VectorEpisode, 'environment'>
 
 /** Environments stepped together: enough to fill a GPU's batch, few enough to fit memory. */
-const ENVIRONMENTS = 128
+export const ENVIRONMENTS = 128
 
 /**
  * Runs every trial with the policy's mean actions, on a pool that is configured.
+ * @param onProgress is told the control step that all trials of a batch are at, batches one after another, and how many
+ *   trials have ended
  * @throws Error naming the first trial that ended in an error, such as a simulation that diverged
  */
 export async function evaluatePolicy(
@@ -30,11 +32,12 @@ export async function evaluatePolicy(
   pool: Pool,
   weights: PolicyWeights,
   trials: readonly Trial[],
-  onProgress?: (done: number) => void,
+  onProgress?: (step: number, ended: number) => void,
   signal?: AbortSignal,
 ): Promise<EpisodeMetrics[]> {
   checkSizes(weights)
   const results: EpisodeMetrics[] = []
+  let before = 0
   for (let first = 0; first < trials.length; first += ENVIRONMENTS) {
     const batch = trials.slice(first, first + ENVIRONMENTS)
     const vector = await pool.vector(batch.length)
@@ -44,8 +47,8 @@ export async function evaluatePolicy(
       { from: 0, count: half },
       { from: half, count: batch.length - half },
     ].filter(({ count }) => count > 0)
-    let reported = 0
-    const run = async ({ from, count }: (typeof parts)[0]) => {
+    const steps = parts.map(() => 0)
+    const run = async ({ from, count }: (typeof parts)[0], part: number) => {
       const policy = new Policy(gpu, weights, count)
       const observations = vector.observations.subarray(
         from * OBSERVATION_SIZE,
@@ -56,13 +59,14 @@ export async function evaluatePolicy(
         signal?.throwIfAborted()
         vector.actions.set(await policy.act(observations), from * ACTION_SIZE)
         await vector.step(from, count)
-        const done = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
-        if (done !== reported) onProgress?.(first + done)
-        reported = done
+        steps[part]!++
+        const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
+        onProgress?.(before + Math.min(...steps), first + ended)
       }
       policy.release()
     }
     await Promise.all(parts.map(run))
+    before += Math.max(...steps)
     await vector.close()
     const failure = vector.errors[0]
     if (failure)
@@ -178,7 +182,7 @@ export async function pushLimits(
   pool: Pool,
   weights: PolicyWeights,
   frames: number,
-  onProgress?: (done: number) => void,
+  onProgress?: (step: number, ended: number) => void,
   signal?: AbortSignal,
 ): Promise<PushLimits> {
   const trials = pushTrials(frames)

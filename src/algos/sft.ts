@@ -121,22 +121,25 @@ export async function trainSft(
     moments: new Float32Array(2 * net.parameterCount),
     best: { epoch: 0, loss: Number.POSITIVE_INFINITY, parameters: initial },
   }
-  const statistics = await trainer.start(state)
-
-  while (state.epoch < options.epochs && !hooks.signal?.aborted) {
-    const started = performance.now()
-    const trainLoss = await trainer.epoch(hooks.onProgress)
-    const seconds = (performance.now() - started) / 1000
-    const validationLoss = await trainer.validate()
-    const epoch = state.epoch + 1
-    const { parameters, moments } = await trainer.parameters()
-    const improved = !validation.count || validationLoss < state.best.loss
-    const best = improved ? { epoch, loss: validationLoss, parameters } : state.best
-    state = { epoch, parameters, moments, best }
-    const samplesPerSecond = trainer.samplesPerEpoch / seconds
-    await hooks.onEpoch?.({ epoch, trainLoss, validationLoss, samplesPerSecond }, state)
+  let statistics: Float32Array
+  try {
+    statistics = await trainer.start(state)
+    while (state.epoch < options.epochs && !hooks.signal?.aborted) {
+      const started = performance.now()
+      const trainLoss = await trainer.epoch(hooks.onProgress)
+      const seconds = (performance.now() - started) / 1000
+      const validationLoss = await trainer.validate()
+      const epoch = state.epoch + 1
+      const { parameters, moments } = await trainer.parameters()
+      const improved = !validation.count || validationLoss < state.best.loss
+      const best = improved ? { epoch, loss: validationLoss, parameters } : state.best
+      state = { epoch, parameters, moments, best }
+      const samplesPerSecond = trainer.samplesPerEpoch / seconds
+      await hooks.onEpoch?.({ epoch, trainLoss, validationLoss, samplesPerSecond }, state)
+    }
+  } finally {
+    trainer.release()
   }
-  trainer.release()
   return {
     weights: {
       sizes,

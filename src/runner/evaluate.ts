@@ -1,7 +1,6 @@
 /** `evaluate`: any run again, on its own clip or another, with pushes if asked for. */
 
-import type { Evaluation } from './evaluation.ts'
-import { evaluate, evaluationTable, type Training } from './evaluation.ts'
+import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
 import type { EvaluateSettings } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import { parseClip, readClip, simulationConfig, withSession } from './session.ts'
@@ -16,22 +15,16 @@ export async function evaluateRun(path: string, settings: EvaluateSettings): Pro
   const { clip } = settings.clip
     ? readClip(settings.clip)
     : parseClip(folder.readText('clip.txt'), config.clip)
-  const before = folder.has('evaluation.json')
-    ? folder.readJson<Evaluation>('evaluation.json')
-    : undefined
   const own = settings.clip === undefined
-  const training: Training = {
-    weights,
-    validationLoss: (own && before?.validation_loss) || null,
-    meanPredictorLoss: (own && before?.mean_predictor_loss) || null,
-    wallSeconds: folder.has('wall.json')
-      ? folder.readJson('wall.json')
-      : { demonstrations: 0, training: 0 },
-  }
+  // another clip's losses are not known
+  const record =
+    own && folder.has('training.json')
+      ? folder.readJson<TrainingRecord>('training.json')
+      : NO_TRAINING
   const seed = settings.seed ?? config.options.seed
   const simulation = simulationConfig({ ...config.options, seed }, clip)
   await withSession(settings, async (session) => {
-    const { evaluation } = await evaluate(session, clip, simulation, training, settings)
+    const { evaluation } = await evaluate(session, clip, simulation, weights, record, settings)
     const name = own ? 'evaluation.json' : `evaluation-${clip.name}.json`
     folder.writeJson(name, evaluation)
     if (settings.json) {

@@ -1,6 +1,7 @@
 /** The evaluation that every result is quoted from: a policy beside its null rows, on the same episodes. */
 
 import {
+  ENVIRONMENTS,
   evaluatePolicy,
   PUSH_SECONDS,
   type PushLimits,
@@ -52,12 +53,19 @@ export interface Evaluation extends Summary {
 /** Where the random streams of an evaluation's episodes begin, far from those of demonstrations. */
 const FIRST_EPISODE = 1_000_000
 
-/** What training leaves for an evaluation to report. */
-export interface Training {
-  readonly weights: PolicyWeights
-  readonly validationLoss: number | null
-  readonly meanPredictorLoss: number | null
-  readonly wallSeconds: { readonly demonstrations: number; readonly training: number }
+/** training.json: what evaluations report beside their own figures; seconds are over all sessions of the run. */
+export interface TrainingRecord {
+  wall_seconds: { demonstrations: number; training: number }
+  /** null until trained, or without a validation set */
+  validation_loss: number | null
+  mean_predictor_loss: number | null
+}
+
+/** The record of a run that has not begun. */
+export const NO_TRAINING: TrainingRecord = {
+  wall_seconds: { demonstrations: 0, training: 0 },
+  validation_loss: null,
+  mean_predictor_loss: null,
 }
 
 export interface EvaluationResult {
@@ -71,25 +79,28 @@ export async function evaluate(
   { gpu, pool, signal }: Session,
   clip: Clip,
   config: SimulationConfig,
-  training: Training,
+  weights: PolicyWeights,
+  training: TrainingRecord,
   { episodes, push }: { episodes: number; push: boolean },
 ): Promise<EvaluationResult> {
   const started = performance.now()
-  const { weights } = training
   await pool.configure(config)
   const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
     episode: FIRST_EPISODE + i,
   }))
-  const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
-    const progress = new Progress(what, list.length)
-    const results = await evaluatePolicy(
-      gpu,
-      pool,
-      w,
-      list,
-      (done) => progress.update(done),
-      signal,
+  const watch = (what: string, count: number, seconds: number) => {
+    const length = clip.loop ? seconds / clip.dt : clip.frames - 1
+    const progress = new Progress(
+      `${what}, control step`,
+      Math.round(length * Math.ceil(count / ENVIRONMENTS)),
     )
+    const update = (step: number, ended: number) =>
+      progress.update(step, `${ended} of ${count} episodes over`)
+    return { update, finish: () => progress.finish() }
+  }
+  const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
+    const progress = watch(what, list.length, config.episodeSeconds ?? 20)
+    const results = await evaluatePolicy(gpu, pool, w, list, progress.update, signal)
     progress.finish()
     return results
   }
@@ -113,13 +124,13 @@ export async function evaluate(
       trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST })),
     )
     await pool.configure({ ...config, episodeSeconds: PUSH_SECONDS })
-    const progress = new Progress('pushes', pushTrials(clip.frames).length)
+    const progress = watch('pushes', pushTrials(clip.frames).length, PUSH_SECONDS)
     const largest_push_n = await pushLimits(
       gpu,
       pool,
       weights,
       clip.frames,
-      (done) => progress.update(done),
+      progress.update,
       signal,
     )
     progress.finish()
@@ -130,15 +141,15 @@ export async function evaluate(
     seed: config.seed ?? 0,
     adapter: gpu.report.name,
     ...summarise(policy, clip.dt),
-    validation_loss: training.validationLoss,
-    mean_predictor_loss: training.meanPredictorLoss,
+    validation_loss: training.validation_loss,
+    mean_predictor_loss: training.mean_predictor_loss,
     nulls: {
       frozen_pose: summarise(frozen, clip.dt),
       open_loop: summarise(openLoop, clip.dt),
       untrained: summarise(untrainedEpisodes, clip.dt),
     },
     ...(pushed && { push: pushed }),
-    wall_seconds: { ...training.wallSeconds, evaluation: (performance.now() - started) / 1000 },
+    wall_seconds: { ...training.wall_seconds, evaluation: (performance.now() - started) / 1000 },
   }
   return { evaluation, episodes: policy, openLoop }
 }

@@ -89,6 +89,7 @@ function command(name: string, schema: Schema, description: string): Command {
 function metavariable(key: string): string {
   if (['clip'].includes(key)) return 'name|file'
   if (['out'].includes(key)) return 'folder'
+  if (key === 'noise') return 'numbers'
   return key === 'expert' || key === 'action' || key === 'activation' ? 'name' : 'number'
 }
 

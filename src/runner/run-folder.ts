@@ -7,7 +7,8 @@
  *   checkpoint-last.safetensors  weights, Adam's moments, best weights: what --resume goes on from
  *   policy.safetensors        the best weights and the normaliser: what acts
  *   metrics.jsonl, events.*   one line an epoch; the same for TensorBoard
- *   plots/, evaluation.json   results
+ *   training.json             losses and seconds, for evaluations to report
+ *   plots/, evaluation.json   results; evaluation-<clip>.json on another clip than its own
  *
  * A file is written beside its place and then moved there, so that a crash or a full disk leaves the old one whole.
  */

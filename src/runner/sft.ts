@@ -1,11 +1,18 @@
 /** `sft`: demonstrations of a clip, supervised training, evaluation. */
 
 import { readFileSync } from 'node:fs'
+import type { PolicyWeights } from '../algos/policy.ts'
 import { type Demonstrations, type EpochReport, type SftState, trainSft } from '../algos/sft.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import type { EpisodeMetrics } from '../sim/index.ts'
 import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE } from '../sim/index.ts'
-import { evaluate, evaluationTable, networkRandom, type Training } from './evaluation.ts'
+import {
+  evaluate,
+  evaluationTable,
+  NO_TRAINING,
+  networkRandom,
+  type TrainingRecord,
+} from './evaluation.ts'
 import { parseSettings, type SftSettings, sftSchema, UsageError } from './options.ts'
 import { writePlots } from './plots.ts'
 import { type EpisodeData, RunFolder } from './run-folder.ts'
@@ -28,12 +35,6 @@ export interface RunConfig {
   readonly clip: string
   readonly options: SftSettings
   readonly adapter: AdapterReport
-}
-
-/** wall.json: seconds spent on each part so far, over all sessions of the run */
-interface Wall {
-  demonstrations: number
-  training: number
 }
 
 /** Starts a run. */
@@ -81,19 +82,19 @@ async function run(
 ): Promise<void> {
   const { gpu, signal } = session
   say(`${colour.bold('sft')} ${clip.name} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
-  const wall: Wall = folder.has('wall.json')
-    ? folder.readJson('wall.json')
-    : { demonstrations: 0, training: 0 }
+  const record: TrainingRecord = folder.has('training.json')
+    ? folder.readJson('training.json')
+    : structuredClone(NO_TRAINING)
   const config = simulationConfig(settings, clip)
   await session.pool.configure(config)
 
-  const episodes = await demonstrate(session, folder, settings, wall)
+  const episodes = await demonstrate(session, folder, settings, record)
   signal.throwIfAborted()
-  const training = await train(session, folder, settings, episodes, wall)
+  const weights = await train(session, folder, settings, episodes, record)
   signal.throwIfAborted()
 
   if (!settings.eval) return say(`policy: ${folder.file('policy.safetensors')}`)
-  const result = await evaluate(session, clip, config, training, {
+  const result = await evaluate(session, clip, config, weights, record, {
     episodes: settings.evalEpisodes,
     push: false,
   })
@@ -112,7 +113,7 @@ async function demonstrate(
   { pool, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
-  wall: Wall,
+  record: TrainingRecord,
 ): Promise<EpisodeData[]> {
   const name = 'demonstrations.safetensors'
   const episodes = folder.has(name)
@@ -130,9 +131,9 @@ async function demonstrate(
   const progress = new Progress('demonstrations', episodes.length)
   let samples = episodes.reduce((sum, episode) => sum + (episode?.steps ?? 0), 0)
   const keep = () => {
-    wall.demonstrations += progress.finish()
+    record.wall_seconds.demonstrations += progress.finish()
     folder.writeDemonstrations(episodes, OBSERVATION_SIZE, ACTION_SIZE)
-    folder.writeJson('wall.json', wall)
+    folder.writeJson('training.json', record)
   }
   try {
     await pool.map('demonstrate', items, {
@@ -159,7 +160,7 @@ async function demonstrate(
   const fell = episodes.filter((episode) => episode?.fell).length
   say(
     `demonstrations: ${episodes.length} episodes of ${expert}, ${samples} samples, ${fell} fell, ` +
-      duration(wall.demonstrations),
+      duration(record.wall_seconds.demonstrations),
   )
   return episodes as EpisodeData[]
 }
@@ -170,8 +171,8 @@ async function train(
   folder: RunFolder,
   settings: SftSettings,
   episodes: readonly EpisodeData[],
-  wall: Wall,
-): Promise<Training> {
+  record: TrainingRecord,
+): Promise<PolicyWeights> {
   const data: Demonstrations = {
     observations: join(episodes.map((e) => e.observations)),
     actions: join(episodes.map((e) => e.actions)),
@@ -190,7 +191,7 @@ async function train(
   folder.trimMetrics((line) => (line['epoch'] ?? 0) <= (resume?.epoch ?? 0))
   const events = new EventWriter(folder.path)
   const progress = new Progress('training', settings.epochs)
-  const before = wall.training
+  const before = record.wall_seconds.training
   let last: EpochReport | undefined
   const result = await trainSft(gpu, data, settings, networkRandom(settings.seed), {
     ...(resume && { resume }),
@@ -203,7 +204,8 @@ async function train(
       last = report
       const seconds = progress.seconds
       folder.writeCheckpoint(state)
-      folder.writeJson('wall.json', Object.assign(wall, { training: before + seconds }))
+      record.wall_seconds.training = before + seconds
+      folder.writeJson('training.json', record)
       const metrics = {
         'losses/train': report.trainLoss,
         'losses/validation': report.validationLoss,
@@ -218,6 +220,9 @@ async function train(
   folder.writePolicy(result.weights)
   const { meanPredictorLoss } = result
   const held = Number.isFinite(result.validationLoss)
+  record.validation_loss = held ? result.validationLoss : null
+  record.mean_predictor_loss = held ? meanPredictorLoss : null
+  folder.writeJson('training.json', record)
   const share = (100 * result.validationLoss) / meanPredictorLoss
   if (!result.complete) {
     say(
@@ -226,7 +231,7 @@ async function train(
     signal.throwIfAborted()
   }
   say(
-    `training: ${settings.epochs} epochs, ${duration(wall.training)}, validation loss ` +
+    `training: ${settings.epochs} epochs, ${duration(record.wall_seconds.training)}, validation loss ` +
       (held
         ? `${result.validationLoss.toPrecision(3)} (epoch ${result.state.best.epoch}; ${share.toPrecision(2)} % of the mean predictor's)`
         : 'not measured (--val-split 0)'),
@@ -249,12 +254,7 @@ async function train(
       lines: [{ name: 'samples / s', x: epochs, y: lines.map((line) => line['charts/SPS']!) }],
     },
   ])
-  return {
-    weights: result.weights,
-    validationLoss: held ? result.validationLoss : null,
-    meanPredictorLoss: Number.isFinite(meanPredictorLoss) ? meanPredictorLoss : null,
-    wallSeconds: { ...wall },
-  }
+  return result.weights
 }
 
 function note(report: EpochReport | undefined): string {

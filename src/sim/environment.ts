@@ -135,7 +135,6 @@ export class Environment {
     this.fall = ''
     this.tally.reset()
     this.perturbation = options.perturbation ?? {}
-    this.scheduleKick()
 
     reference.state(start, this.state.qpos, this.state.qvel)
     this.state.warmstart.fill(0)
@@ -147,6 +146,8 @@ export class Environment {
     simulator.restore(this.state)
     simulator.kinematics()
     this.state.qpos[2] -= Math.min(0, lowestPoint(simulator))
+    // last, so that an episode starts the same with and without kicks
+    this.scheduleKick()
   }
 
   /**
