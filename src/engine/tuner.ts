@@ -28,7 +28,7 @@ const LARGE = 2 ** 24
 
 /** repeats of a product in one timing, and timings of which the fastest counts */
 const REPEATS = 4
-const TIMINGS = 4
+const TIMINGS = 5
 
 export class Tiles {
   private readonly chosen = new Map<string, Tile>()
@@ -65,7 +65,7 @@ export class Tiles {
           ...{ columns, depth },
         }) as const
       return rows * depth * columns >= LARGE
-        ? [subgroup(16, 4, 2), subgroup(16, 8, 2), subgroup(32, 4, 2)]
+        ? [subgroup(32, 4, 2), subgroup(16, 8, 2), subgroup(32, 8, 2)]
         : [subgroup(16, 4, 1), subgroup(16, 4, 2), subgroup(8, 4, 2)]
     }
     return [
