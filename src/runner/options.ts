@@ -44,10 +44,16 @@ const simulation = {
 export const sftSchema = z.strictObject({
   ...simulation,
   expert: z
-    .enum(['inverse-dynamics', 'pd'])
+    .enum(['inverse-dynamics', 'pd', 'feedback', 'planner'])
     .default('inverse-dynamics')
-    .describe('who demonstrates'),
+    .describe('who demonstrates; feedback and planner recover, and take minutes'),
   demonstrations: count().default(300).describe('episodes to demonstrate'),
+  demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
+  demonstrationKicks: z.coerce
+    .number()
+    .min(0)
+    .default(0)
+    .describe('kick the root every second, in two of five demonstrations, m/s'),
   noise: z
     .union([z.string(), z.array(z.number().min(0))])
     .default('0,0.02,0.05')

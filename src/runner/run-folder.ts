@@ -3,6 +3,7 @@
  *
  *   config.json               every option, the seed, versions, adapter
  *   clip.txt                  the clip, so that the run can be evaluated anywhere
+ *   feedback.safetensors      the feedback law, if the expert has one
  *   demonstrations.safetensors  episodes of observations and actions
  *   checkpoint-last.safetensors  weights, Adam's moments, best weights: what --resume goes on from
  *   policy.safetensors        the best weights and the normaliser: what acts
@@ -104,6 +105,10 @@ export class RunFolder {
 
   readText(name: string): string {
     return readFileSync(this.file(name), 'utf8')
+  }
+
+  readBytes(name: string): Uint8Array {
+    return readFileSync(this.file(name))
   }
 
   /** One line of metrics.jsonl. */

@@ -15,6 +15,7 @@ import {
 } from './evaluation.ts'
 import { parseSettings, type SftSettings, sftSchema, UsageError } from './options.ts'
 import { writePlots } from './plots.ts'
+import { prepareExpert } from './prepare.ts'
 import { type EpisodeData, RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
@@ -86,7 +87,10 @@ async function run(
     ? folder.readJson('training.json')
     : structuredClone(NO_TRAINING)
   const config = simulationConfig(settings, clip)
-  await session.pool.configure(config)
+  const demonstrations = { ...config, episodeSeconds: settings.demonstrationSeconds }
+  await session.pool.configure(demonstrations)
+  const experts = await prepareExpert(session, folder, clip, demonstrations, settings.expert)
+  await session.pool.configure({ ...demonstrations, experts })
 
   const episodes = await demonstrate(session, folder, settings, record)
   signal.throwIfAborted()
@@ -122,11 +126,13 @@ async function demonstrate(
   const missing = episodes.flatMap((episode, index) => (episode ? [] : [index]))
   if (missing.length === 0) return episodes as EpisodeData[]
 
-  const { startNoise, noise, expert } = settings
+  const { startNoise, noise, expert, demonstrationKicks: kicks } = settings
   const items: DemonstrationItem[] = missing.map((episode) => ({
     ...{ episode, expert },
     noise: noise[episode % noise.length]!,
     startNoise: { position: startNoise, velocity: 10 * startNoise },
+    ...(kicks > 0 &&
+      episode % 5 < 2 && { perturbation: { kicks: { speed: kicks, every: [1, 1] } } }),
   }))
   const progress = new Progress('demonstrations', episodes.length)
   let samples = episodes.reduce((sum, episode) => sum + (episode?.steps ?? 0), 0)

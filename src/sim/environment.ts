@@ -76,6 +76,8 @@ export class Environment {
   status: Status = 'finished'
   /** What made it a fall, or fail; empty if neither. */
   fall = ''
+  /** Number of the episode's random stream. */
+  episode = 0
   /** Frame of the clip that the episode started from. */
   start = 0
   /** Control steps of a full episode, and those done. */
@@ -84,7 +86,7 @@ export class Environment {
 
   private readonly mode: ActionMode
   private readonly seconds: number
-  private readonly seed: number
+  readonly seed: number
   private readonly forbidden: readonly number[]
   private readonly meter: Meter
   private readonly tally = new Tally()
@@ -119,6 +121,7 @@ export class Environment {
     const { reference, simulator } = this
     const { clip } = reference
     const starts = clip.loop ? clip.frames : clip.frames - 1
+    this.episode = options.episode
     this.random = new Random(this.seed, options.episode)
     // drawn in any case: what chance decides later must not depend on a start given
     const drawn = this.random.index(starts)

@@ -5,6 +5,7 @@
 import { NQ, NU } from '../mocap/skeleton.ts'
 import type { Environment } from './environment.ts'
 import { referenceTorques } from './inverse-dynamics.ts'
+import { feedback, planner } from './planning/experts.ts'
 import { type Reference, wholeTurns } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
@@ -31,6 +32,8 @@ export type ExpertFactory = (
 const FACTORIES = new Map<string, ExpertFactory>([
   ['pd', pd],
   ['inverse-dynamics', inverseDynamics],
+  ['feedback', feedback],
+  ['planner', planner],
 ])
 
 /** Adds an expert to those that jobs can ask for by name; in a worker this is the worker's own module. */

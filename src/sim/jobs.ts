@@ -7,6 +7,7 @@ import type { Environment, EpisodeOptions, Status } from './environment.ts'
 import type { Expert } from './experts.ts'
 import { type EpisodeMetrics, Meter, Tally } from './metrics.ts'
 import { OBSERVATION_SIZE } from './observation.ts'
+import { PLANNING_JOBS } from './planning/jobs.ts'
 import { Random } from './random.ts'
 import type { Reference } from './reference.ts'
 import { SimulationState } from './simulator.ts'
@@ -73,6 +74,8 @@ export interface Benchmark {
 
 /** The jobs by name. */
 export const JOBS = {
+  ...PLANNING_JOBS,
+
   /** One episode of an expert as pairs of observation and action. */
   demonstrate(world: World, item: DemonstrationItem): Demonstration {
     const episode = new ExpertEpisode(world, item)

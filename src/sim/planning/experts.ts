@@ -1,0 +1,77 @@
+/**
+ * Experts that recover, both made from one sampled trajectory: `feedback`, a linear law that labels any state for free,
+ * and `planner`, which samples around that law before every step. What they know is a FeedbackLaw; the jobs
+ * `search-trajectory`, `linearise` and `solve-feedback` make one, in that order.
+ */
+import { NU } from '../../mocap/skeleton.ts'
+import type { Environment } from '../environment.ts'
+import type { Expert } from '../experts.ts'
+import { OBSERVATION_SIZE } from '../observation.ts'
+import { Random } from '../random.ts'
+import type { Reference } from '../reference.ts'
+import type { Simulator } from '../simulator.ts'
+import { applyFeedback, type FeedbackLaw } from './feedback.ts'
+import { PLANNER, Planner, type PlannerOptions } from './planner.ts'
+import { Rollout } from './rollout.ts'
+
+/** What both experts are made from; the planner also has options. */
+export interface FeedbackParameters {
+  readonly law: FeedbackLaw
+  readonly planner?: PlannerOptions
+}
+
+/** Linear feedback about the trajectory. */
+export function feedback(_simulator: Simulator, reference: Reference, parameters: unknown): Expert {
+  const { law } = expectLaw('feedback', parameters)
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const offset = new Float64Array(NU)
+  return {
+    name: 'feedback',
+    act(environment, action) {
+      environment.observe(observation)
+      applyFeedback(law, reference.frame(environment.referenceStep), observation, offset)
+      environment.encode(offset, action)
+    },
+  }
+}
+
+/** Key of the planner's random stream, apart from those of the environment and the noise. */
+const PLANNER_STREAM = 2
+
+/** Sampling about the feedback law, anew before every step; the label is the mean of the best samples. */
+export function planner(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
+  const { law, planner: options = PLANNER } = expectLaw('planner', parameters)
+  const rollout = new Rollout(simulator, reference)
+  const plans = new WeakMap<Environment, Planner>()
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const offset = new Float64Array(NU)
+  return {
+    name: 'planner',
+    act(environment, action) {
+      const step = environment.referenceStep
+      let plan = plans.get(environment)
+      if (!plan || environment.steps === 0) {
+        const random = new Random(environment.seed, environment.episode, PLANNER_STREAM)
+        plan = new Planner(
+          rollout,
+          (frame, seen, out) => applyFeedback(law, frame, seen, out),
+          random,
+          options,
+        )
+        plans.set(environment, plan)
+      } else plan.shift(1)
+      plan.plan(environment.state, step)
+      environment.observe(observation)
+      plan.act(reference.frame(step), observation, 0, offset)
+      environment.encode(offset, action)
+    },
+  }
+}
+
+function expectLaw(name: string, parameters: unknown): FeedbackParameters {
+  const given = parameters as FeedbackParameters | undefined
+  if (given?.law) return given
+  throw new Error(
+    `expert "${name}" needs a feedback law: make one with the jobs search-trajectory, linearise and solve-feedback`,
+  )
+}

@@ -1,0 +1,177 @@
+/** Linear models of a control step, and the feedback that is best for them. Matrices are row by row in f64. */
+import { quat } from 'gl-matrix'
+import { fromRotationVector, type Quat, readQuat, writeQuat } from '../../mocap/rotation.ts'
+import { NU } from '../../mocap/skeleton.ts'
+import { OBSERVATION_SIZE } from '../observation.ts'
+import { SimulationState } from '../simulator.ts'
+import type { Rollout } from './rollout.ts'
+
+/** Errors of a state: the first 68 numbers of the observation. */
+export const NX = 68
+
+/** x' = A x + B u for errors x about a path and offsets u about its offsets: A [68, 68], B [68, 28]. */
+export interface LinearModel {
+  readonly a: Float64Array
+  readonly b: Float64Array
+}
+
+/** Steps of the finite differences: large, so that a contact that comes and goes is averaged over. rad, m; rates 10x. */
+const STEP = 0.1
+
+/** Central differences of one control step about a state and an offset: 188 control steps of simulation. */
+export function linearise(
+  rollout: Rollout,
+  state: SimulationState,
+  step: number,
+  offset: Float64Array,
+): LinearModel {
+  const a = new Float64Array(NX * NX)
+  const b = new Float64Array(NX * NU)
+  const results = [new Float32Array(OBSERVATION_SIZE), new Float32Array(OBSERVATION_SIZE)]
+  const moved = new SimulationState()
+  const pushed = new Float64Array(NU)
+  for (let j = 0; j < NX + NU; j++) {
+    const h = j >= 34 && j < NX ? 10 * STEP : STEP
+    for (const [i, sign] of [1, -1].entries()) {
+      moved.copy(state)
+      pushed.set(offset)
+      if (j < NX) shiftError(moved, j, sign * h, rollout, step)
+      else pushed[j - NX] += sign * h
+      rollout.begin(moved, step)
+      rollout.advance(pushed)
+      rollout.observe(results[i])
+    }
+    for (let i = 0; i < NX; i++) {
+      const slope = (results[0][i] - results[1][i]) / (2 * h)
+      if (j < NX) a[i * NX + j] = slope
+      else b[i * NU + j - NX] = slope
+    }
+  }
+  return { a, b }
+}
+
+/** Moves error `index` of a state, as the observation has it, by `by`. */
+export function shiftError(
+  state: SimulationState,
+  index: number,
+  by: number,
+  { reference }: Rollout,
+  step: number,
+): void {
+  const { qpos, qvel } = state
+  const heading = 2 * reference.frame(step)
+  const [cos, sin] = [reference.heading[heading], reference.heading[heading + 1]]
+  const along = (out: Float64Array, axis: number) => {
+    if (axis === 2) out[2] += by
+    else {
+      out[0] += axis === 0 ? cos * by : -sin * by
+      out[1] += axis === 0 ? sin * by : cos * by
+    }
+  }
+  if (index < 3) along(qpos, index)
+  else if (index < 6) {
+    const turn: [number, number, number] = [0, 0, 0]
+    turn[index - 3] = by
+    const q: Quat = [0, 0, 0, 1]
+    quat.multiply(q, readQuat(q, qpos, 3), fromRotationVector(turn))
+    writeQuat(qpos, 3, q)
+  } else if (index < 34) qpos[index + 1] += by
+  else if (index < 37) along(qvel, index - 34)
+  else qvel[index - 34] += by
+}
+
+/** Diagonal weights of the quadratic cost: errors [68] and offsets [28]. */
+export interface LinearCost {
+  readonly errors: Float64Array
+  readonly offsets: Float64Array
+}
+
+/**
+ * Time-varying linear-quadratic regulator: gains K_t [28, 68] of u = -K_t x, by the Riccati recursion backwards over the
+ * models; for a cycle it goes round until the gains repeat.
+ */
+export function regulator(
+  models: readonly LinearModel[],
+  cost: LinearCost,
+  { periodic, sweeps = 5 }: { periodic: boolean; sweeps?: number },
+): Float64Array[] {
+  let p = new Float64Array(NX * NX)
+  for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
+  const gains = new Array<Float64Array>(models.length)
+  for (let sweep = 0; sweep < (periodic ? sweeps : 1); sweep++) {
+    for (let t = models.length - 1; t >= 0; t--) {
+      const { a, b } = models[t]
+      const bT = transpose(b, NX, NU)
+      const pa = multiply(p, a, NX, NX, NX)
+      const h = multiply(bT, multiply(p, b, NX, NX, NU), NU, NX, NU)
+      for (let i = 0; i < NU; i++) h[i * NU + i] += cost.offsets[i]
+      const g = multiply(bT, pa, NU, NX, NX)
+      const k = solve(h, NU, g, NX)
+      const next = multiply(transpose(a, NX, NX), pa, NX, NX, NX)
+      const less = multiply(transpose(g, NU, NX), k, NX, NU, NX)
+      for (let i = 0; i < NX; i++) {
+        for (let j = 0; j <= i; j++) {
+          // symmetric but for rounding
+          const [ij, ji] = [i * NX + j, j * NX + i]
+          const value = (next[ij] - less[ij] + next[ji] - less[ji]) / 2
+          next[ij] = next[ji] = value
+        }
+        next[i * NX + i] += cost.errors[i]
+      }
+      p = next
+      gains[t] = k
+    }
+  }
+  return gains
+}
+
+function multiply(a: Float64Array, b: Float64Array, rows: number, depth: number, columns: number) {
+  const c = new Float64Array(rows * columns)
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < depth; k++) {
+      const x = a[i * depth + k]
+      if (x === 0) continue
+      for (let j = 0; j < columns; j++) c[i * columns + j] += x * b[k * columns + j]
+    }
+  }
+  return c
+}
+
+function transpose(a: Float64Array, rows: number, columns: number): Float64Array {
+  const t = new Float64Array(a.length)
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) t[j * rows + i] = a[i * columns + j]
+  return t
+}
+
+/**
+ * Solves A X = B for a symmetric positive definite A [n, n] and B [n, columns], by Cholesky's decomposition.
+ * @throws RangeError if A is not positive definite
+ */
+export function solve(a: Float64Array, n: number, b: Float64Array, columns: number): Float64Array {
+  const l = a.slice()
+  for (let j = 0; j < n; j++) {
+    for (let k = 0; k < j; k++)
+      for (let i = j; i < n; i++) l[i * n + j] -= l[i * n + k] * l[j * n + k]
+    if (!(l[j * n + j] > 0))
+      throw new RangeError(`a matrix of ${n} rows is not positive definite in row ${j}`)
+    const d = Math.sqrt(l[j * n + j])
+    for (let i = j; i < n; i++) l[i * n + j] /= d
+  }
+  const x = b.slice()
+  const subtract = (i: number, k: number, factor: number) => {
+    for (let c = 0; c < columns; c++) x[i * columns + c] -= factor * x[k * columns + c]
+  }
+  const divide = (i: number) => {
+    for (let c = 0; c < columns; c++) x[i * columns + c] /= l[i * n + i]
+  }
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) subtract(i, k, l[i * n + k])
+    divide(i)
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) subtract(i, k, l[k * n + i])
+    divide(i)
+  }
+  return x
+}

@@ -1,0 +1,121 @@
+/**
+ * Model-predictive control by sampling, around a controller that already holds for a while: every rollout runs that
+ * controller plus a smooth offset of its own, and the best rollouts' offsets are averaged. The controller inside is what
+ * makes a few dozen samples enough.
+ */
+import { NU } from '../../mocap/skeleton.ts'
+import { OBSERVATION_SIZE } from '../observation.ts'
+import type { Random } from '../random.ts'
+import type { SimulationState } from '../simulator.ts'
+import type { Rollout } from './rollout.ts'
+import { SIGMAS } from './trajectory.ts'
+
+/** Offset (rad) for a frame and an observation. */
+export type Controller = (frame: number, observation: Float32Array, out: Float64Array) => void
+
+export interface PlannerOptions {
+  readonly samples: number
+  /** control steps ahead */
+  readonly horizon: number
+  /** control steps between the knots of an offset */
+  readonly knot: number
+  /** factor on SIGMAS */
+  readonly noise: number
+  /** best samples that are averaged */
+  readonly elites: number
+}
+
+export const PLANNER: PlannerOptions = { samples: 32, horizon: 12, knot: 3, noise: 0.4, elites: 8 }
+
+const FALL = 200
+const EFFORT = 0.05
+const FINAL = 3
+
+export class Planner {
+  /** [knots, 28] the mean offset */
+  private mean: Float64Array
+  private readonly knots: number
+  private readonly observation = new Float32Array(OBSERVATION_SIZE)
+  private readonly offset = new Float64Array(NU)
+  private readonly extra = new Float64Array(NU)
+
+  constructor(
+    private readonly rollout: Rollout,
+    private readonly controller: Controller,
+    private readonly random: Random,
+    private readonly options: PlannerOptions = PLANNER,
+  ) {
+    this.knots = Math.ceil(options.horizon / options.knot) + 1
+    this.mean = new Float64Array(this.knots * NU)
+  }
+
+  /** Improves the plan for the state, `iterations` times. */
+  plan(state: SimulationState, step: number, iterations = 1): void {
+    const { samples, noise, elites } = this.options
+    for (let iteration = 0; iteration < iterations; iteration++) {
+      const tried = Array.from({ length: samples }, (_, n) => {
+        const knots = new Float64Array(this.mean.length)
+        // the plan as it stands, and none at all
+        const wild = n < 2 ? 0 : noise * (n % 2 ? 1 : 0.4)
+        for (let i = 0; i < knots.length; i++) {
+          knots[i] =
+            (n === 1 ? 0 : this.mean[i]) + (wild ? wild * SIGMAS[i % NU] * this.random.normal() : 0)
+        }
+        return { knots, cost: this.evaluate(state, step, knots) }
+      })
+      tried.sort((a, b) => a.cost - b.cost)
+      const best = tried.slice(0, elites)
+      const spread = Math.max(1e-6, 0.3 * (best[elites - 1].cost - best[0].cost))
+      const weights = best.map(({ cost }) => Math.exp(-(cost - best[0].cost) / spread))
+      const total = weights.reduce((sum, w) => sum + w, 0)
+      this.mean = this.mean.map((_, i) =>
+        best.reduce((sum, { knots }, b) => sum + (weights[b] / total) * knots[i], 0),
+      )
+    }
+  }
+
+  /** The controller's offset and the plan's, `ahead` control steps into the plan. */
+  act(frame: number, observation: Float32Array, ahead: number, out: Float64Array): void {
+    this.controller(frame, observation, out)
+    this.at(this.mean, ahead, this.extra)
+    for (let k = 0; k < NU; k++) out[k] += this.extra[k]
+  }
+
+  /** Moves the plan on by some control steps. */
+  shift(steps: number): void {
+    const { horizon, knot } = this.options
+    const next = new Float64Array(this.mean.length)
+    for (let i = 0; i < this.knots; i++) {
+      this.at(this.mean, Math.min(horizon, i * knot + steps), this.extra)
+      next.set(this.extra, i * NU)
+    }
+    this.mean = next
+  }
+
+  private evaluate(state: SimulationState, step: number, knots: Float64Array): number {
+    const { rollout, controller, observation, offset, extra } = this
+    const { horizon } = this.options
+    let cost = 0
+    for (const x of knots) cost += EFFORT * x * x
+    rollout.begin(state, step)
+    for (let h = 0; h < horizon; h++) {
+      rollout.observe(observation)
+      controller(rollout.reference.frame(rollout.step), observation, offset)
+      this.at(knots, h, extra)
+      for (let k = 0; k < NU; k++) offset[k] += extra[k]
+      if (!rollout.advance(offset)) return cost + FALL * (horizon - h)
+      const last = h === horizon - 1
+      if (last || h % 2 === 1) cost += (last ? FINAL : 1) * rollout.cost()
+    }
+    return cost
+  }
+
+  // linear between knots
+  private at(knots: Float64Array, step: number, out: Float64Array): void {
+    const place = step / this.options.knot
+    const i = Math.floor(place)
+    const f = place - i
+    const next = Math.min(this.knots - 1, i + 1)
+    for (let k = 0; k < NU; k++) out[k] = knots[i * NU + k] * (1 - f) + knots[next * NU + k] * f
+  }
+}

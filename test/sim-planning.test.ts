@@ -1,0 +1,229 @@
+// Trajectory, linear feedback and planner, on our squat: short, since every step is simulated many times.
+
+import { readFileSync } from 'node:fs'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { loadClip } from '../src/mocap/deepmimic.ts'
+import { NU } from '../src/mocap/skeleton.ts'
+import {
+  createExpert,
+  createSimulator,
+  Environment,
+  OBSERVATION_SIZE,
+  Random,
+  Reference,
+  SimulationState,
+} from '../src/sim/index.ts'
+import { applyFeedback, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
+import { linearise, NX, regulator, shiftError, solve } from '../src/sim/planning/linear.ts'
+import { Planner } from '../src/sim/planning/planner.ts'
+import { Rollout } from '../src/sim/planning/rollout.ts'
+import { sampleTrajectory } from '../src/sim/planning/trajectory.ts'
+
+const clip = loadClip(readFileSync(new URL('../clips/squat.txt', import.meta.url), 'utf8'), 'squat')
+const simulator = await createSimulator()
+const reference = new Reference(simulator, clip, 'feet')
+const rollout = new Rollout(simulator, reference)
+
+function stateAt(step: number): SimulationState {
+  const state = new SimulationState()
+  reference.state(step, state.qpos, state.qvel)
+  return state
+}
+
+const test = suite('planning')
+
+test('solve: a positive definite system, and one that is not', () => {
+  const random = new Random(1)
+  const n = 9
+  const m = Float64Array.from({ length: n * n }, () => random.normal())
+  const a = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      for (let k = 0; k < n; k++) a[i * n + j]! += m[i * n + k]! * m[j * n + k]!
+    }
+    a[i * n + i]! += 0.1
+  }
+  const x = Float64Array.from({ length: n * 2 }, () => random.normal())
+  const b = new Float64Array(n * 2)
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < n; k++)
+      for (let c = 0; c < 2; c++) b[i * 2 + c]! += a[i * n + k]! * x[k * 2 + c]!
+  }
+  assert.ok(solve(a, n, b, 2).every((value, i) => Math.abs(value - x[i]!) < 1e-8))
+  assert.throws(() => solve(Float64Array.of(1, 2, 2, 1), 2, Float64Array.of(1, 1), 1), /positive/)
+})
+
+test('regulator: decoupled integrators have the gains of the scalar Riccati equation', () => {
+  const [growth, q, r] = [1.1, 2, 0.5]
+  const a = new Float64Array(NX * NX)
+  const b = new Float64Array(NX * NU)
+  // what no control reaches must die out by itself
+  for (let i = 0; i < NX; i++) a[i * NX + i] = i < NU ? growth : 0.5
+  for (let i = 0; i < NU; i++) b[i * NU + i] = 1
+  const cost = { errors: new Float64Array(NX).fill(q), offsets: new Float64Array(NU).fill(r) }
+  const models = [
+    { a, b },
+    { a, b },
+    { a, b },
+  ]
+  const [gain] = regulator(models, cost, { periodic: true, sweeps: 20 })
+  let p = q
+  for (let i = 0; i < 200; i++) p = q + growth ** 2 * p - (growth * p) ** 2 / (r + p)
+  for (let i = 0; i < NU; i++) {
+    for (let j = 0; j < NX; j++) {
+      const expected = i === j ? (growth * p) / (r + p) : 0
+      assert.ok(Math.abs(gain![i * NX + j]! - expected) < 1e-9, `gain ${i}, ${j}`)
+    }
+  }
+})
+
+test('shiftError: the observation sees the error that was made, and no other', () => {
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  for (let j = 0; j < NX; j++) {
+    const state = stateAt(20)
+    shiftError(state, j, 0.03, rollout, 20)
+    rollout.begin(state, 20)
+    rollout.observe(observation)
+    for (let i = 0; i < NX; i++) {
+      const expected = i === j ? 0.03 : 0
+      assert.ok(Math.abs(observation[i]! - expected) < 1e-6, `error ${i} after a shift of ${j}`)
+    }
+  }
+})
+
+test('linearise: predicts what a small change of state and offset does', () => {
+  const state = stateAt(10)
+  const zero = new Float64Array(NU)
+  const { a, b } = linearise(rollout, state, 10, zero)
+  const after = (from: SimulationState, offset: Float64Array) => {
+    const observation = new Float32Array(OBSERVATION_SIZE)
+    rollout.begin(from, 10)
+    rollout.advance(offset)
+    rollout.observe(observation)
+    return observation.slice(0, NX)
+  }
+  const base = after(state, zero)
+  // the left elbow swings free of any contact: its model is nearly exact
+  const elbow = 6 + 14 - 1
+  const offset = new Float64Array(NU)
+  offset[13] = 0.05
+  const moved = stateAt(10)
+  shiftError(moved, elbow, 0.05, rollout, 10)
+  const both = after(moved, offset)
+  const predicted = 0.05 * a[elbow * NX + elbow]! + 0.05 * b[elbow * NU + 13]!
+  assert.ok(Math.abs(predicted) > 0.005, 'something happens')
+  assert.ok(Math.abs(both[elbow]! - base[elbow]! - predicted) < 0.2 * Math.abs(predicted))
+})
+
+test('trajectory: follows the squat, its offsets replay it to the bit, the seed decides', () => {
+  const options = { samples: 60, elites: 8, noise: 0.1, window: 3 }
+  // off the reference, where no offset is no longer best
+  const leaning = stateAt(0)
+  shiftError(leaning, 35, 0.4, rollout, 0)
+  const search = (seed: number) =>
+    sampleTrajectory(simulator, reference, leaning, 0, 12, new Random(seed), options)
+  const found = search(1)
+  assert.ok(found.complete)
+  assert.is(found.offsets.length, 12)
+  rollout.begin(found.states[0]!, 0)
+  for (const [i, offset] of found.offsets.entries()) {
+    assert.ok(rollout.advance(offset))
+    assert.equal([...simulator.qpos], [...found.states[i + 1]!.qpos], `state ${i + 1}`)
+  }
+  assert.ok(rollout.cost() < 3, `the end costs ${rollout.cost()}`)
+  assert.equal(search(1).offsets, found.offsets)
+  assert.not.equal(search(2).offsets, found.offsets)
+})
+
+test("feedback: on the path it gives the path's offset, off it pushes back within its bound", () => {
+  const trajectory = {
+    start: 0,
+    states: Array.from({ length: clip.frames + 1 }, (_, step) => stateAt(step)),
+    offsets: new Array(clip.frames).fill(new Float64Array(NU).fill(0.02)),
+    complete: true,
+  }
+  const path = meanPath(rollout, trajectory, 0, 1)
+  const a = new Float64Array(NX * NX)
+  const b = new Float64Array(NX * NU)
+  for (let i = 0; i < NX; i++) a[i * NX + i] = 1
+  for (let k = 0; k < NU; k++) b[(6 + k) * NU + k] = 1
+  const law = feedbackLaw(reference, new Array(clip.frames).fill({ a, b }), path, 1)
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const out = new Float64Array(NU)
+  applyFeedback(law, 0, observation, out)
+  assert.ok(out.every((x) => Math.abs(x - 0.02) < 1e-6))
+  observation[6 + 5] = 0.1
+  applyFeedback(law, 0, observation, out)
+  assert.ok(out[5]! < 0.02 && out[6]! === out[7]!, 'only the joint that is off is corrected')
+  observation[6 + 5] = 100
+  applyFeedback(law, 0, observation, out)
+  assert.ok(Math.abs(out[5]! - (0.02 - 0.7)) < 1e-9, 'the correction is bounded')
+})
+
+test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
+  const options = { samples: 16, horizon: 6, knot: 3, noise: 0.4, elites: 4 }
+  const off = stateAt(30)
+  // bent where it should not be
+  off.qpos[7] += 0.15
+  const costOf = (plan: Planner | undefined) => {
+    const observation = new Float32Array(OBSERVATION_SIZE)
+    const offset = new Float64Array(NU)
+    rollout.begin(off, 30)
+    let cost = 0
+    for (let h = 0; h < options.horizon; h++) {
+      rollout.observe(observation)
+      offset.fill(0)
+      plan?.act(0, observation, h, offset)
+      rollout.advance(offset)
+      cost += rollout.cost()
+    }
+    return cost
+  }
+  const make = (seed: number) => {
+    const plan = new Planner(
+      rollout,
+      (_frame, _seen, out) => out.fill(0),
+      new Random(seed),
+      options,
+    )
+    plan.plan(off, 30, 3)
+    return plan
+  }
+  const [planned, idle] = [costOf(make(1)), costOf(undefined)]
+  assert.ok(planned < idle, `planned ${planned}, idle ${idle}`)
+  assert.is(costOf(make(1)), planned)
+  assert.is.not(costOf(make(2)), planned)
+})
+
+test('experts: feedback and planner act in an environment, and ask for their law without one', () => {
+  assert.throws(() => createExpert('planner', simulator, reference), /needs a feedback law/)
+  const { frames } = clip
+  const law = {
+    gains: new Float64Array(frames * NU * NX),
+    errors: new Float64Array(frames * NX),
+    offsets: new Float64Array(frames * NU).fill(0.01),
+  }
+  const planner = { samples: 16, horizon: 3, knot: 3, noise: 0.4, elites: 4 }
+  const act = (name: string) => {
+    const environment = new Environment(simulator, reference, { seed: 3 })
+    const expert = createExpert(name, simulator, reference, { law, planner })
+    const action = new Float64Array(NU)
+    environment.reset({ episode: 5, start: 4, startNoise: { position: 0.1, velocity: 1 } })
+    const actions: number[] = []
+    for (let i = 0; i < 3; i++) {
+      expert.act(environment, action)
+      actions.push(...action)
+      environment.step(action)
+    }
+    return actions
+  }
+  const radians = (x: number, i: number) => x * simulator.gains.unit[i % NU]!
+  assert.ok(act('feedback').every((x, i) => Math.abs(radians(x, i) - 0.01) < 1e-9))
+  const planned = act('planner')
+  assert.equal(act('planner'), planned, 'the same episode, the same plan')
+  assert.ok(planned.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
+})
+
+test.after(() => simulator.close())
+test.run()
