@@ -22,6 +22,9 @@ if (major < 20 || (major === 20 && minor < 10)) {
   )
 }
 
+/** exit status of the probe */
+const NO_ADAPTER = 3
+
 installPackages()
 let adapter = probeAdapter()
 if (!adapter) {
@@ -37,11 +40,15 @@ function installPackages() {
   if (packagesMatch()) return
   say('installing the npm packages of package-lock.json')
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const done = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  })
+  const done = spawnSync(
+    npm,
+    ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      shell: process.platform === 'win32',
+    },
+  )
   if (done.status !== 0) stop('npm ci failed: see its message above.')
 }
 
@@ -64,14 +71,22 @@ function probeAdapter() {
   const program = `
     const { openAdapter } = await import('./src/platform/adapter.mjs')
     const { adapter } = await openAdapter()
-    if (!adapter) process.exit(3)
+    if (!adapter) process.exit(${NO_ADAPTER})
     console.log(adapter.info.description || adapter.info.device || 'unnamed adapter')
     process.exit(0)`
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     cwd: root,
     encoding: 'utf8',
   })
-  return run.status === 0 ? run.stdout.trim() : null
+  if (run.status === 0) return run.stdout.trim()
+  if (run.status === NO_ADAPTER) return null
+  // a driver would not help: the module cannot be loaded, or a driver that is there takes the process down
+  const cause =
+    run.stderr
+      .trim()
+      .split('\n')
+      .findLast((line) => /Error|error/.test(line)) ?? run.signal
+  stop(`asking for a WebGPU adapter failed: ${cause ?? `exit status ${run.status}`}`)
 }
 
 function installVulkan() {
@@ -160,12 +175,14 @@ function addBackports(codename) {
         .match(/^Suites:(.*)$/m)?.[1]
         .trim()
         .split(/\s+/)
-      if (suites?.includes(codename)) {
+      if (suites?.includes(codename) && /^URIs:\s*https?:\/\/\S+\/debian\/?\s*$/m.test(stanza)) {
         const added = stanza.replace(/^Suites:.*$/m, `Suites: ${codename}-backports`)
         return writeFileSync(join(folder, 'webmimic-backports.sources'), `${added.trim()}\n`)
       }
     }
-    const line = text.match(new RegExp(`^deb\\s.*\\s${codename}\\s+main.*$`, 'm'))?.[0]
+    const line = text.match(
+      new RegExp(`^deb\\s.*https?://\\S+/debian/?\\s+${codename}\\s+main.*$`, 'm'),
+    )?.[0]
     if (line) {
       const added = line.replace(
         new RegExp(`\\s${codename}\\s+main.*$`),

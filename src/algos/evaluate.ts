@@ -4,6 +4,7 @@
  */
 
 import type { Gpu } from '../engine/gpu.ts'
+import type { Clip } from '../mocap/clip.ts'
 import {
   ACTION_SIZE,
   type EpisodeMetrics,
@@ -50,20 +51,23 @@ export async function evaluatePolicy(
     const steps = parts.map(() => 0)
     const run = async ({ from, count }: (typeof parts)[0], part: number) => {
       const policy = new Policy(gpu, weights, count)
-      const observations = vector.observations.subarray(
-        from * OBSERVATION_SIZE,
-        (from + count) * OBSERVATION_SIZE,
-      )
-      const flags = vector.flags.subarray(from, from + count)
-      while (flags.includes(FLAGS.running)) {
-        signal?.throwIfAborted()
-        vector.actions.set(await policy.act(observations), from * ACTION_SIZE)
-        await vector.step(from, count)
-        steps[part]!++
-        const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
-        onProgress?.(before + Math.min(...steps), first + ended)
+      try {
+        const observations = vector.observations.subarray(
+          from * OBSERVATION_SIZE,
+          (from + count) * OBSERVATION_SIZE,
+        )
+        const flags = vector.flags.subarray(from, from + count)
+        while (flags.includes(FLAGS.running)) {
+          signal?.throwIfAborted()
+          vector.actions.set(await policy.act(observations), from * ACTION_SIZE)
+          await vector.step(from, count)
+          steps[part]!++
+          const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
+          onProgress?.(before + Math.min(...steps), first + ended)
+        }
+      } finally {
+        policy.release()
       }
-      policy.release()
     }
     await Promise.all(parts.map(run))
     before += Math.max(...steps)
@@ -174,18 +178,19 @@ const STARTS = 4
 
 /**
  * Finds the largest force that a trial survives from each side: pushed after half a second, on its feet two seconds
- * later, from each of four starts, and so for every smaller force tried.
+ * later, from each of four starts, and so for every smaller force tried. Null for a clip too short for that.
  * The pool must be configured with episodes of at least `PUSH_SECONDS`, which also is what they should have.
  */
 export async function pushLimits(
   gpu: Gpu,
   pool: Pool,
   weights: PolicyWeights,
-  frames: number,
+  clip: Clip,
   onProgress?: (step: number, ended: number) => void,
   signal?: AbortSignal,
-): Promise<PushLimits> {
-  const trials = pushTrials(frames)
+): Promise<PushLimits | null> {
+  const trials = pushTrials(clip)
+  if (trials.length === 0) return null
   const results = await evaluatePolicy(gpu, pool, weights, trials, onProgress, signal)
   const limit = (side: number) => {
     let survived = 0
@@ -208,13 +213,16 @@ export async function pushLimits(
 /** Length of a trial of the push test, s. */
 export const PUSH_SECONDS = 2.7
 
-/** Trials of the push test, by side, force, start. */
-export function pushTrials(frames: number): Trial[] {
+/** Trials of the push test, by side, force, start; none if the clip is too short for them. */
+export function pushTrials({ loop, frames, dt }: Clip): Trial[] {
+  // a one-shot clip must go on for as long as the trial does
+  const room = loop ? frames : frames - 1 - Math.round(PUSH_SECONDS / dt)
+  if (room < 1) return []
   return Object.values(SIDES).flatMap((direction) =>
     FORCES.flatMap((force) =>
       Array.from({ length: STARTS }, (_, s) => {
         const perturbation: Perturbation = { push: { force, direction, start: 0.5 } }
-        return { episode: s, start: Math.floor((s * frames) / STARTS), perturbation }
+        return { episode: s, start: Math.floor((s * room) / STARTS), perturbation }
       }),
     ),
   )

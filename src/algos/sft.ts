@@ -109,11 +109,13 @@ export async function trainSft(
   hooks: SftHooks = {},
 ): Promise<SftResult> {
   const { train, validation } = splitByEpisode(data, options.valSplit, options.seed)
+  // a mini-batch holds no sample twice
+  const batchSize = Math.min(options.batchSize, train.count)
   const sizes = networkSizes(data.inWidth, data.outWidth, options)
   const net = new Mlp(sizes, options.activation)
   // before the plans are recorded, since they are recorded with the tiles
-  await gpu.tiles.tune(gpu, net.shapes(options.batchSize))
-  const trainer = new Trainer(gpu, net, train, validation, options)
+  await gpu.tiles.tune(gpu, net.shapes(batchSize))
+  const trainer = new Trainer(gpu, net, train, validation, { ...options, batchSize })
   const initial = net.initialise(random)
   let state: SftState = hooks.resume ?? {
     epoch: 0,
@@ -326,7 +328,8 @@ export interface Samples {
   readonly actions: Float32Array
 }
 
-/** Whole episodes, chosen by the seed, go to validation: the share `valSplit` of them, at least one if it is above 0. */
+/** Whole episodes, chosen by the seed, go to validation: the share `valSplit` of them, at least one if it is above 0 and
+ * one is left to train on. */
 export function splitByEpisode(
   { observations, actions, episodes, inWidth, outWidth }: Demonstrations,
   valSplit: number,
@@ -364,7 +367,8 @@ function rank(index: number, seed: number): number {
   return (x ^ (x >>> 16)) >>> 0
 }
 
-function concat(parts: readonly Float32Array[]): Float32Array {
+/** The arrays one after another. */
+export function concat(parts: readonly Float32Array[]): Float32Array {
   const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {

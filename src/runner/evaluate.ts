@@ -24,7 +24,10 @@ export async function evaluateRun(path: string, settings: EvaluateSettings): Pro
   const seed = settings.seed ?? config.options.seed
   const simulation = simulationConfig({ ...config.options, seed }, clip)
   await withSession(settings, async (session) => {
-    const { evaluation } = await evaluate(session, clip, simulation, weights, record, settings)
+    const { evaluation } = await evaluate(session, clip, simulation, weights, record, {
+      ...settings,
+      networkSeed: config.options.seed,
+    })
     const name = own ? 'evaluation.json' : `evaluation-${clip.name}.json`
     folder.writeJson(name, evaluation)
     if (settings.json) {

@@ -41,8 +41,8 @@ export interface Evaluation extends Summary {
     /** the network before training */
     readonly untrained: Summary
   }
-  /** under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N */
-  readonly push?: Summary & { readonly largest_push_n: PushLimits }
+  /** under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N (null: the clip is too short) */
+  readonly push?: Summary & { readonly largest_push_n: PushLimits | null }
   readonly wall_seconds: {
     readonly demonstrations: number
     readonly training: number
@@ -74,6 +74,13 @@ export interface EvaluationResult {
   readonly openLoop: readonly EpisodeMetrics[]
 }
 
+export interface EvaluationOptions {
+  readonly episodes: number
+  readonly push: boolean
+  /** seed of the run, which the untrained network's parameters follow from */
+  readonly networkSeed: number
+}
+
 /** Evaluates a policy and its null rows; with `push` also under pushes. Configures the pool. */
 export async function evaluate(
   { gpu, pool, signal }: Session,
@@ -81,7 +88,7 @@ export async function evaluate(
   config: SimulationConfig,
   weights: PolicyWeights,
   training: TrainingRecord,
-  { episodes, push }: { episodes: number; push: boolean },
+  { episodes, push, networkSeed }: EvaluationOptions,
 ): Promise<EvaluationResult> {
   const started = performance.now()
   await pool.configure(config)
@@ -113,7 +120,7 @@ export async function evaluate(
       { signal },
     ),
   )
-  const fresh = untrained(weights, config.seed ?? 0)
+  const fresh = untrained(weights, networkSeed)
   const untrainedEpisodes = await run('untrained', fresh, trials)
 
   let pushed: Evaluation['push']
@@ -124,15 +131,8 @@ export async function evaluate(
       trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST })),
     )
     await pool.configure({ ...config, episodeSeconds: PUSH_SECONDS })
-    const progress = watch('pushes', pushTrials(clip.frames).length, PUSH_SECONDS)
-    const largest_push_n = await pushLimits(
-      gpu,
-      pool,
-      weights,
-      clip.frames,
-      progress.update,
-      signal,
-    )
+    const progress = watch('pushes', pushTrials(clip).length, PUSH_SECONDS)
+    const largest_push_n = await pushLimits(gpu, pool, weights, clip, progress.update, signal)
     progress.finish()
     pushed = { ...summarise(kicked, clip.dt), largest_push_n }
   }
@@ -168,6 +168,11 @@ export function networkRandom(seed: number): Random {
   return new Random(seed, 0x6e6574)
 }
 
+// no step before the fall, no error
+function millimetres(error: number): string {
+  return Number.isFinite(error) ? error.toFixed(0) : '–'
+}
+
 /** The evaluation as a table for the terminal. */
 export function evaluationTable(evaluation: Evaluation): string {
   const { nulls, push } = evaluation
@@ -177,8 +182,8 @@ export function evaluationTable(evaluation: Evaluation): string {
     `${(100 * s.survival).toFixed(0)} %`,
     `${s.survived_seconds.toFixed(1)} of ${s.seconds.toFixed(1)} s`,
     s.nr.mean.toFixed(3),
-    s.mpjpe_mm.global.toFixed(0),
-    s.mpjpe_mm.root.toFixed(0),
+    millimetres(s.mpjpe_mm.global),
+    millimetres(s.mpjpe_mm.root),
   ]
   const rows = [
     [
@@ -197,7 +202,7 @@ export function evaluationTable(evaluation: Evaluation): string {
     row('null: frozen pose, no physics', nulls.frozen_pose),
   ]
   const lines = [table(rows)]
-  if (push) {
+  if (push?.largest_push_n) {
     const { front, back, left, right } = push.largest_push_n
     lines.push(
       `largest 0.2 s push survived: front ${front}, back ${back}, left ${left}, right ${right} N`,

@@ -10,9 +10,14 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-const count = (least = 1) => z.coerce.number().int().min(least)
-const positive = () => z.coerce.number().positive()
-const share = () => z.coerce.number().min(0).lt(1)
+// numbers as a config file writes them, or as text; nothing else becomes one
+const number = (check: z.ZodNumber) =>
+  z.union([z.number(), z.string().trim().min(1).transform(Number)]).pipe(check)
+const count = (least = 1, most = Number.MAX_SAFE_INTEGER) =>
+  number(z.number().int().min(least).max(most))
+const positive = () => number(z.number().positive())
+const atLeastZero = () => number(z.number().min(0))
+const share = () => number(z.number().min(0).lt(1))
 // true and false as a config file writes them, or as text
 const flag = () => z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')])
 
@@ -29,9 +34,7 @@ const simulation = {
     .enum(['offset', 'absolute'])
     .default('offset')
     .describe('what an action is: an offset from the leading PD target, or the PD target itself'),
-  lookahead: z.coerce
-    .number()
-    .min(0)
+  lookahead: atLeastZero()
     .optional()
     .describe(
       'how far PD targets lead the reference, s; default: kd/kp of each joint, 0.1 s unscaled',
@@ -49,38 +52,35 @@ export const sftSchema = z.strictObject({
     .describe('who demonstrates; feedback and planner recover, and take minutes'),
   demonstrations: count().default(300).describe('episodes to demonstrate'),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
-  demonstrationKicks: z.coerce
-    .number()
-    .min(0)
+  demonstrationKicks: atLeastZero()
     .default(0)
     .describe('kick the root every second, in two of five demonstrations, m/s'),
   noise: z
     .union([z.string(), z.array(z.number().min(0))])
     .default('0,0.02,0.05')
     .transform((value, context) => {
-      const levels = typeof value === 'string' ? value.split(',').map(Number) : value
-      if (levels.length && levels.every((level) => level >= 0)) return levels
+      const words = typeof value === 'string' ? value.split(',') : value
+      const levels = words.map((word) => (String(word).trim() ? Number(word) : Number.NaN))
+      if (levels.length && levels.every((level) => level >= 0 && level < 10)) return levels
       context.addIssue({
         code: 'custom',
-        message: 'expected numbers of at least 0, such as 0,0.02',
+        message: 'expected numbers from 0 to below 10, such as 0,0.02',
       })
       return z.NEVER
     })
     .describe(
       'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
     ),
-  startNoise: z.coerce
-    .number()
-    .min(0)
+  startNoise: atLeastZero()
     .default(0.02)
     .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)"),
   hiddenSize: count().default(256).describe('units of each hidden layer'),
   numLayers: count(0).default(2).describe('hidden layers'),
   activation: z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers'),
   epochs: count().default(60).describe('passes over the training set'),
-  batchSize: count().default(256).describe('samples a training step'),
+  batchSize: count(1, 65535).default(256).describe('samples a training step'),
   lr: positive().default(1e-3).describe('learning rate; falls to a twentieth along half a cosine'),
-  weightDecay: z.coerce.number().min(0).default(1e-4).describe("Adam's decoupled weight decay"),
+  weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),
   valSplit: share().default(0.1).describe('share of the episodes kept for validation'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),

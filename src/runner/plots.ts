@@ -1,6 +1,5 @@
 /** Plots as SVG, drawn by Vega without a browser. */
 
-import { writeFileSync } from 'node:fs'
 import type { TopLevelSpec } from 'vega-lite'
 
 export interface Line {
@@ -18,12 +17,8 @@ export interface Panel {
   readonly log?: boolean
 }
 
-/** Writes panels of line charts, two a row, into an SVG file. */
-export async function writePlots(
-  file: string,
-  title: string,
-  panels: readonly Panel[],
-): Promise<void> {
+/** Draws panels of line charts, two a row; returns the text of an SVG file. */
+export async function drawPlots(title: string, panels: readonly Panel[]): Promise<string> {
   const spec = {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     title: { text: title, anchor: 'start' },
@@ -59,8 +54,9 @@ export async function writePlots(
   const view = new vega.View(vega.parse(vegaLite.compile(spec as unknown as TopLevelSpec).spec), {
     renderer: 'none',
   })
-  writeFileSync(file, await view.toSVG())
+  const svg = await view.toSVG()
   view.finalize()
+  return svg
 }
 
 function points({ name, x, y }: Line): { name: string; x: number; y: number }[] {

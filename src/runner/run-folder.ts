@@ -11,7 +11,8 @@
  *   training.json             losses and seconds, for evaluations to report
  *   plots/, evaluation.json   results; evaluation-<clip>.json on another clip than its own
  *
- * A file is written beside its place and then moved there, so that a crash or a full disk leaves the old one whole.
+ * A file is written beside its place and then moved there, so that a process that is killed or a full disk leaves the old
+ * one whole.
  */
 
 import {
@@ -26,6 +27,7 @@ import {
 import { basename, join } from 'node:path'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { SftState } from '../algos/sft.ts'
+import { concat } from '../algos/sft.ts'
 import type { Activation } from '../engine/matmul.ts'
 import { UsageError } from './options.ts'
 import { decodeTensors, encodeTensors, type TensorFile } from './safetensors.ts'
@@ -104,7 +106,11 @@ export class RunFolder {
   }
 
   readText(name: string): string {
-    return readFileSync(this.file(name), 'utf8')
+    try {
+      return readFileSync(this.file(name), 'utf8')
+    } catch (error) {
+      throw new UsageError(`${this.file(name)} cannot be read: ${(error as Error).message}`)
+    }
   }
 
   readBytes(name: string): Uint8Array {
@@ -157,9 +163,9 @@ export class RunFolder {
           index: { shape: [done.length, 3], data: index },
           observations: {
             shape: [samples, inWidth],
-            data: join32(done.map((e) => e.observations)),
+            data: concat(done.map((e) => e.observations)),
           },
-          actions: { shape: [samples, outWidth], data: join32(done.map((e) => e.actions)) },
+          actions: { shape: [samples, outWidth], data: concat(done.map((e) => e.actions)) },
         },
       }),
     )
@@ -256,7 +262,11 @@ export class RunFolder {
         `${file} is missing: the run stopped before it was written; go on with --resume ${this.path}`,
       )
     }
-    return decodeTensors(readFileSync(file), file)
+    try {
+      return decodeTensors(readFileSync(file), file)
+    } catch (error) {
+      throw new UsageError((error as Error).message)
+    }
   }
 }
 
@@ -269,14 +279,4 @@ function named(tensors: TensorFile['tensors'], names: readonly string[]) {
       )
     return tensor
   })
-}
-
-function join32(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

@@ -9,7 +9,7 @@ import { toClip } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
 import { Pool, type SimulationConfig } from '../sim/index.ts'
 import { type SimulationSettings, UsageError } from './options.ts'
-import { say } from './terminal.ts'
+import { finishProgress, say } from './terminal.ts'
 
 /** Folder of the clips that ship with webmimic. */
 const CLIPS = fileURLToPath(new URL('../../clips', import.meta.url))
@@ -40,7 +40,13 @@ export function readClip(source: string): LoadedClip {
     const names = ownClips().join(', ')
     throw new UsageError(`there is no clip "${source}": expected a file, or one of ${names}`)
   }
-  return parseClip(readFileSync(file, 'utf8'), clipName(source))
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`clip ${file} cannot be read: ${(error as Error).message}`)
+  }
+  return parseClip(text, clipName(source))
 }
 
 /** Makes a clip of a file's content. */
@@ -96,6 +102,7 @@ export async function withSession<T>(
   } finally {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
+    finishProgress()
     await pool?.close()
     openedGpu?.close()
     openedGpu = undefined

@@ -2,10 +2,16 @@
 
 import { readFileSync } from 'node:fs'
 import type { PolicyWeights } from '../algos/policy.ts'
-import { type Demonstrations, type EpochReport, type SftState, trainSft } from '../algos/sft.ts'
+import {
+  concat,
+  type Demonstrations,
+  type EpochReport,
+  type SftState,
+  trainSft,
+} from '../algos/sft.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import type { EpisodeMetrics } from '../sim/index.ts'
-import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE } from '../sim/index.ts'
+import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
 import {
   evaluate,
   evaluationTable,
@@ -14,7 +20,7 @@ import {
   type TrainingRecord,
 } from './evaluation.ts'
 import { parseSettings, type SftSettings, sftSchema, UsageError } from './options.ts'
-import { writePlots } from './plots.ts'
+import { drawPlots } from './plots.ts'
 import { prepareExpert } from './prepare.ts'
 import { type EpisodeData, RunFolder } from './run-folder.ts'
 import {
@@ -41,8 +47,8 @@ export interface RunConfig {
 /** Starts a run. */
 export async function sft(settings: SftSettings): Promise<void> {
   const loaded = readClip(settings.clip)
-  const folder = RunFolder.create(settings.out, `sft-${loaded.clip.name}`)
   await withSession(settings, (session) => {
+    const folder = RunFolder.create(settings.out, `sft-${loaded.clip.name}`)
     const config: RunConfig = {
       command: 'sft',
       version: version(),
@@ -101,11 +107,13 @@ async function run(
   const result = await evaluate(session, clip, config, weights, record, {
     episodes: settings.evalEpisodes,
     push: false,
+    networkSeed: settings.seed,
   })
   folder.writeJson('evaluation.json', result.evaluation)
-  await writePlots(folder.file('plots/survival.svg'), `${clip.name}: episodes still upright`, [
+  const plot = await drawPlots(`${clip.name}: episodes still upright`, [
     survivalPanel({ policy: result.episodes, 'open-loop PD': result.openLoop }, clip.dt),
   ])
+  folder.write('plots/survival.svg', plot)
   say()
   say(evaluationTable(result.evaluation))
   say()
@@ -146,11 +154,13 @@ async function demonstrate(
       signal,
       onProgress: ({ done, index, outcome }) => {
         if (outcome.status === 'rejected') {
+          // what died with its worker is still to do
+          if (outcome.reason.cause instanceof WorkerDeath) return
           say(colour.yellow(`${outcome.reason.message}: left out`))
           episodes[missing[index]!] = {
             observations: new Float32Array(0),
             actions: new Float32Array(0),
-            ...{ steps: 0, fell: true },
+            ...{ steps: 0, fell: false },
           }
         } else {
           const { observations, actions, steps, fell } = outcome.value
@@ -162,6 +172,12 @@ async function demonstrate(
     })
   } finally {
     keep()
+  }
+  const lost = episodes.filter((episode) => !episode).length
+  if (lost) {
+    throw new Error(
+      `${lost} demonstrations were lost with the worker that died over them; go on with --resume ${folder.path}`,
+    )
   }
   const fell = episodes.filter((episode) => episode?.fell).length
   say(
@@ -180,8 +196,8 @@ async function train(
   record: TrainingRecord,
 ): Promise<PolicyWeights> {
   const data: Demonstrations = {
-    observations: join(episodes.map((e) => e.observations)),
-    actions: join(episodes.map((e) => e.actions)),
+    observations: concat(episodes.map((e) => e.observations)),
+    actions: concat(episodes.map((e) => e.actions)),
     episodes: episodes.map((e) => e.steps),
     inWidth: OBSERVATION_SIZE,
     outWidth: ACTION_SIZE,
@@ -209,7 +225,6 @@ async function train(
     onEpoch: (report, state) => {
       last = report
       const seconds = progress.seconds
-      folder.writeCheckpoint(state)
       record.wall_seconds.training = before + seconds
       folder.writeJson('training.json', record)
       const metrics = {
@@ -217,19 +232,24 @@ async function train(
         'losses/validation': report.validationLoss,
         'charts/SPS': report.samplesPerSecond,
       }
+      // the checkpoint last: lines beyond it are dropped when a run goes on, missing ones would stay missing
       folder.appendMetrics({ epoch: report.epoch, ...metrics })
       events.scalars(report.epoch, metrics)
+      folder.writeCheckpoint(state)
       progress.update(report.epoch, note(report))
     },
   })
   progress.finish()
-  folder.writePolicy(result.weights)
+  if (result.state.epoch > 0) folder.writePolicy(result.weights)
   const { meanPredictorLoss } = result
   const held = Number.isFinite(result.validationLoss)
   record.validation_loss = held ? result.validationLoss : null
   record.mean_predictor_loss = held ? meanPredictorLoss : null
   folder.writeJson('training.json', record)
-  const share = (100 * result.validationLoss) / meanPredictorLoss
+  const share =
+    meanPredictorLoss > 0
+      ? `${((100 * result.validationLoss) / meanPredictorLoss).toPrecision(2)} % of the mean predictor's`
+      : 'all labels are the same: with this expert and --action there is nothing to learn'
   if (!result.complete) {
     say(
       `stopped after epoch ${result.state.epoch} of ${settings.epochs}; go on with --resume ${folder.path}`,
@@ -239,12 +259,12 @@ async function train(
   say(
     `training: ${settings.epochs} epochs, ${duration(record.wall_seconds.training)}, validation loss ` +
       (held
-        ? `${result.validationLoss.toPrecision(3)} (epoch ${result.state.best.epoch}; ${share.toPrecision(2)} % of the mean predictor's)`
-        : 'not measured (--val-split 0)'),
+        ? `${result.validationLoss.toPrecision(3)} (epoch ${result.state.best.epoch}; ${share})`
+        : 'not measured: no episode is held out (--val-split)'),
   )
   const lines = folder.readMetrics()
   const epochs = lines.map((line) => line['epoch']!)
-  await writePlots(folder.file('plots/training.svg'), `${folder.name}: training`, [
+  const plots = await drawPlots(`${folder.name}: training`, [
     {
       title: 'mean squared error, action units²',
       ...{ xTitle: 'epoch', yTitle: 'loss', log: true },
@@ -260,6 +280,7 @@ async function train(
       lines: [{ name: 'samples / s', x: epochs, y: lines.map((line) => line['charts/SPS']!) }],
     },
   ])
+  folder.write('plots/training.svg', plots)
   return result.weights
 }
 
@@ -293,14 +314,4 @@ export function survivalPanel(sets: Record<string, readonly EpisodeMetrics[]>, d
 /** Version of webmimic. */
 export function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

@@ -14,6 +14,14 @@ export function say(text = ''): void {
 /** Without a terminal a progress line is printed this often, ms. */
 const PLAIN_INTERVAL = 10_000
 
+// lines that move now: a bar that nobody stops keeps the process alive and the cursor hidden
+const open = new Set<Progress>()
+
+/** Takes away every moving line, when work ends in an error. */
+export function finishProgress(): void {
+  for (const progress of open) progress.finish()
+}
+
 /** One line that moves on a terminal, and is printed now and then elsewhere. */
 export class Progress {
   private readonly bar: cliProgress.SingleBar | undefined
@@ -25,6 +33,7 @@ export class Progress {
     private readonly total: number,
   ) {
     if (!process.stderr.isTTY) return
+    open.add(this)
     this.bar = new cliProgress.SingleBar({
       format: `${what} {bar} {value}/{total}  {note}`,
       stream: process.stderr,
@@ -52,6 +61,7 @@ export class Progress {
   /** Takes the moving line away; returns the seconds it took. */
   finish(): number {
     this.bar?.stop()
+    open.delete(this)
     return this.seconds
   }
 

@@ -16,8 +16,8 @@ import {
 } from '../sim/index.ts'
 import { warnings } from './clips.ts'
 import type { VerifySettings } from './options.ts'
-import { writePlots } from './plots.ts'
-import { readClip, type Session, simulationConfig, withSession } from './session.ts'
+import { drawPlots } from './plots.ts'
+import { Interrupted, readClip, type Session, simulationConfig, withSession } from './session.ts'
 import { colour, say } from './terminal.ts'
 
 /** Mean joint error after one control step from the reference that still counts as reproducing it, rad: 3 degrees. */
@@ -41,6 +41,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
       const found = await run()
       say(`${colour.green('✓')} ${name}: ${found}`)
     } catch (error) {
+      if (error instanceof Interrupted) throw error
       failed++
       say(`${colour.red('✗')} ${name}: ${(error as Error).message}`)
     }
@@ -62,6 +63,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
     })
     signal.throwIfAborted()
     await check('worker pool', () => workers(session, config, figures))
+    signal.throwIfAborted()
     await check('actions, single step', () => singleSteps(session, clip, config, settings, figures))
     await check('actions, trajectory', () =>
       trajectories(session, clip, config, settings, out, figures),
@@ -163,16 +165,13 @@ async function trajectories(
       y: trace[key],
     })),
   })
-  await writePlots(
-    join(out, 'actions.svg'),
-    `${clip.name}: actions of ${expert}, open loop until the fall`,
-    [
-      panel('joint error', 'mean, rad', 'jointError'),
-      panel('root error', 'm', 'rootPosition'),
-      panel('reward', 'score, 10 exp(-2 joint error)', 'score'),
-      panel('action size', 'root mean square, action units', 'actionSize'),
-    ],
-  )
+  const plots = await drawPlots(`${clip.name}: actions of ${expert}, open loop until the fall`, [
+    panel('joint error', 'mean, rad', 'jointError'),
+    panel('root error', 'm', 'rootPosition'),
+    panel('reward', 'score, 10 exp(-2 joint error)', 'score'),
+    panel('action size', 'root mean square, action units', 'actionSize'),
+  ])
+  writeFileSync(join(out, 'actions.svg'), plots)
   const steps = Math.round(NEAR_SECONDS / clip.dt)
   const near = average(traces.flatMap(({ jointError }) => [...jointError.subarray(0, steps)]))
   const upright = traces.map(({ metrics }) => metrics.steps * clip.dt)
