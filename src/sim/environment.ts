@@ -7,6 +7,7 @@
  */
 import { GEOMS, NQ, NU } from '../mocap/skeleton.ts'
 import { clearance, forbiddenGeoms, lowestPoint } from './floor.ts'
+import { upCosine } from './kinematics.ts'
 import { type EpisodeMetrics, Meter, type StepMetrics, Tally } from './metrics.ts'
 import { observe } from './observation.ts'
 import { Random } from './random.ts'
@@ -292,12 +293,4 @@ export class Environment {
     this.fall = what
     throw new SimulationError(clip.name, this.reference.frame(this.referenceStep), what)
   }
-}
-
-// cosine of the angle between the z axes of two rotations, quaternions w x y z at offsets of arrays
-function upCosine(a: Float64Array, i: number, b: Float64Array, j: number): number {
-  const x = (q: Float64Array, o: number) => 2 * (q[o + 1] * q[o + 3] + q[o] * q[o + 2])
-  const y = (q: Float64Array, o: number) => 2 * (q[o + 2] * q[o + 3] - q[o] * q[o + 1])
-  const z = (q: Float64Array, o: number) => 1 - 2 * (q[o + 1] * q[o + 1] + q[o + 2] * q[o + 2])
-  return x(a, i) * x(b, j) + y(a, i) * y(b, j) + z(a, i) * z(b, j)
 }

@@ -143,3 +143,11 @@ function rotate(q: Readonly<Quat>, vector: Float64Array, offset: number): void {
   vector[offset + 1] = y + w * cy + uz * cx - ux * cz
   vector[offset + 2] = z + w * cz + ux * cy - uy * cx
 }
+
+/** Cosine of the angle between the z axes of two rotations, quaternions w x y z at offsets of arrays. */
+export function upCosine(a: Float64Array, i: number, b: Float64Array, j: number): number {
+  const x = (q: Float64Array, o: number) => 2 * (q[o + 1] * q[o + 3] + q[o] * q[o + 2])
+  const y = (q: Float64Array, o: number) => 2 * (q[o + 2] * q[o + 3] - q[o] * q[o + 1])
+  const z = (q: Float64Array, o: number) => 1 - 2 * (q[o + 1] * q[o + 1] + q[o + 2] * q[o + 2])
+  return x(a, i) * x(b, j) + y(a, i) * y(b, j) + z(a, i) * z(b, j)
+}

@@ -4,7 +4,7 @@
  */
 import { HINGES, NQ, NU, NV } from '../../mocap/skeleton.ts'
 import { clearance, forbiddenGeoms } from '../floor.ts'
-import { describe, END_EFFECTORS, POINTS, ROW, ROW_SIZE } from '../kinematics.ts'
+import { describe, END_EFFECTORS, POINTS, ROW, ROW_SIZE, upCosine } from '../kinematics.ts'
 import { observe } from '../observation.ts'
 import type { Reference } from '../reference.ts'
 import type { SimulationState, Simulator } from '../simulator.ts'
@@ -133,14 +133,6 @@ export class Rollout {
 
 const MAX_SINK = 0.25
 const MIN_UP_COSINE = 0.5
-
-/** Cosine of the angle between the z axes of two rotations, quaternions w x y z at offsets of arrays. */
-function upCosine(a: Float64Array, i: number, b: Float64Array, j: number): number {
-  const x = (q: Float64Array, o: number) => 2 * (q[o + 1] * q[o + 3] + q[o] * q[o + 2])
-  const y = (q: Float64Array, o: number) => 2 * (q[o + 2] * q[o + 3] - q[o] * q[o + 1])
-  const z = (q: Float64Array, o: number) => 1 - 2 * (q[o + 1] ** 2 + q[o + 2] ** 2)
-  return x(a, i) * x(b, j) + y(a, i) * y(b, j) + z(a, i) * z(b, j)
-}
 
 function hingeWeights(): Float64Array {
   const raw = Float64Array.from(HINGES, ({ joint: { name } }) => {
