@@ -23,7 +23,15 @@ const OUT = 3
 
 const OPTIONS: SftOptions = {
   ...{ hiddenSize: 16, numLayers: 1, activation: 'tanh' },
-  ...{ epochs: 6, batchSize: 32, lr: 1e-2, weightDecay: 0, valSplit: 0.25, seed: 5 },
+  ...{
+    epochs: 6,
+    batchSize: 32,
+    lr: 1e-2,
+    weightDecay: 0,
+    valSplit: 0.25,
+    seed: 5,
+    keep: 'best' as const,
+  },
 }
 
 /** Episodes of random observations, and actions tanh(W x) / 2 for one fixed W. */
@@ -99,6 +107,23 @@ test('stopped after 2 epochs and resumed: the numbers of a run without a stop', 
   assert.equal(resumed.state, whole.state)
   assert.equal(resumed.weights, whole.weights)
   assert.is(resumed.validationLoss, whole.validationLoss)
+})
+
+test('keep: the last weights or the best, with the loss of those', async () => {
+  const reports: EpochReport[] = []
+  const onEpoch = (report: EpochReport) => {
+    reports.push(report)
+  }
+  // a rate too high to settle: the last epoch is not the best
+  const [best, last] = [
+    await train({ epochs: 12, lr: 0.3 }, { onEpoch }),
+    await train({ epochs: 12, lr: 0.3, keep: 'last' }),
+  ]
+  assert.equal(last.weights.parameters, last.state.parameters)
+  assert.equal(best.weights.parameters, last.state.best.parameters)
+  assert.is(last.validationLoss, reports.at(-1)!.validationLoss)
+  assert.is(last.epoch, 12)
+  assert.is(best.epoch, last.state.best.epoch)
 })
 
 test('a state of another network is refused', async () => {

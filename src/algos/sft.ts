@@ -46,6 +46,12 @@ export interface SftOptions {
   readonly weightDecay: number
   /** share of the episodes kept for validation, 0 to below 1 */
   readonly valSplit: number
+  /**
+   * which weights are the policy: those of the epoch with the lowest validation loss, or of the last. The loss does not
+   * tell who stands longer: a planner's labels are noisy, and fitting them well beyond the best loss doubled the time
+   * upright of a walk (docs/results.md)
+   */
+  readonly keep: 'best' | 'last'
   readonly seed: number
 }
 
@@ -73,10 +79,12 @@ export interface EpochReport {
 }
 
 export interface SftResult {
-  /** of the epoch with the lowest validation loss (without a validation set: of the last) */
+  /** as `keep` has it; without a validation set those of the last epoch */
   readonly weights: PolicyWeights
   readonly state: SftState
   readonly validationLoss: number
+  /** epoch of the weights */
+  readonly epoch: number
   /** validation loss of predicting the mean training action always: what there is to learn */
   readonly meanPredictorLoss: number
   /** false if stopped before the last epoch */
@@ -124,6 +132,7 @@ export async function trainSft(
     best: { epoch: 0, loss: Number.POSITIVE_INFINITY, parameters: initial },
   }
   let statistics: Float32Array
+  let kept: SftState['best']
   try {
     statistics = await trainer.start(state)
     while (state.epoch < options.epochs && !hooks.signal?.aborted) {
@@ -139,6 +148,8 @@ export async function trainSft(
       const samplesPerSecond = trainer.samplesPerEpoch / seconds
       await hooks.onEpoch?.({ epoch, trainLoss, validationLoss, samplesPerSecond }, state)
     }
+    const { epoch, parameters, best } = state
+    kept = options.keep === 'best' ? best : { epoch, parameters, loss: await trainer.validate() }
   } finally {
     trainer.release()
   }
@@ -146,11 +157,12 @@ export async function trainSft(
     weights: {
       sizes,
       activation: options.activation,
-      parameters: state.best.parameters,
+      parameters: kept.parameters,
       statistics,
     },
     state,
-    validationLoss: state.best.loss,
+    validationLoss: kept.loss,
+    epoch: kept.epoch,
     meanPredictorLoss: meanPredictorLoss(train, validation),
     complete: state.epoch >= options.epochs,
   }
@@ -186,7 +198,7 @@ export class Trainer {
     private readonly held: Samples,
     private readonly options: Omit<
       SftOptions,
-      'hiddenSize' | 'numLayers' | 'activation' | 'valSplit'
+      'hiddenSize' | 'numLayers' | 'activation' | 'valSplit' | 'keep'
     >,
   ) {
     const { batchSize, epochs, lr, weightDecay, seed } = options

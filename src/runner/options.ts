@@ -84,6 +84,10 @@ export const sftSchema = z.strictObject({
   valSplit: share().default(0.1).describe('share of the episodes kept for validation'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  keep: z
+    .enum(['best', 'last'])
+    .default('best')
+    .describe('weights of the epoch with the lowest validation loss, or of the last one'),
   seed,
   workers,
   out: z.string().optional().describe('run folder; default: runs/sft-<clip>-<number>'),

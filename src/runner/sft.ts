@@ -259,7 +259,7 @@ async function train(
   say(
     `training: ${settings.epochs} epochs, ${duration(record.wall_seconds.training)}, validation loss ` +
       (held
-        ? `${result.validationLoss.toPrecision(3)} (epoch ${result.state.best.epoch}; ${share})`
+        ? `${result.validationLoss.toPrecision(3)} (epoch ${result.epoch}; ${share})`
         : 'not measured: no episode is held out (--val-split)'),
   )
   const lines = folder.readMetrics()
