@@ -4,7 +4,7 @@
  * that does not compile is reported with the compiler's words and the line it stumbled on.
  */
 
-import { openAdapter, readAsset } from '#platform'
+import { easePolling, openAdapter, readAsset } from '#platform'
 import { Plan } from './plan.ts'
 import { type Binding, bindingsOf, type Constants, specialise } from './shader.ts'
 import { Tiles } from './tuner.ts'
@@ -229,6 +229,7 @@ export class Gpu {
 
   /** The promise, or the failure of the device if that comes first. */
   wait<T>(promise: Promise<T>): Promise<T> {
+    easePolling(promise)
     // no Promise.race with one promise of the loss: it would keep every result for as long as the device lives
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {

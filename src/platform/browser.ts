@@ -21,6 +21,9 @@ export const writeCache: Platform['writeCache'] = async (key, text) => {
   globalThis.localStorage?.setItem(`webmimic ${key}`, text)
 }
 
+// a browser tells when the GPU is done
+export const easePolling: Platform['easePolling'] = () => {}
+
 export const availableCores: Platform['availableCores'] = () => navigator.hardwareConcurrency || 1
 
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco({ locateFile: beside })

@@ -30,6 +30,32 @@ export const writeCache: Platform['writeCache'] = async (key, text) => {
   }
 }
 
+/** sleep between two polls: this share of the time waited so far, at most so many ms */
+const NAP_SHARE = 0.1
+const LONGEST_NAP = 0.5
+const never = new Int32Array(new SharedArrayBuffer(4))
+let waits = 0
+let since = 0
+
+// one loop for all waits; short waits, such as for a GPU that answers at once, hardly sleep
+function nap(): void {
+  if (waits === 0) return
+  const milliseconds = Math.min(LONGEST_NAP, NAP_SHARE * (performance.now() - since))
+  Atomics.wait(never, 0, 0, milliseconds)
+  setImmediate(nap)
+}
+
+export const easePolling: Platform['easePolling'] = (waiting) => {
+  if (waits++ === 0) {
+    since = performance.now()
+    setImmediate(nap)
+  }
+  const done = () => {
+    waits--
+  }
+  waiting.then(done, done)
+}
+
 export const availableCores: Platform['availableCores'] = availableParallelism
 
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()

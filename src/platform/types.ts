@@ -19,6 +19,11 @@ export interface Platform {
   readCache(key: string): Promise<string | undefined>
   /** Keeps a text for later processes of this user; quietly does nothing where it may not. */
   writeCache(key: string, text: string): Promise<void>
+  /**
+   * To be called with everything that waits for the GPU. Dawn in Node polls for its events in a loop without a pause,
+   * which takes a whole core: on a software renderer with two cores, a third of its speed. This makes the loop sleep.
+   */
+  easePolling(waiting: Promise<unknown>): void
   /** Text of a file that ships with webmimic, by its path from the project's root (in a browser: the page's folder). */
   readAsset(path: string): Promise<string>
   /** Cores that this process may use, at least 1. */
