@@ -1,6 +1,6 @@
 // A whole training step (mini-batch, forward, loss, backward, Adam) against TensorFlow.js on the same adapter.
 
-import { openAdapter } from '#platform'
+import { easePolling, openAdapter } from '#platform'
 import { Mlp } from '../src/algos/mlp.ts'
 import { type Samples, Trainer } from '../src/algos/sft.ts'
 import { Random } from '../src/sim/random.ts'
@@ -84,7 +84,12 @@ async function openPeer(
   return {
     // held as long as the device: Dawn crashes the process once it is collected
     instance,
-    run: (times: number) => step.run(times),
+    // with the sleep between polls that our own waits have
+    run(times: number) {
+      const waiting = step.run(times)
+      easePolling(waiting)
+      return waiting
+    },
     close() {
       step.close()
       device.destroy()
