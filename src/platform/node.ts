@@ -36,20 +36,22 @@ const LONGEST_NAP = 0.5
 const never = new Int32Array(new SharedArrayBuffer(4))
 let waits = 0
 let since = 0
+let napping = false
 
 // one loop for all waits; short waits, such as for a GPU that answers at once, hardly sleep
 function nap(): void {
-  if (waits === 0) return
+  napping = waits > 0
+  if (!napping) return
   const milliseconds = Math.min(LONGEST_NAP, NAP_SHARE * (performance.now() - since))
   Atomics.wait(never, 0, 0, milliseconds)
   setImmediate(nap)
 }
 
 export const easePolling: Platform['easePolling'] = (waiting) => {
-  if (waits++ === 0) {
-    since = performance.now()
-    setImmediate(nap)
-  }
+  if (waits++ === 0) since = performance.now()
+  // the loop of an earlier wait may not have noticed yet that it is over: two would sleep twice as long
+  if (!napping) setImmediate(nap)
+  napping = true
   const done = () => {
     waits--
   }
