@@ -47,7 +47,8 @@ async function ourStep({ gpu }: Bench, net: Mlp, rows: number) {
   const held: Samples = { count: 0, observations: new Float32Array(), actions: new Float32Array() }
   const options = { batchSize: rows, epochs: 1, lr: 1e-3, weightDecay: 0, seed: 1 }
   const trainer = new Trainer(gpu, net, train, held, options)
-  await trainer.start({
+  await trainer.prepare()
+  trainer.begin({
     ...{ epoch: 0, parameters: net.initialise(random) },
     moments: new Float32Array(2 * net.parameterCount),
   })

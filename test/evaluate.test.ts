@@ -45,13 +45,13 @@ test('summarise: an episode that falls in its first step has no errors to count'
 })
 
 test('pushTrials: four starts, twenty forces, four sides; one-shot clips leave room for the trial', () => {
-  const loop = pushTrials(clip({}))
+  const loop = pushTrials({ clip: clip({}), index: 0 })
   assert.is(loop.length, 4 * 20 * 4)
   assert.equal([...new Set(loop.map(({ start }) => start))], [0, 10, 20, 30])
-  const once = pushTrials(clip({ loop: false, frames: 122 }))
+  const once = pushTrials({ clip: clip({ loop: false, frames: 122 }), index: 2 })
   const steps = Math.round(PUSH_SECONDS * 30)
-  assert.ok(once.every(({ start }) => start! + steps <= 121))
-  assert.is(pushTrials(clip({ loop: false, frames: 60 })).length, 0)
+  assert.ok(once.every(({ start, clip }) => start! + steps <= 121 && clip === 2))
+  assert.is(pushTrials({ clip: clip({ loop: false, frames: 60 }), index: 0 }).length, 0)
 })
 
 test.run()

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadClip } from '../src/mocap/deepmimic.ts'
-import { NU } from '../src/mocap/skeleton.ts'
+import { HINGES, NU } from '../src/mocap/skeleton.ts'
 import {
   createExpert,
   createSimulator,
@@ -14,11 +14,13 @@ import {
   Reference,
   SimulationState,
 } from '../src/sim/index.ts'
+import { Evolution } from '../src/sim/planning/evolution.ts'
 import { applyFeedback, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { linearise, NX, regulator, shiftError, solve } from '../src/sim/planning/linear.ts'
 import { Planner } from '../src/sim/planning/planner.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
-import { sampleTrajectory } from '../src/sim/planning/trajectory.ts'
+import { extendPaths, replayPath, searchTrajectory } from '../src/sim/planning/trajectory.ts'
+import { START_WEIGHTS, weighted } from '../src/sim/planning/weights.ts'
 
 const clip = loadClip(readFileSync(new URL('../clips/squat.txt', import.meta.url), 'utf8'), 'squat')
 const simulator = await createSimulator()
@@ -67,7 +69,7 @@ test('regulator: decoupled integrators have the gains of the scalar Riccati equa
     { a, b },
     { a, b },
   ]
-  const [gain] = regulator(models, cost, { periodic: true, sweeps: 20 })
+  const [gain] = regulator(models, cost, { periodic: true, steps: 60 })
   let p = q
   for (let i = 0; i < 200; i++) p = q + growth ** 2 * p - (growth * p) ** 2 / (r + p)
   for (let i = 0; i < NU; i++) {
@@ -116,14 +118,19 @@ test('linearise: predicts what a small change of state and offset does', () => {
   assert.ok(Math.abs(both[elbow]! - base[elbow]! - predicted) < 0.2 * Math.abs(predicted))
 })
 
-test('trajectory: follows the squat, its offsets replay it to the bit, the seed decides', () => {
-  const options = { samples: 60, elites: 8, noise: 0.1, window: 3 }
+test('trajectory: follows the squat, its offsets replay it to the bit, the seed decides', async () => {
+  const options = { samples: 60, elites: 8, noise: 0.1, window: 3, retries: 0 }
   // off the reference, where no offset is no longer best
   const leaning = stateAt(0)
   shiftError(leaning, 35, 0.4, rollout, 0)
-  const search = (seed: number) =>
-    sampleTrajectory(simulator, reference, leaning, 0, 12, new Random(seed), options)
-  const found = search(1)
+  const run = async (seed: number) => {
+    const search = { from: leaning, start: 0, steps: 12, seed, options }
+    const path = await searchTrajectory(search, async (items) =>
+      items.map((item) => extendPaths(rollout, item)),
+    )
+    return replayPath(rollout, search, path)
+  }
+  const found = await run(1)
   assert.ok(found.complete)
   assert.is(found.offsets.length, 12)
   rollout.begin(found.states[0]!, 0)
@@ -132,8 +139,67 @@ test('trajectory: follows the squat, its offsets replay it to the bit, the seed 
     assert.equal([...simulator.qpos], [...found.states[i + 1]!.qpos], `state ${i + 1}`)
   }
   assert.ok(rollout.cost() < 3, `the end costs ${rollout.cost()}`)
-  assert.equal(search(1).offsets, found.offsets)
-  assert.not.equal(search(2).offsets, found.offsets)
+  assert.ok(found.score > 9, `score ${found.score}`)
+  assert.equal((await run(1)).offsets, found.offsets)
+  assert.not.equal((await run(2)).offsets, found.offsets)
+})
+
+test('trajectory: where all samples fall the search goes back and tries others, then gives up', async () => {
+  const options = { samples: 4, elites: 2, noise: 0.1, window: 3, retries: 2 }
+  const search = { from: stateAt(0), start: 0, steps: 12, seed: 1, options }
+  const end = { state: stateAt(0), offset: new Float64Array(NU), total: 0, parent: 0 }
+  const asked: [number, number][] = []
+  const fallAt = (step: number, attempts: number) =>
+    searchTrajectory(search, async ([item]) => {
+      asked.push([item!.step, item!.attempt])
+      return [item!.step === step && item!.attempt < attempts ? [] : [end]]
+    })
+  assert.is((await fallAt(6, 1)).complete, true)
+  assert.equal(asked.slice(0, 4), [
+    [0, 0],
+    [3, 0],
+    [6, 0],
+    [0, 1],
+  ])
+  const lost = await fallAt(6, Number.POSITIVE_INFINITY)
+  assert.is(lost.complete, false)
+  assert.is(lost.offsets.length, 2, 'as far as it got')
+})
+
+test('evolution: finds the bottom of an ill-scaled bowl, repeats by seed, goes on from its state', () => {
+  const target = [3, -2, 0.5, 0, 1, -1]
+  const fitness = (x: readonly number[]) =>
+    -x.reduce((sum, value, i) => sum + 100 ** (i / 5) * (value - target[i]!) ** 2, 0)
+  const run = (generations: number, state = Evolution.begin(new Array(6).fill(0), 1)) => {
+    const evolution = new Evolution(12, 7, state)
+    for (let g = 0; g < generations; g++) {
+      const samples = evolution.ask()
+      // one sample whose trial went wrong
+      evolution.tell(
+        samples,
+        samples.map((x, i) => (i === 3 ? Number.NaN : fitness(x))),
+      )
+    }
+    return evolution.state
+  }
+  const whole = run(120)
+  assert.ok(-fitness(whole.mean) < 1e-6, `still ${-fitness(whole.mean)} from the bottom`)
+  const half = JSON.parse(JSON.stringify(run(60)))
+  assert.equal(run(60, half), whole)
+})
+
+test('weights: by part of the error and group of joints, above 0 whatever the logarithms', () => {
+  const { cost, gain } = weighted(START_WEIGHTS.map((_, i) => -i))
+  assert.is(cost.errors.length, NX)
+  assert.ok([...cost.errors, ...cost.offsets].every((weight) => weight > 0))
+  assert.ok(gain > 0)
+  assert.is(cost.errors[1], Math.exp(-1), 'y')
+  assert.is(cost.errors[35], Math.exp(-7), 'velocity y')
+  const knee = HINGES.findIndex(({ joint }) => joint.name === 'right_knee')
+  assert.is(cost.errors[6 + knee], Math.exp(-13), 'knee angle')
+  assert.is(cost.errors[40 + knee], Math.exp(-18), 'knee rate')
+  assert.is(cost.offsets[knee], Math.exp(-23), 'knee effort')
+  assert.throws(() => weighted([1]), /28 weights/)
 })
 
 test("feedback: on the path it gives the path's offset, off it pushes back within its bound", () => {
@@ -142,13 +208,14 @@ test("feedback: on the path it gives the path's offset, off it pushes back withi
     states: Array.from({ length: clip.frames + 1 }, (_, step) => stateAt(step)),
     offsets: new Array(clip.frames).fill(new Float64Array(NU).fill(0.02)),
     complete: true,
+    score: 10,
   }
   const path = meanPath(rollout, trajectory, 0, 1)
   const a = new Float64Array(NX * NX)
   const b = new Float64Array(NX * NU)
   for (let i = 0; i < NX; i++) a[i * NX + i] = 1
   for (let k = 0; k < NU; k++) b[(6 + k) * NU + k] = 1
-  const law = feedbackLaw(reference, new Array(clip.frames).fill({ a, b }), path, 1)
+  const law = feedbackLaw(reference, new Array(clip.frames).fill({ a, b }), path, START_WEIGHTS)
   const observation = new Float32Array(OBSERVATION_SIZE)
   const out = new Float64Array(NU)
   applyFeedback(law, 0, observation, out)

@@ -12,6 +12,7 @@ import {
   OBSERVATION_SIZE,
   type Perturbation,
   type Pool,
+  type VectorEnvironment,
   type VectorEpisode,
 } from '../sim/index.ts'
 import { Policy, type PolicyWeights } from './policy.ts'
@@ -19,13 +20,28 @@ import { Policy, type PolicyWeights } from './policy.ts'
 /** An episode to evaluate: all that chance decides in it follows from its number. */
 export type Trial = Omit<VectorEpisode, 'environment'>
 
+/** A clip of the pool's configuration, with its place there. */
+export interface Subject {
+  readonly clip: Clip
+  readonly index: number
+}
+
 /** Environments stepped together: enough to fill a GPU's batch, few enough to fit memory. */
 export const ENVIRONMENTS = 128
 
+export interface RolloutOptions {
+  /** is told the control step that all trials of a batch are at, batches one after another, and how many trials have ended */
+  readonly onProgress?: ((step: number, ended: number) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+  /**
+   * called before every control step of environments `from` to `from + count - 1`, with the policy's actions already in
+   * the vector; `trial` is the index of the first one's trial
+   */
+  before?(vector: VectorEnvironment, from: number, count: number, trial: number): Promise<void>
+}
+
 /**
  * Runs every trial with the policy's mean actions, on a pool that is configured.
- * @param onProgress is told the control step that all trials of a batch are at, batches one after another, and how many
- *   trials have ended
  * @throws Error naming the first trial that ended in an error, such as a simulation that diverged
  */
 export async function evaluatePolicy(
@@ -33,9 +49,9 @@ export async function evaluatePolicy(
   pool: Pool,
   weights: PolicyWeights,
   trials: readonly Trial[],
-  onProgress?: (step: number, ended: number) => void,
-  signal?: AbortSignal,
+  options: RolloutOptions = {},
 ): Promise<EpisodeMetrics[]> {
+  const { onProgress, signal } = options
   checkSizes(weights)
   const results: EpisodeMetrics[] = []
   let before = 0
@@ -60,6 +76,7 @@ export async function evaluatePolicy(
         while (flags.includes(FLAGS.running)) {
           signal?.throwIfAborted()
           vector.actions.set(await policy.act(observations), from * ACTION_SIZE)
+          await options.before?.(vector, from, count, first + from)
           await vector.step(from, count)
           steps[part]!++
           const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
@@ -185,13 +202,12 @@ export async function pushLimits(
   gpu: Gpu,
   pool: Pool,
   weights: PolicyWeights,
-  clip: Clip,
-  onProgress?: (step: number, ended: number) => void,
-  signal?: AbortSignal,
+  subject: Subject,
+  options: RolloutOptions = {},
 ): Promise<PushLimits | null> {
-  const trials = pushTrials(clip)
+  const trials = pushTrials(subject)
   if (trials.length === 0) return null
-  const results = await evaluatePolicy(gpu, pool, weights, trials, onProgress, signal)
+  const results = await evaluatePolicy(gpu, pool, weights, trials, options)
   const limit = (side: number) => {
     let survived = 0
     for (const [f, force] of FORCES.entries()) {
@@ -214,7 +230,7 @@ export async function pushLimits(
 export const PUSH_SECONDS = 2.7
 
 /** Trials of the push test, by side, force, start; none if the clip is too short for them. */
-export function pushTrials({ loop, frames, dt }: Clip): Trial[] {
+export function pushTrials({ clip: { loop, frames, dt }, index }: Subject): Trial[] {
   // a one-shot clip must go on for as long as the trial does
   const room = loop ? frames : frames - 1 - Math.round(PUSH_SECONDS / dt)
   if (room < 1) return []
@@ -222,7 +238,7 @@ export function pushTrials({ loop, frames, dt }: Clip): Trial[] {
     FORCES.flatMap((force) =>
       Array.from({ length: STARTS }, (_, s) => {
         const perturbation: Perturbation = { push: { force, direction, start: 0.5 } }
-        return { episode: s, start: Math.floor((s * room) / STARTS), perturbation }
+        return { episode: s, clip: index, start: Math.floor((s * room) / STARTS), perturbation }
       }),
     ),
   )

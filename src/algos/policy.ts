@@ -19,6 +19,34 @@ export interface PolicyWeights {
   readonly statistics: Float32Array
 }
 
+/** Variance below which an observation counts as constant: as in ops.ts. */
+const CONSTANT = 1e-8
+
+/**
+ * Parameters that do under other statistics what the policy does under its own, but for observations that a normaliser
+ * clamps: the first layer takes up the difference of mean and scale.
+ * @param statistics [3, observations]
+ */
+export function renormalise(weights: PolicyWeights, statistics: Float32Array): Float32Array {
+  const [inputs, outputs] = [weights.sizes[0]!, weights.sizes[1]!]
+  const normaliser = (s: Float32Array, i: number) => {
+    const variance = s[2 * inputs + i]! / Math.max(1, s[i]!)
+    return { mean: s[inputs + i]!, deviation: variance > CONSTANT ? Math.sqrt(variance) : 1 }
+  }
+  const parameters = weights.parameters.slice()
+  for (let i = 0; i < inputs; i++) {
+    const from = normaliser(weights.statistics, i)
+    const to = normaliser(statistics, i)
+    // (x - m) / d = (x - m') / d' * d' / d + (m' - m) / d
+    for (let j = 0; j < outputs; j++) {
+      const w = weights.parameters[i * outputs + j]!
+      parameters[i * outputs + j] = (w * to.deviation) / from.deviation
+      parameters[inputs * outputs + j]! += (w * (to.mean - from.mean)) / from.deviation
+    }
+  }
+  return parameters
+}
+
 export class Policy {
   private readonly observations: GpuArray<'f32'>
   private readonly actions: GpuArray<'f32'>

@@ -15,7 +15,7 @@ import type { Plan } from '../engine/plan.ts'
 import { Adam } from './adam.ts'
 import { MeanSquaredError } from './loss.ts'
 import { Mlp, type NormalSource } from './mlp.ts'
-import type { PolicyWeights } from './policy.ts'
+import { type PolicyWeights, renormalise } from './policy.ts'
 import { Sampler } from './sampler.ts'
 
 /** Observations with the actions an expert took there, episode after episode. */
@@ -93,6 +93,8 @@ export interface SftResult {
 
 export interface SftHooks {
   readonly resume?: SftState
+  /** a policy of the same sizes to start from, instead of random parameters */
+  readonly start?: PolicyWeights
   /** after every epoch, with what a checkpoint needs */
   onEpoch?(report: EpochReport, state: SftState): void | Promise<void>
   /** within an epoch */
@@ -124,17 +126,19 @@ export async function trainSft(
   // before the plans are recorded, since they are recorded with the tiles
   await gpu.tiles.tune(gpu, net.shapes(batchSize))
   const trainer = new Trainer(gpu, net, train, validation, { ...options, batchSize })
-  const initial = net.initialise(random)
-  let state: SftState = hooks.resume ?? {
-    epoch: 0,
-    parameters: initial,
-    moments: new Float32Array(2 * net.parameterCount),
-    best: { epoch: 0, loss: Number.POSITIVE_INFINITY, parameters: initial },
-  }
+  let state: SftState
   let statistics: Float32Array
   let kept: SftState['best']
   try {
-    statistics = await trainer.start(state)
+    statistics = await trainer.prepare()
+    const initial = hooks.start ? renormalise(hooks.start, statistics) : net.initialise(random)
+    state = hooks.resume ?? {
+      epoch: 0,
+      parameters: initial,
+      moments: new Float32Array(2 * net.parameterCount),
+      best: { epoch: 0, loss: Number.POSITIVE_INFINITY, parameters: initial },
+    }
+    trainer.begin(state)
     while (state.epoch < options.epochs && !hooks.signal?.aborted) {
       const started = performance.now()
       const trainLoss = await trainer.epoch(hooks.onProgress)
@@ -276,8 +280,14 @@ export class Trainer {
     own(this.adam.moments)
   }
 
-  /** Sets the parameters, computes the observation statistics [3, inputs] and returns them. */
-  async start(state: Pick<SftState, 'epoch' | 'parameters' | 'moments'>): Promise<Float32Array> {
+  /** Normalises the data; returns the observation statistics [3, inputs]. */
+  async prepare(): Promise<Float32Array> {
+    await this.preparation.run()
+    return this.gpu.read(this.statistics)
+  }
+
+  /** Goes to a state. */
+  begin(state: Pick<SftState, 'epoch' | 'parameters' | 'moments'>): void {
     if (state.parameters.length !== this.net.parameterCount) {
       throw new RangeError(
         `a network of ${this.net.sizes.join('-')} has ${this.net.parameterCount} parameters, ` +
@@ -287,8 +297,6 @@ export class Trainer {
     this.gpu.write(this.network, state.parameters)
     this.gpu.write(this.adam.moments, state.moments)
     this.gpu.write(this.loss.progress, Uint32Array.of(state.epoch * this.stepsPerEpoch))
-    await this.preparation.run()
-    return this.gpu.read(this.statistics)
   }
 
   /** Replays the training step through one epoch; returns the mean loss of its steps. */

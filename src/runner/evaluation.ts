@@ -7,13 +7,13 @@ import {
   type PushLimits,
   pushLimits,
   pushTrials,
+  type Subject,
   type Summary,
   summarise,
   type Trial,
 } from '../algos/evaluate.ts'
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
-import type { Clip } from '../mocap/clip.ts'
 import {
   type EpisodeMetrics,
   PUSH_TEST,
@@ -44,6 +44,8 @@ export interface Evaluation extends Summary {
   /** under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N (null: the clip is too short) */
   readonly push?: Summary & { readonly largest_push_n: PushLimits | null }
   readonly wall_seconds: {
+    /** to find what the expert needs to know */
+    readonly expert: number
     readonly demonstrations: number
     readonly training: number
     readonly evaluation: number
@@ -53,9 +55,23 @@ export interface Evaluation extends Summary {
 /** Where the random streams of an evaluation's episodes begin, far from those of demonstrations. */
 const FIRST_EPISODE = 1_000_000
 
+/** What a round of DAgger came to; round 0 is the training on demonstrations alone. */
+export interface RoundRecord {
+  readonly round: number
+  /** pairs that its policy was trained on */
+  readonly samples: number
+  readonly validation_loss: number | null
+  readonly mean_predictor_loss: number | null
+  /** over a few episodes without noise, that no evaluation uses */
+  readonly score: number
+  readonly survival: number
+  readonly survived_seconds: number
+}
+
 /** training.json: what evaluations report beside their own figures; seconds are over all sessions of the run. */
 export interface TrainingRecord {
-  wall_seconds: { demonstrations: number; training: number }
+  wall_seconds: { expert: number; demonstrations: number; training: number }
+  rounds: RoundRecord[]
   /** null until trained, or without a validation set */
   validation_loss: number | null
   mean_predictor_loss: number | null
@@ -63,7 +79,8 @@ export interface TrainingRecord {
 
 /** The record of a run that has not begun. */
 export const NO_TRAINING: TrainingRecord = {
-  wall_seconds: { demonstrations: 0, training: 0 },
+  wall_seconds: { expert: 0, demonstrations: 0, training: 0 },
+  rounds: [],
   validation_loss: null,
   mean_predictor_loss: null,
 }
@@ -84,7 +101,7 @@ export interface EvaluationOptions {
 /** Evaluates a policy and its null rows; with `push` also under pushes. Configures the pool. */
 export async function evaluate(
   { gpu, pool, signal }: Session,
-  clip: Clip,
+  { clip, index }: Subject,
   config: SimulationConfig,
   weights: PolicyWeights,
   training: TrainingRecord,
@@ -94,6 +111,7 @@ export async function evaluate(
   await pool.configure(config)
   const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
     episode: FIRST_EPISODE + i,
+    clip: index,
   }))
   const watch = (what: string, count: number, seconds: number) => {
     const length = clip.loop ? seconds / clip.dt : clip.frames - 1
@@ -107,7 +125,10 @@ export async function evaluate(
   }
   const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
     const progress = watch(what, list.length, config.episodeSeconds ?? 20)
-    const results = await evaluatePolicy(gpu, pool, w, list, progress.update, signal)
+    const results = await evaluatePolicy(gpu, pool, w, list, {
+      onProgress: progress.update,
+      signal,
+    })
     progress.finish()
     return results
   }
@@ -131,8 +152,17 @@ export async function evaluate(
       trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST })),
     )
     await pool.configure({ ...config, episodeSeconds: PUSH_SECONDS })
-    const progress = watch('pushes', pushTrials(clip).length, PUSH_SECONDS)
-    const largest_push_n = await pushLimits(gpu, pool, weights, clip, progress.update, signal)
+    const progress = watch('pushes', pushTrials({ clip, index }).length, PUSH_SECONDS)
+    const largest_push_n = await pushLimits(
+      gpu,
+      pool,
+      weights,
+      { clip, index },
+      {
+        onProgress: progress.update,
+        signal,
+      },
+    )
     progress.finish()
     pushed = { ...summarise(kicked, clip.dt), largest_push_n }
   }

@@ -6,6 +6,7 @@ import { clips } from './clips.ts'
 import { evaluateRun } from './evaluate.ts'
 import {
   clipsSchema,
+  daggerSchema,
   evaluateSchema,
   optionEntries,
   parseSettings,
@@ -15,7 +16,7 @@ import {
   verifySchema,
 } from './options.ts'
 import { Interrupted } from './session.ts'
-import { resumeSft, sft, version } from './sft.ts'
+import { dagger, resumeSft, sft, version } from './sft.ts'
 import { colour, say } from './terminal.ts'
 import { verify } from './verify.ts'
 
@@ -45,6 +46,12 @@ command('sft', sftSchema, "learn a clip from an expert's demonstrations, then ev
     const { resume, ...given } = await collect(options, self)
     if (resume !== undefined) await resumeSft(String(resume), given)
     else await sft(parseSettings(sftSchema, given))
+  })
+
+command('dagger', daggerSchema, 'add rounds of DAgger to a run: the policy acts, the expert labels')
+  .argument('<folder>', 'run folder of sft')
+  .action(async (folder: string, options: Given, self: Command) => {
+    await dagger(folder, parseSettings(daggerSchema, await collect(options, self)))
   })
 
 command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
@@ -77,18 +84,20 @@ function command(name: string, schema: Schema, description: string): Command {
     // defaults are the schema's, so that a config file's values stand against them
     const shown = value === undefined || type === 'flag' ? '' : ` (default: ${value})`
     const usage =
-      type === 'value'
-        ? `--${flag} <${metavariable(key)}>`
-        : `--${value === true ? 'no-' : ''}${flag}`
+      type === 'flag'
+        ? `--${value === true ? 'no-' : ''}${flag}`
+        : `--${flag} <${metavariable(key)}>`
     const option = new Option(usage, `${value === true ? 'do not ' : ''}${description}${shown}`)
+    if (type === 'list') option.argParser((word, words: string[] = []) => [...words, word])
     made.addOption(choices.length ? option.choices([...choices]) : option)
   }
   return made.option('--config <file>', 'JSON file of options, in camelCase; the command line wins')
 }
 
 function metavariable(key: string): string {
-  if (['clip'].includes(key)) return 'name|file'
-  if (['out'].includes(key)) return 'folder'
+  if (key === 'clip') return 'name|file'
+  if (key === 'out') return 'folder'
+  if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'
   return key === 'expert' || key === 'action' || key === 'activation' ? 'name' : 'number'
 }

@@ -3,7 +3,9 @@
  * tables of docs/quick-reference.md.
  */
 
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { JOINTS } from '../mocap/skeleton.ts'
 
 /** Bad input: one line that says what was expected, what came, and what to do. */
 export class UsageError extends Error {
@@ -28,8 +30,39 @@ const clip = z
 const seed = count(0).default(1).describe('of everything that chance decides')
 const workers = count().optional().describe('simulation workers; default: one a core')
 
+const gains = z.strictObject({
+  kp: z.record(z.string(), z.number().positive()).optional(),
+  kd: z.record(z.string(), z.number().positive()).optional(),
+})
+
+// the file's content, so that a run keeps the gains it began with
+const gainsFile = z.union([gains, z.string()]).transform((given, context) => {
+  const fail = (message: string) => {
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  }
+  let content: unknown = given
+  if (typeof given === 'string') {
+    try {
+      content = JSON.parse(readFileSync(given, 'utf8'))
+    } catch (error) {
+      return fail(`the file cannot be read: ${(error as Error).message}`)
+    }
+  }
+  const parsed = gains.safeParse(content)
+  if (!parsed.success) {
+    return fail('expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, above 0')
+  }
+  const names = JOINTS.slice(1).map(({ name }) => name)
+  const unknown = Object.values(parsed.data)
+    .flatMap((factors) => Object.keys(factors ?? {}))
+    .find((name) => !names.includes(name as (typeof names)[number]))
+  return unknown
+    ? fail(`there is no joint "${unknown}"; joints are ${names.join(', ')}`)
+    : parsed.data
+})
+
 const simulation = {
-  clip,
   action: z
     .enum(['offset', 'absolute'])
     .default('offset')
@@ -41,20 +74,43 @@ const simulation = {
     ),
   kpScale: positive().default(1).describe('factor on the stiffness of all joints'),
   kdScale: positive().default(1).describe('factor on the damping of all joints'),
+  gains: gainsFile
+    .optional()
+    .describe('JSON file of factors by joint, {"kp": {"left_knee": 1.2}, "kd": {}}'),
   episodeSeconds: positive().default(20).describe('length of an episode of a cyclic clip, s'),
 }
 
 export const sftSchema = z.strictObject({
+  clip: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .default('walk')
+    .transform((value) => (typeof value === 'string' ? [value] : value))
+    .describe(
+      'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
+    ),
   ...simulation,
   expert: z
     .enum(['inverse-dynamics', 'pd', 'feedback', 'planner'])
     .default('inverse-dynamics')
     .describe('who demonstrates; feedback and planner recover, and take minutes'),
-  demonstrations: count().default(300).describe('episodes to demonstrate'),
+  feedbackGenerations: count(0)
+    .default(30)
+    .describe("generations of the search for the feedback law's weights, 16 candidates each"),
+  demonstrations: count().default(300).describe('episodes to demonstrate, of each clip'),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
     .default(0)
     .describe('kick the root every second, in two of five demonstrations, m/s'),
+  daggerRounds: count(0)
+    .default(0)
+    .describe('rounds of DAgger after the demonstrations: the policy acts, the expert labels'),
+  daggerEpisodes: count().default(64).describe('episodes of a round, of each clip'),
+  daggerEpochs: count().default(10).describe('passes over all data so far, each round'),
+  guidedFrom: count(0)
+    .default(2)
+    .describe(
+      'round from which on the planner plans around the policy instead of the feedback law; 0: never',
+    ),
   noise: z
     .union([z.string(), z.array(z.number().min(0))])
     .default('0,0.02,0.05')
@@ -107,6 +163,7 @@ export const evaluateSchema = z.strictObject({
 })
 
 export const verifySchema = z.strictObject({
+  clip,
   ...simulation,
   expert: z
     .enum(['inverse-dynamics', 'pd'])
@@ -118,6 +175,11 @@ export const verifySchema = z.strictObject({
   out: z.string().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),
 })
 
+export const daggerSchema = z.strictObject({
+  rounds: count().default(1).describe('rounds to add'),
+  workers,
+})
+
 export const clipsSchema = z.strictObject({
   json: flag().default(false).describe('print the figures as JSON'),
   joints: flag().default(false).describe('with the range of every joint'),
@@ -126,12 +188,13 @@ export const clipsSchema = z.strictObject({
 export type SftSettings = z.output<typeof sftSchema>
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
+export type DaggerSettings = z.output<typeof daggerSchema>
 export type ClipsSettings = z.output<typeof clipsSchema>
 
 /** What is common to the commands that simulate. */
 export type SimulationSettings = Pick<
   SftSettings,
-  'clip' | 'action' | 'lookahead' | 'kpScale' | 'kdScale' | 'episodeSeconds' | 'seed'
+  'action' | 'lookahead' | 'kpScale' | 'kdScale' | 'gains' | 'episodeSeconds' | 'seed'
 >
 
 export type Schema = z.ZodObject
@@ -143,7 +206,7 @@ export interface OptionEntry {
   /** as on the command line: kp-scale */
   readonly flag: string
   readonly description: string
-  readonly type: 'flag' | 'value'
+  readonly type: 'flag' | 'value' | 'list'
   /** values to choose from */
   readonly choices: readonly string[]
   readonly default: unknown
@@ -159,7 +222,7 @@ export function optionEntries(schema: Schema): OptionEntry[] {
       key,
       flag: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
       description: (field as z.ZodType).description ?? '',
-      type: isFlag ? 'flag' : 'value',
+      type: isFlag ? 'flag' : Array.isArray(value.data) && key === 'clip' ? 'list' : 'value',
       choices: inner instanceof z.ZodEnum ? inner.options.map(String) : [],
       default: value.success ? value.data : undefined,
     }

@@ -1,77 +1,230 @@
 /**
  * What an expert needs to know of a clip before it can demonstrate: for `feedback` and `planner` a feedback law about a
- * sampled trajectory. It is kept in the run folder, so a resumed run does not search again.
+ * sampled trajectory. Three steps, each kept in the run folder, so that a run that was stopped goes on from there:
+ * search for a trajectory, find linear models about it, and evolve the weights of the law's regulator.
  */
 
 import type { Clip } from '../mocap/clip.ts'
+import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import {
+  Evolution,
+  type EvolutionState,
   type FeedbackLaw,
-  type FoundTrajectory,
+  type LinearModel,
+  NX,
   type SimulationConfig,
+  SimulationState,
+  START_WEIGHTS,
+  searchTrajectory,
+  type Trajectory,
+  type TrialResult,
   values,
+  WEIGHT_DEVIATION,
 } from '../sim/index.ts'
 import type { SftSettings } from './options.ts'
 import type { RunFolder } from './run-folder.ts'
-import { decodeTensors, encodeTensors } from './safetensors.ts'
+import { decodeTensors, encodeTensors, type Tensor } from './safetensors.ts'
 import type { Session } from './session.ts'
 import { duration, Progress, say } from './terminal.ts'
 
-/** Searches for a trajectory; the best is taken, since one search depends on its luck. */
-const SEARCHES = 2
-/** Costs of the offsets that are tried for the feedback law, per rad^2. */
-const EFFORTS = [3, 10, 30]
-/** Episodes in which each law is tried, under this noise on the PD targets, rad. */
+/** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
+const CYCLES = 6
+/** Samples a generation of the evolution; what each is tried with: episodes, their length (s), their noise (rad). */
+const POPULATION = 16
 const TRIALS = 8
-const TRIAL_NOISE = 0.02
+const TRIAL_SECONDS = 10
+const TRIAL_NOISE = [0, 0.02]
+/** Of the last generation, how many are tried again beside its mean, and in how many episodes. */
+const FINALISTS = 3
+const FINAL_TRIALS = 24
 
-/** The experts' parameters for the simulation's configuration; the pool must be configured with `config`. */
-export async function prepareExpert(
-  session: Session,
-  folder: RunFolder,
-  clip: Clip,
-  config: SimulationConfig,
-  expert: SftSettings['expert'],
-): Promise<NonNullable<SimulationConfig['experts']>> {
-  if (expert !== 'feedback' && expert !== 'planner') return {}
-  // read back even when just found: the file is f32, and a resumed run must have the same law
-  if (!folder.has(LAW)) await findLaw(session, folder, clip, config)
-  const law = readLaw(folder)
-  return { feedback: { law }, planner: { law } }
+/** Experts that need a feedback law. */
+export function needsLaw(expert: SftSettings['expert']): boolean {
+  return expert === 'feedback' || expert === 'planner'
 }
 
-const LAW = 'feedback.safetensors'
+/** A clip of the configuration, by its place there. */
+interface Subject {
+  readonly clip: Clip
+  readonly index: number
+}
 
-async function findLaw(
+/**
+ * The experts' parameters for the simulation's configuration; leaves the pool configured for trials.
+ * @throws Error for a clip that no trajectory is found for
+ */
+export async function prepareExperts(
+  session: Session,
+  folder: RunFolder,
+  config: SimulationConfig,
+  settings: Pick<SftSettings, 'expert' | 'feedbackGenerations'>,
+): Promise<NonNullable<SimulationConfig['experts']>> {
+  if (!needsLaw(settings.expert)) return {}
+  const laws: FeedbackLaw[] = []
+  await session.pool.configure({ ...config, episodeSeconds: TRIAL_SECONDS })
+  for (const [index, { clip }] of config.clips.entries()) {
+    const file = `experts/${clip.name}-feedback.safetensors`
+    // read back even when just found: the file is f32, and a resumed run must have the same law
+    if (!folder.has(file)) {
+      const subject = { clip, index }
+      const trajectory = await findTrajectory(session, folder, subject, config.seed ?? 0)
+      const law = await evolveLaw(session, folder, subject, trajectory, config.seed ?? 0, settings)
+      writeLaw(folder, file, law)
+    }
+    laws.push(readLaw(folder, file))
+  }
+  const parameters = laws.map((law) => ({ law }))
+  return { feedback: parameters, planner: parameters }
+}
+
+async function findTrajectory(
   { pool, signal }: Session,
   folder: RunFolder,
-  clip: Clip,
-  config: SimulationConfig,
-): Promise<void> {
-  const started = performance.now()
-  say(`trajectory: ${SEARCHES} searches`)
-  const searches = Array.from({ length: SEARCHES }, (_, search) => ({ search }))
-  const found = values(await pool.map('search-trajectory', searches, { signal }))
-  const { trajectory, score, cycles } = found.reduce(better)
-  const enough = clip.loop ? 2 : 1
-  if (cycles < enough) {
-    const seconds = (trajectory.offsets.length * clip.dt).toFixed(1)
-    throw new Error(
-      `no trajectory was found for "${clip.name}": the best fell after ${seconds} s; ` +
-        'try another --seed, or --expert inverse-dynamics',
+  { clip, index }: Subject,
+  seed: number,
+): Promise<Trajectory> {
+  const file = `experts/${clip.name}-trajectory.safetensors`
+  if (folder.has(file)) return readTrajectory(folder, file)
+  const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
+  const from = new SimulationState()
+  from.qpos.set(clip.qpos.subarray(0, NQ))
+  from.qvel.set(clip.qvel.subarray(0, NV))
+  const search = { from, start: 0, steps, seed }
+  const progress = new Progress(`${clip.name}: trajectory, control step`, steps)
+  const path = await searchTrajectory(
+    search,
+    async (items) =>
+      values(
+        await pool.map(
+          'extend-paths',
+          items.map((item) => ({ ...item, clip: index })),
+          { signal },
+        ),
+      ),
+    (step) => progress.update(step),
+  )
+  const [trajectory] = values(
+    await pool.map('replay-path', [{ clip: index, search, path }], { signal }),
+  )
+  const seconds = progress.finish()
+  const reached = trajectory!.offsets.length * clip.dt
+  say(
+    `${clip.name}: trajectory of ${reached.toFixed(1)} of ${(steps * clip.dt).toFixed(1)} s, ` +
+      `score ${trajectory!.score.toFixed(2)}, ${duration(seconds)}`,
+  )
+  writeTrajectory(folder, file, trajectory!)
+  return readTrajectory(folder, file)
+}
+
+/** Cycles of a trajectory that a law is about, from the first to before the second; a one-shot clip is one cycle. */
+function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] {
+  const steps = trajectory.offsets.length
+  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in
+  const range: [number, number] = clip.loop ? [1, Math.floor(steps / clip.frames)] : [0, 1]
+  const enough = clip.loop ? range[1] >= 2 : trajectory.complete
+  if (enough) return range
+  throw new Error(
+    `no trajectory was found for "${clip.name}": the best fell after ${(steps * clip.dt).toFixed(1)} s; ` +
+      'try another --seed, or --expert inverse-dynamics',
+  )
+}
+
+/** Of an evolution: where it is, and what came of each generation. */
+interface EvolutionRecord {
+  readonly state: EvolutionState
+  /** over the samples: mean score, best score, mean time upright in s */
+  readonly history: { score: number; best: number; seconds: number }[]
+}
+
+async function evolveLaw(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  trajectory: Trajectory,
+  seed: number,
+  { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
+): Promise<FeedbackLaw> {
+  const { pool, signal } = session
+  const { clip, index } = subject
+  const cycles = cyclesOf(trajectory, clip)
+  const models = await linearModels(session, subject, trajectory, cycles)
+  const [path] = values(await pool.map('mean-path', [{ clip: index, trajectory, cycles }]))
+  const item = { clip: index, models, path: path! }
+  const tryAll = async (
+    samples: readonly (readonly number[])[],
+    first: number,
+    count: number,
+    onProgress?: (done: number) => void,
+  ): Promise<TrialResult[]> => {
+    const episodes = Array.from({ length: count }, (_, i) => ({ episode: first + i }))
+    const items = samples.map((weights) => ({ ...item, weights, episodes, noise: TRIAL_NOISE }))
+    return values(
+      await pool.map('try-feedback', items, {
+        signal,
+        onProgress: ({ done }) => onProgress?.(done),
+      }),
     )
   }
-  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in
-  const range: [number, number] = clip.loop ? [1, cycles] : [0, 1]
-  const averaged = [...new Set([range[0], (range[0] + range[1] - 1) >> 1, range[1] - 1])]
 
+  const file = `experts/${clip.name}-evolution.json`
+  const { state, history }: EvolutionRecord = folder.has(file)
+    ? folder.readJson(file)
+    : { state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [] }
+  const evolution = new Evolution(POPULATION, seed, state)
+  const progress = new Progress(
+    `${clip.name}: feedback, candidate`,
+    feedbackGenerations * POPULATION,
+  )
+  let finalists: (readonly number[])[] = []
+  let note = ''
+  while (evolution.state.generation < feedbackGenerations) {
+    const { generation } = evolution.state
+    const samples = evolution.ask()
+    const results = await tryAll(samples, generation * TRIALS, TRIALS, (done) =>
+      progress.update(generation * POPULATION + done, note),
+    )
+    const scores = results.map(({ score }) => score)
+    evolution.tell(samples, scores)
+    const ranked = samples
+      .map((sample, i) => ({ sample, ...results[i]! }))
+      .sort((a, b) => b.score - a.score)
+    finalists = ranked.slice(0, FINALISTS).map(({ sample }) => sample)
+    const mean = (key: 'score' | 'seconds') =>
+      results.reduce((sum, result) => sum + result[key], 0) / POPULATION
+    const report = { score: mean('score'), best: ranked[0]!.score, seconds: mean('seconds') }
+    history.push(report)
+    folder.writeJson(file, { state: evolution.state, history })
+    note = `score ${report.score.toFixed(2)}, best ${report.best.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
+  }
+  const candidates = [evolution.state.mean, ...finalists]
+  const results = await tryAll(candidates, feedbackGenerations * TRIALS, FINAL_TRIALS)
+  const seconds = progress.finish()
+  const best = results.reduce((a, b, i) => (b.score > results[a]!.score ? i : a), 0)
+  const { score, seconds: upright, survival } = results[best]!
+  say(
+    `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
+      `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
+  )
+  const [law] = values(
+    await pool.map('solve-feedback', [{ ...item, weights: candidates[best]! }], { signal }),
+  )
+  return law!
+}
+
+/** A linear model a frame, averaged over three cycles; in shared memory, since every trial reads them. */
+async function linearModels(
+  { pool, signal }: Session,
+  { clip, index }: Subject,
+  trajectory: Trajectory,
+  [from, to]: readonly [number, number],
+): Promise<LinearModel[]> {
+  const cycles = [...new Set([from, (from + to - 1) >> 1, to - 1])]
   const steps = clip.loop ? clip.frames : clip.frames - 1
-  const progress = new Progress('linear models', steps)
+  const progress = new Progress(`${clip.name}: linear models, frame`, steps)
   const frames = Array.from({ length: steps }, (_, frame) => ({
-    trajectory,
-    frame,
-    cycles: averaged,
+    ...{ clip: index, trajectory, frame, cycles },
   }))
-  const models = values(
+  const found = values(
     await pool.map('linearise', frames, {
       signal,
       onProgress: ({ done }) => progress.update(done),
@@ -79,58 +232,86 @@ async function findLaw(
   )
   progress.finish()
   // the last frame of a one-shot clip has no step of its own
-  if (!clip.loop) models.push(models.at(-1)!)
-
-  const laws = values(
-    await pool.map(
-      'solve-feedback',
-      EFFORTS.map((effort) => ({ trajectory, models, cycles: range, effort })),
-      { signal },
-    ),
-  )
-  let best = { law: laws[0]!, seconds: -1, effort: 0 }
-  for (const [i, law] of laws.entries()) {
-    await pool.configure({ ...config, experts: { feedback: { law } } })
-    const trials = Array.from({ length: TRIALS }, (_, episode) => ({
-      ...{ episode, expert: 'feedback', noise: TRIAL_NOISE },
-    }))
-    const results = values(await pool.map('rollout-expert', trials, { signal }))
-    const seconds = results.reduce((sum, { steps }) => sum + (steps * clip.dt) / TRIALS, 0)
-    if (seconds > best.seconds) best = { law, seconds, effort: EFFORTS[i]! }
+  if (!clip.loop) found.push(found.at(-1)!)
+  const shared = (data: Float64Array) => {
+    const copy = new Float64Array(new SharedArrayBuffer(data.byteLength))
+    copy.set(data)
+    return copy
   }
-  writeLaw(folder, best.law, best.effort)
-  say(
-    `trajectory: ${cycles} ${clip.loop ? 'cycles' : 'of 1 clip'}, score ${score.toFixed(2)}; feedback about it holds ` +
-      `${best.seconds.toFixed(1)} s under noise; ${duration((performance.now() - started) / 1000)}`,
-  )
+  return found.map(({ a, b }) => ({ a: shared(a), b: shared(b) }))
 }
 
-function better(a: FoundTrajectory, b: FoundTrajectory): FoundTrajectory {
-  if (a.cycles !== b.cycles) return a.cycles > b.cycles ? a : b
-  return a.score >= b.score ? a : b
+function tensor(data: ArrayLike<number>, ...shape: number[]): Tensor {
+  return { shape, data: Float32Array.from(data) }
 }
 
-function writeLaw(folder: RunFolder, law: FeedbackLaw, effort: number): void {
-  const frames = law.offsets.length / 28
-  const tensor = (data: Float64Array, ...shape: number[]) => ({
-    shape,
-    data: Float32Array.from(data),
-  })
+function writeTrajectory(folder: RunFolder, file: string, t: Trajectory): void {
+  const rows = (pick: (state: SimulationState) => Float64Array, width: number) =>
+    tensor(
+      t.states.flatMap((state) => [...pick(state)]),
+      t.states.length,
+      width,
+    )
   folder.write(
-    LAW,
+    file,
     encodeTensors({
-      metadata: { format: 'webmimic feedback 1', effort: String(effort) },
+      metadata: {
+        format: 'webmimic trajectory 1',
+        start: String(t.start),
+        complete: String(t.complete),
+        score: String(t.score),
+      },
       tensors: {
-        gains: tensor(law.gains, frames, 28, 68),
-        errors: tensor(law.errors, frames, 68),
-        offsets: tensor(law.offsets, frames, 28),
+        qpos: rows(({ qpos }) => qpos, NQ),
+        qvel: rows(({ qvel }) => qvel, NV),
+        warmstart: rows(({ warmstart }) => warmstart, NV),
+        offsets: tensor(
+          t.offsets.flatMap((offset) => [...offset]),
+          t.offsets.length,
+          NU,
+        ),
       },
     }),
   )
 }
 
-function readLaw(folder: RunFolder): FeedbackLaw {
-  const { tensors } = decodeTensors(folder.readBytes(LAW), folder.file(LAW))
+function readTrajectory(folder: RunFolder, file: string): Trajectory {
+  const { tensors, metadata } = decodeTensors(folder.readBytes(file), folder.file(file))
+  const count = tensors['qpos']!.shape[0]!
+  const row = (name: string, i: number, width: number) =>
+    tensors[name]!.data.subarray(i * width, (i + 1) * width)
+  return {
+    start: Number(metadata['start']),
+    complete: metadata['complete'] === 'true',
+    score: Number(metadata['score']),
+    states: Array.from({ length: count }, (_, i) => {
+      const state = new SimulationState()
+      state.qpos.set(row('qpos', i, NQ))
+      state.qvel.set(row('qvel', i, NV))
+      state.warmstart.set(row('warmstart', i, NV))
+      return state
+    }),
+    offsets: Array.from({ length: count - 1 }, (_, i) => Float64Array.from(row('offsets', i, NU))),
+  }
+}
+
+function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): void {
+  const frames = law.offsets.length / NU
+  folder.write(
+    file,
+    encodeTensors({
+      metadata: { format: 'webmimic feedback 1' },
+      tensors: {
+        gains: tensor(law.gains, frames, NU, NX),
+        errors: tensor(law.errors, frames, NX),
+        offsets: tensor(law.offsets, frames, NU),
+      },
+    }),
+  )
+}
+
+function readLaw(folder: RunFolder, file: string): FeedbackLaw {
+  const { tensors } = decodeTensors(folder.readBytes(file), folder.file(file))
   const array = (name: string) => Float64Array.from(tensors[name]!.data)
   return { gains: array('gains'), errors: array('errors'), offsets: array('offsets') }
 }

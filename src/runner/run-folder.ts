@@ -29,6 +29,7 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import type { SftState } from '../algos/sft.ts'
 import { concat } from '../algos/sft.ts'
 import type { Activation } from '../engine/matmul.ts'
+import type { Evaluation } from './evaluation.ts'
 import { UsageError } from './options.ts'
 import { decodeTensors, encodeTensors, type TensorFile } from './safetensors.ts'
 
@@ -39,6 +40,9 @@ export interface EpisodeData {
   readonly steps: number
   readonly fell: boolean
 }
+
+/** Folders within a run. */
+const PARTS = ['plots', 'clips', 'experts']
 
 export class RunFolder {
   private constructor(readonly path: string) {}
@@ -55,7 +59,7 @@ export class RunFolder {
       const candidate = join('runs', `${stem}-${n}`)
       if (!existsSync(candidate)) folder = candidate
     }
-    mkdirSync(join(folder, 'plots'), { recursive: true })
+    for (const part of PARTS) mkdirSync(join(folder, part), { recursive: true })
     return new RunFolder(folder)
   }
 
@@ -64,7 +68,7 @@ export class RunFolder {
     if (!existsSync(join(path, 'config.json'))) {
       throw new UsageError(`${path} holds no run: expected its config.json, as sft writes it`)
     }
-    mkdirSync(join(path, 'plots'), { recursive: true })
+    for (const part of PARTS) mkdirSync(join(path, part), { recursive: true })
     return new RunFolder(path)
   }
 
@@ -93,6 +97,11 @@ export class RunFolder {
 
   writeJson(name: string, value: unknown): void {
     this.write(name, `${JSON.stringify(value, null, 2)}\n`)
+  }
+
+  /** evaluation.json: one evaluation, or for several clips a list of them. */
+  writeEvaluation(evaluations: readonly Evaluation[]): void {
+    this.writeJson('evaluation.json', evaluations.length === 1 ? evaluations[0] : evaluations)
   }
 
   /** @throws UsageError if the file is missing or no JSON */
@@ -145,6 +154,7 @@ export class RunFolder {
   }
 
   writeDemonstrations(
+    name: string,
     episodes: readonly (EpisodeData | undefined)[],
     inWidth: number,
     outWidth: number,
@@ -155,7 +165,7 @@ export class RunFolder {
       done.flatMap(({ index, steps, fell }) => [index, steps, Number(fell)]),
     )
     this.write(
-      'demonstrations.safetensors',
+      name,
       encodeTensors({
         metadata: { format: 'webmimic demonstrations 1', episodes: String(episodes.length) },
         tensors: {
@@ -171,8 +181,8 @@ export class RunFolder {
     )
   }
 
-  readDemonstrations(): (EpisodeData | undefined)[] {
-    const { tensors, metadata } = this.readTensors('demonstrations.safetensors')
+  readDemonstrations(name: string): (EpisodeData | undefined)[] {
+    const { tensors, metadata } = this.readTensors(name)
     const [index, observations, actions] = named(tensors, ['index', 'observations', 'actions'])
     const episodes = new Array<EpisodeData | undefined>(Number(metadata['episodes'])).fill(
       undefined,
@@ -195,7 +205,8 @@ export class RunFolder {
     return episodes
   }
 
-  writeCheckpoint({ epoch, parameters, moments, best }: SftState): void {
+  /** Training state of a round of DAgger, 0 for the demonstrations. */
+  writeCheckpoint(round: number, { epoch, parameters, moments, best }: SftState): void {
     const n = parameters.length
     this.write(
       'checkpoint-last.safetensors',
@@ -203,6 +214,7 @@ export class RunFolder {
         // JSON has no infinity: a best loss that there is none of is left out
         metadata: {
           format: 'webmimic checkpoint 1',
+          round: String(round),
           epoch: String(epoch),
           best_epoch: String(best.epoch),
           best_loss: String(best.loss),
@@ -216,10 +228,10 @@ export class RunFolder {
     )
   }
 
-  readCheckpoint(): SftState {
+  readCheckpoint(): { round: number; state: SftState } {
     const { tensors, metadata } = this.readTensors('checkpoint-last.safetensors')
     const [parameters, moments, best] = named(tensors, ['parameters', 'moments', 'best_parameters'])
-    return {
+    const state = {
       epoch: Number(metadata['epoch']),
       parameters: parameters!.data as Float32Array,
       moments: moments!.data as Float32Array,
@@ -229,11 +241,12 @@ export class RunFolder {
         parameters: best!.data as Float32Array,
       },
     }
+    return { round: Number(metadata['round']), state }
   }
 
-  writePolicy({ sizes, activation, parameters, statistics }: PolicyWeights): void {
+  writePolicy(name: string, { sizes, activation, parameters, statistics }: PolicyWeights): void {
     this.write(
-      'policy.safetensors',
+      name,
       encodeTensors({
         metadata: { format: 'webmimic policy 1', sizes: sizes.join('-'), activation },
         tensors: {
@@ -244,8 +257,8 @@ export class RunFolder {
     )
   }
 
-  readPolicy(): PolicyWeights {
-    const { tensors, metadata } = this.readTensors('policy.safetensors')
+  readPolicy(name = 'policy.safetensors'): PolicyWeights {
+    const { tensors, metadata } = this.readTensors(name)
     const [parameters, statistics] = named(tensors, ['parameters', 'statistics'])
     return {
       sizes: metadata['sizes']!.split('-').map(Number),

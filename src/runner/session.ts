@@ -7,7 +7,8 @@ import { type Gpu, openGpu } from '../engine/gpu.ts'
 import type { Clip, MotionCapture } from '../mocap/clip.ts'
 import { toClip } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
-import { Pool, type SimulationConfig } from '../sim/index.ts'
+import { JOINTS } from '../mocap/skeleton.ts'
+import { type HumanoidOptions, Pool, type SimulationConfig } from '../sim/index.ts'
 import { type SimulationSettings, UsageError } from './options.ts'
 import { finishProgress, say } from './terminal.ts'
 
@@ -61,12 +62,32 @@ function clipName(source: string): string {
 }
 
 /** What the workers simulate. */
-export function simulationConfig(settings: SimulationSettings, clip: Clip): SimulationConfig {
-  const { action, lookahead, kpScale, kdScale, episodeSeconds, seed } = settings
+export function simulationConfig(
+  settings: SimulationSettings,
+  clips: readonly Clip[],
+): SimulationConfig {
+  const { action, episodeSeconds, seed } = settings
   return {
-    clips: [{ clip }],
+    clips: clips.map((clip) => ({ clip })),
     ...{ seed, mode: action, episodeSeconds },
-    humanoid: { kpScale, kdScale, ...(lookahead !== undefined && { lookahead }) },
+    humanoid: humanoidOptions(settings),
+  }
+}
+
+/** The body. */
+export function humanoidOptions({
+  lookahead,
+  kpScale,
+  kdScale,
+  gains,
+}: SimulationSettings): HumanoidOptions {
+  const { kp = {}, kd = {} } = gains ?? {}
+  const scale = (all: number, joints: Readonly<Record<string, number>>) =>
+    Object.fromEntries(JOINTS.slice(1).map(({ name }) => [name, all * (joints[name] ?? 1)]))
+  return {
+    kpScale: scale(kpScale, kp),
+    kdScale: scale(kdScale, kd),
+    ...(lookahead !== undefined && { lookahead }),
   }
 }
 

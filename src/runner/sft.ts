@@ -1,17 +1,22 @@
 /** `sft`: demonstrations of a clip, supervised training, evaluation. */
 
 import { readFileSync } from 'node:fs'
+import { collectLabels } from '../algos/dagger.ts'
+import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
-import {
-  concat,
-  type Demonstrations,
-  type EpochReport,
-  type SftState,
-  trainSft,
-} from '../algos/sft.ts'
+import { concat, type Demonstrations, type EpochReport, trainSft } from '../algos/sft.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
-import type { EpisodeMetrics } from '../sim/index.ts'
-import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
+import {
+  ACTION_SIZE,
+  type DemonstrationItem,
+  type EpisodeMetrics,
+  type FeedbackParameters,
+  gainsOf,
+  OBSERVATION_SIZE,
+  type Perturbation,
+  type SimulationConfig,
+  WorkerDeath,
+} from '../sim/index.ts'
 import {
   evaluate,
   evaluationTable,
@@ -19,11 +24,18 @@ import {
   networkRandom,
   type TrainingRecord,
 } from './evaluation.ts'
-import { parseSettings, type SftSettings, sftSchema, UsageError } from './options.ts'
+import {
+  type DaggerSettings,
+  parseSettings,
+  type SftSettings,
+  sftSchema,
+  UsageError,
+} from './options.ts'
 import { drawPlots } from './plots.ts'
-import { prepareExpert } from './prepare.ts'
+import { prepareExperts } from './prepare.ts'
 import { type EpisodeData, RunFolder } from './run-folder.ts'
 import {
+  humanoidOptions,
   type LoadedClip,
   parseClip,
   readClip,
@@ -39,25 +51,29 @@ export interface RunConfig {
   readonly command: 'sft'
   readonly version: string
   readonly node: string
-  readonly clip: string
+  /** names; their files are in clips/ */
+  readonly clips: readonly string[]
   readonly options: SftSettings
   readonly adapter: AdapterReport
 }
 
 /** Starts a run. */
 export async function sft(settings: SftSettings): Promise<void> {
-  const loaded = readClip(settings.clip)
+  const loaded = settings.clip.map(readClip)
+  const names = loaded.map(({ clip }) => clip.name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice) throw new UsageError(`--clip: "${twice}" was given twice`)
   await withSession(settings, (session) => {
-    const folder = RunFolder.create(settings.out, `sft-${loaded.clip.name}`)
+    const folder = RunFolder.create(settings.out, `sft-${names.join('-')}`)
     const config: RunConfig = {
       command: 'sft',
       version: version(),
       node: process.version,
-      clip: loaded.clip.name,
+      clips: names,
       options: settings,
       adapter: session.gpu.report,
     }
-    folder.write('clip.txt', loaded.text)
+    for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
     folder.writeJson('config.json', config)
     return run(session, folder, loaded, settings)
   })
@@ -75,49 +91,170 @@ export async function resumeSft(
     )
   }
   const folder = RunFolder.open(path)
-  const { options, clip } = folder.readJson<RunConfig>('config.json')
+  const { options } = folder.readJson<RunConfig>('config.json')
   const settings = parseSettings(sftSchema, { ...options, ...given })
-  const loaded = parseClip(folder.readText('clip.txt'), clip)
-  await withSession(settings, (session) => run(session, folder, loaded, settings))
+  await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings))
+}
+
+/** Goes on with a run by more rounds of DAgger than it was started with. */
+export async function dagger(path: string, { rounds, workers }: DaggerSettings): Promise<void> {
+  const folder = RunFolder.open(path)
+  const config = folder.readJson<RunConfig>('config.json')
+  const { daggerRounds } = config.options
+  folder.writeJson('config.json', {
+    ...config,
+    options: { ...config.options, daggerRounds: daggerRounds + rounds },
+  })
+  await resumeSft(path, workers === undefined ? {} : { workers })
+}
+
+/** The clips of a run. */
+export function clipsOf(folder: RunFolder): LoadedClip[] {
+  return folder
+    .readJson<RunConfig>('config.json')
+    .clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
 }
 
 async function run(
   session: Session,
   folder: RunFolder,
-  { clip }: LoadedClip,
+  loaded: readonly LoadedClip[],
   settings: SftSettings,
 ): Promise<void> {
-  const { gpu, signal } = session
-  say(`${colour.bold('sft')} ${clip.name} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
+  const { gpu, pool, signal } = session
+  const clips = loaded.map(({ clip }) => clip)
+  const names = clips.map(({ name }) => name).join(', ')
+  say(`${colour.bold('sft')} ${names} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
   const record: TrainingRecord = folder.has('training.json')
     ? folder.readJson('training.json')
     : structuredClone(NO_TRAINING)
-  const config = simulationConfig(settings, clip)
+  const config = simulationConfig(settings, clips)
   const demonstrations = { ...config, episodeSeconds: settings.demonstrationSeconds }
-  await session.pool.configure(demonstrations)
-  const experts = await prepareExpert(session, folder, clip, demonstrations, settings.expert)
-  await session.pool.configure({ ...demonstrations, experts })
+  const started = performance.now()
+  const before = record.wall_seconds.expert
+  const prepared = () => {
+    record.wall_seconds.expert = before + (performance.now() - started) / 1000
+    folder.writeJson('training.json', record)
+  }
+  const experts = await prepareExperts(session, folder, demonstrations, settings).finally(prepared)
+  await pool.configure({ ...demonstrations, experts })
 
   const episodes = await demonstrate(session, folder, settings, record)
-  signal.throwIfAborted()
-  const weights = await train(session, folder, settings, episodes, record)
-  signal.throwIfAborted()
-
+  let weights = await train(session, folder, settings, 0, episodes, record)
+  for (let round = 1; round <= settings.daggerRounds; round++) {
+    await tryRound(session, folder, config, weights, round - 1, episodes, record)
+    await pool.configure({ ...demonstrations, experts: guided(experts, settings, round, weights) })
+    episodes.push(...(await aggregate(session, folder, settings, round, weights, record)))
+    weights = await train(session, folder, settings, round, episodes, record, weights)
+  }
+  if (settings.daggerRounds > 0) {
+    await tryRound(session, folder, config, weights, settings.daggerRounds, episodes, record)
+    const best = record.rounds.reduce((a, b) => (b.score > a.score ? b : a))
+    say(`policy: that of round ${best.round}, the one that scores most`)
+    weights = folder.readPolicy(roundFile(best.round))
+    record.validation_loss = best.validation_loss
+    record.mean_predictor_loss = best.mean_predictor_loss
+    folder.writeJson('training.json', record)
+    await plotRounds(folder, record)
+  }
+  folder.writePolicy('policy.safetensors', weights)
   if (!settings.eval) return say(`policy: ${folder.file('policy.safetensors')}`)
-  const result = await evaluate(session, clip, config, weights, record, {
-    episodes: settings.evalEpisodes,
-    push: false,
-    networkSeed: settings.seed,
-  })
-  folder.writeJson('evaluation.json', result.evaluation)
-  const plot = await drawPlots(`${clip.name}: episodes still upright`, [
-    survivalPanel({ policy: result.episodes, 'open-loop PD': result.openLoop }, clip.dt),
-  ])
-  folder.write('plots/survival.svg', plot)
-  say()
-  say(evaluationTable(result.evaluation))
+  await pool.configure(config)
+  const results = []
+  for (const [index, clip] of clips.entries()) {
+    signal.throwIfAborted()
+    const result = await evaluate(session, { clip, index }, config, weights, record, {
+      episodes: settings.evalEpisodes,
+      push: false,
+      networkSeed: settings.seed,
+    })
+    results.push(result.evaluation)
+    const plot = await drawPlots(`${clip.name}: episodes still upright`, [
+      survivalPanel({ policy: result.episodes, 'open-loop PD': result.openLoop }, clip.dt),
+    ])
+    folder.write(`plots/survival${clips.length > 1 ? `-${clip.name}` : ''}.svg`, plot)
+    say()
+    say(evaluationTable(result.evaluation))
+  }
+  folder.writeEvaluation(results)
   say()
   say(`results: ${folder.file('evaluation.json')}, plots: ${folder.file('plots')}`)
+}
+
+/** The experts as a round of DAgger has them: from round `guidedFrom` on the student acts within the planner's rollouts. */
+function guided(
+  experts: NonNullable<SimulationConfig['experts']>,
+  { guidedFrom, action }: SftSettings,
+  round: number,
+  student: PolicyWeights,
+): NonNullable<SimulationConfig['experts']> {
+  const planned = action === 'offset' ? experts['planner'] : undefined
+  if (guidedFrom === 0 || round < guidedFrom || !planned) return experts
+  const planner = planned.map((parameters) => ({
+    ...(parameters as FeedbackParameters),
+    student,
+  }))
+  return { ...experts, planner }
+}
+
+/** Episodes tried without noise to tell which round's policy is best, and where their random streams begin. */
+const ROUND_TRIALS = 40
+const FIRST_TRIAL = 900_000
+
+/** Measures the policy of a round, if that is not done yet. */
+async function tryRound(
+  { gpu, pool, signal }: Session,
+  folder: RunFolder,
+  config: SimulationConfig,
+  weights: PolicyWeights,
+  round: number,
+  episodes: readonly EpisodeData[],
+  record: TrainingRecord,
+): Promise<void> {
+  if (record.rounds.some((known) => known.round === round)) return
+  await pool.configure(config)
+  const trials = Array.from({ length: ROUND_TRIALS }, (_, i) => ({
+    episode: FIRST_TRIAL + i,
+    clip: i % config.clips.length,
+  }))
+  const results = await evaluatePolicy(gpu, pool, weights, trials, { signal })
+  const { score, survival, survived_seconds } = summarise(results, config.clips[0]!.clip.dt)
+  const samples = episodes.reduce((sum, { steps }) => sum + steps, 0)
+  const { validation_loss, mean_predictor_loss } = record
+  record.rounds.push({
+    ...{ round, samples, validation_loss, mean_predictor_loss },
+    ...{ score: score.mean, survival, survived_seconds },
+  })
+  folder.writeJson('training.json', record)
+  say(
+    `round ${round}: ${samples} samples, score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
+      `upright ${survived_seconds.toFixed(1)} s`,
+  )
+}
+
+async function plotRounds(folder: RunFolder, { rounds }: TrainingRecord): Promise<void> {
+  const panel = (title: string, key: 'score' | 'survived_seconds') => ({
+    ...{ title, xTitle: 'samples', yTitle: title },
+    lines: [{ name: title, x: rounds.map((r) => r.samples), y: rounds.map((r) => r[key]) }],
+  })
+  const plot = await drawPlots(`${folder.name}: rounds of DAgger`, [
+    panel('score', 'score'),
+    panel('upright, s', 'survived_seconds'),
+  ])
+  folder.write('plots/rounds.svg', plot)
+}
+
+/** What disturbs episode `index` of the demonstrations or of a round: its noise (rad), and kicks in two of five. */
+function disturbance(
+  { noise, demonstrationKicks: speed, clip }: SftSettings,
+  index: number,
+): { clip: number; noise: number; perturbation?: Perturbation } {
+  const turn = Math.floor(index / clip.length)
+  return {
+    clip: index % clip.length,
+    noise: noise[turn % noise.length]!,
+    ...(speed > 0 && turn % 5 < 2 && { perturbation: { kicks: { speed, every: [1, 1] } } }),
+  }
 }
 
 /** Has the expert demonstrate what is not demonstrated yet. */
@@ -128,25 +265,24 @@ async function demonstrate(
   record: TrainingRecord,
 ): Promise<EpisodeData[]> {
   const name = 'demonstrations.safetensors'
+  const count = settings.demonstrations * settings.clip.length
   const episodes = folder.has(name)
-    ? folder.readDemonstrations()
-    : new Array<EpisodeData | undefined>(settings.demonstrations).fill(undefined)
+    ? folder.readDemonstrations(name)
+    : new Array<EpisodeData | undefined>(count).fill(undefined)
   const missing = episodes.flatMap((episode, index) => (episode ? [] : [index]))
   if (missing.length === 0) return episodes as EpisodeData[]
 
-  const { startNoise, noise, expert, demonstrationKicks: kicks } = settings
+  const { startNoise, expert } = settings
   const items: DemonstrationItem[] = missing.map((episode) => ({
     ...{ episode, expert },
-    noise: noise[episode % noise.length]!,
     startNoise: { position: startNoise, velocity: 10 * startNoise },
-    ...(kicks > 0 &&
-      episode % 5 < 2 && { perturbation: { kicks: { speed: kicks, every: [1, 1] } } }),
+    ...disturbance(settings, episode),
   }))
   const progress = new Progress('demonstrations', episodes.length)
   let samples = episodes.reduce((sum, episode) => sum + (episode?.steps ?? 0), 0)
   const keep = () => {
     record.wall_seconds.demonstrations += progress.finish()
-    folder.writeDemonstrations(episodes, OBSERVATION_SIZE, ACTION_SIZE)
+    folder.writeDemonstrations(name, episodes, OBSERVATION_SIZE, ACTION_SIZE)
     folder.writeJson('training.json', record)
   }
   try {
@@ -187,14 +323,69 @@ async function demonstrate(
   return episodes as EpisodeData[]
 }
 
-/** Trains, or goes on training; leaves policy.safetensors. */
+/** Episodes of a round that are stepped together, and kept together. */
+const ROUND_BATCH = 32
+
+/** A round of DAgger: the student acts, the expert labels. */
+async function aggregate(
+  { gpu, pool, signal }: Session,
+  folder: RunFolder,
+  settings: SftSettings,
+  round: number,
+  student: PolicyWeights,
+  record: TrainingRecord,
+): Promise<EpisodeData[]> {
+  const name = `demonstrations-${round}.safetensors`
+  const count = settings.daggerEpisodes * settings.clip.length
+  const episodes = folder.has(name)
+    ? folder.readDemonstrations(name)
+    : new Array<EpisodeData | undefined>(count).fill(undefined)
+  const { expert, seed, startNoise } = settings
+  const trials = Array.from({ length: count }, (_, i) => ({
+    episode: 100_000 * round + i,
+    startNoise: { position: startNoise, velocity: 10 * startNoise },
+    ...disturbance(settings, i),
+  }))
+  const { unit } = gainsOf(humanoidOptions(settings))
+  const progress = new Progress(`round ${round}, episodes`, count)
+  const first = episodes.findIndex((episode) => !episode)
+  const before = record.wall_seconds.demonstrations
+  for (let from = first; from >= 0 && from < count; from += ROUND_BATCH) {
+    const batch = trials.slice(from, from + ROUND_BATCH)
+    const labelled = await collectLabels(gpu, pool, student, batch, {
+      ...{ expert, seed, unit, signal },
+      onProgress: (step, ended) => progress.update(from + ended, `control step ${step}`),
+    })
+    labelled.forEach((episode, i) => {
+      episodes[from + i] = episode
+    })
+    record.wall_seconds.demonstrations = before + progress.seconds
+    folder.writeDemonstrations(name, episodes, OBSERVATION_SIZE, ACTION_SIZE)
+    folder.writeJson('training.json', record)
+  }
+  progress.finish()
+  return episodes as EpisodeData[]
+}
+
+/** File of the policy of a round. */
+function roundFile(round: number): string {
+  return `policy-round-${round}.safetensors`
+}
+
+const CHECKPOINT = 'checkpoint-last.safetensors'
+
+/** Trains the policy of a round, from that of the round before if there is one, or goes on training it. */
 async function train(
   { gpu, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
+  round: number,
   episodes: readonly EpisodeData[],
   record: TrainingRecord,
+  start?: PolicyWeights,
 ): Promise<PolicyWeights> {
+  if (folder.has(roundFile(round))) return folder.readPolicy(roundFile(round))
+  signal.throwIfAborted()
   const data: Demonstrations = {
     observations: concat(episodes.map((e) => e.observations)),
     actions: concat(episodes.map((e) => e.actions)),
@@ -207,20 +398,24 @@ async function train(
       `none of the ${episodes.length} demonstrations is usable: all fell within their first steps; try another --expert`,
     )
   }
-  const resume: SftState | undefined = folder.has('checkpoint-last.safetensors')
-    ? folder.readCheckpoint()
-    : undefined
-  folder.trimMetrics((line) => (line['epoch'] ?? 0) <= (resume?.epoch ?? 0))
+  const options = { ...settings, epochs: round ? settings.daggerEpochs : settings.epochs }
+  // epochs of the rounds before
+  const past = round ? settings.epochs + (round - 1) * settings.daggerEpochs : 0
+  const checkpoint = folder.has(CHECKPOINT) ? folder.readCheckpoint() : undefined
+  const resume = checkpoint?.round === round ? checkpoint.state : undefined
+  folder.trimMetrics((line) => (line['epoch'] ?? 0) <= past + (resume?.epoch ?? 0))
   const events = new EventWriter(folder.path)
-  const progress = new Progress('training', settings.epochs)
+  const what = round ? `round ${round}, training` : 'training'
+  const progress = new Progress(what, options.epochs)
   const before = record.wall_seconds.training
   let last: EpochReport | undefined
-  const result = await trainSft(gpu, data, settings, networkRandom(settings.seed), {
+  const result = await trainSft(gpu, data, options, networkRandom(settings.seed), {
     ...(resume && { resume }),
+    ...(start && { start }),
     signal,
     onProgress: (samples, total) => {
       const epoch = (last?.epoch ?? resume?.epoch ?? 0) + samples / total
-      progress.update(Math.min(settings.epochs, Math.floor(epoch * 100) / 100), note(last))
+      progress.update(Math.min(options.epochs, Math.floor(epoch * 100) / 100), note(last))
     },
     onEpoch: (report, state) => {
       last = report
@@ -233,14 +428,13 @@ async function train(
         'charts/SPS': report.samplesPerSecond,
       }
       // the checkpoint last: lines beyond it are dropped when a run goes on, missing ones would stay missing
-      folder.appendMetrics({ epoch: report.epoch, ...metrics })
-      events.scalars(report.epoch, metrics)
-      folder.writeCheckpoint(state)
+      folder.appendMetrics({ epoch: past + report.epoch, round, ...metrics })
+      events.scalars(past + report.epoch, metrics)
+      folder.writeCheckpoint(round, state)
       progress.update(report.epoch, note(report))
     },
   })
   progress.finish()
-  if (result.state.epoch > 0) folder.writePolicy(result.weights)
   const { meanPredictorLoss } = result
   const held = Number.isFinite(result.validationLoss)
   record.validation_loss = held ? result.validationLoss : null
@@ -252,12 +446,13 @@ async function train(
       : 'all labels are the same: with this expert and --action there is nothing to learn'
   if (!result.complete) {
     say(
-      `stopped after epoch ${result.state.epoch} of ${settings.epochs}; go on with --resume ${folder.path}`,
+      `stopped after epoch ${result.state.epoch} of ${options.epochs}; go on with --resume ${folder.path}`,
     )
     signal.throwIfAborted()
   }
+  folder.writePolicy(roundFile(round), result.weights)
   say(
-    `training: ${settings.epochs} epochs, ${duration(record.wall_seconds.training)}, validation loss ` +
+    `${what}: ${options.epochs} epochs, ${duration(record.wall_seconds.training)}, validation loss ` +
       (held
         ? `${result.validationLoss.toPrecision(3)} (epoch ${result.epoch}; ${share})`
         : 'not measured: no episode is held out (--val-split)'),

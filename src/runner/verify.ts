@@ -48,7 +48,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
   }
   await withSession(settings, async (session) => {
     const { gpu, signal } = session
-    const config = simulationConfig(settings, clip)
+    const config = simulationConfig(settings, [clip])
     figures['adapter'] = gpu.report
     await check('adapter', () => {
       const { name, vendor, features } = gpu.report

@@ -17,8 +17,8 @@ export interface SimulationConfig {
   /** length of an episode, s; default 20 */
   readonly episodeSeconds?: number
   readonly humanoid?: HumanoidOptions
-  /** by name of the expert, what it needs to know beyond the reference */
-  readonly experts?: Readonly<Record<string, unknown>>
+  /** by name of the expert, what it needs to know of each clip beyond the reference */
+  readonly experts?: Readonly<Record<string, readonly unknown[]>>
 }
 
 export interface ClipSetup {
@@ -56,7 +56,7 @@ export class World {
     const key = `${name} ${clip}`
     let expert = this.experts.get(key)
     if (!expert) {
-      const parameters = this.config.experts?.[name]
+      const parameters = this.config.experts?.[name]?.[clip]
       expert = createExpert(name, this.simulator, this.reference(clip), parameters)
       this.experts.set(key, expert)
     }

@@ -11,13 +11,16 @@ import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import type { Simulator } from '../simulator.ts'
 import { applyFeedback, type FeedbackLaw } from './feedback.ts'
-import { PLANNER, Planner, type PlannerOptions } from './planner.ts'
+import { Network, type NetworkWeights } from './network.ts'
+import { type Controller, PLANNER, Planner, type PlannerOptions } from './planner.ts'
 import { Rollout } from './rollout.ts'
 
 /** What both experts are made from; the planner also has options. */
 export interface FeedbackParameters {
   readonly law: FeedbackLaw
   readonly planner?: PlannerOptions
+  /** a policy to plan around instead of the law; its actions must be those of the environment's mode `offset` */
+  readonly student?: NetworkWeights
 }
 
 /** Linear feedback about the trajectory. */
@@ -40,7 +43,10 @@ const PLANNER_STREAM = 2
 
 /** Sampling about the feedback law, anew before every step; the label is the mean of the best samples. */
 export function planner(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
-  const { law, planner: options = PLANNER } = expectLaw('planner', parameters)
+  const { law, planner: options = PLANNER, student } = expectLaw('planner', parameters)
+  const controller = student
+    ? studentController(student, simulator)
+    : (frame: number, seen: Float32Array, out: Float64Array) => applyFeedback(law, frame, seen, out)
   const rollout = new Rollout(simulator, reference)
   const plans = new WeakMap<Environment, Planner>()
   const observation = new Float32Array(OBSERVATION_SIZE)
@@ -52,12 +58,7 @@ export function planner(simulator: Simulator, reference: Reference, parameters: 
       let plan = plans.get(environment)
       if (!plan || environment.steps === 0) {
         const random = new Random(environment.seed, environment.episode, PLANNER_STREAM)
-        plan = new Planner(
-          rollout,
-          (frame, seen, out) => applyFeedback(law, frame, seen, out),
-          random,
-          options,
-        )
+        plan = new Planner(rollout, controller, random, options)
         plans.set(environment, plan)
       } else plan.shift(1)
       plan.plan(environment.state, step)
@@ -65,6 +66,15 @@ export function planner(simulator: Simulator, reference: Reference, parameters: 
       plan.act(reference.frame(step), observation, 0, offset)
       environment.encode(offset, action)
     },
+  }
+}
+
+// a policy's actions as offsets in rad
+function studentController(weights: NetworkWeights, { gains }: Simulator): Controller {
+  const network = new Network(weights)
+  return (_frame, seen, out) => {
+    network.run(seen, out)
+    for (let k = 0; k < NU; k++) out[k] *= gains.unit[k]
   }
 }
 

@@ -6,18 +6,22 @@
 import { NU } from '../../mocap/skeleton.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import type { Reference } from '../reference.ts'
-import { type LinearCost, type LinearModel, linearise, NX, regulator } from './linear.ts'
+import { type LinearModel, linearise, NX, regulator } from './linear.ts'
 import type { Rollout } from './rollout.ts'
 import type { Trajectory } from './trajectory.ts'
+import { weighted } from './weights.ts'
 
-/** By frame; one row each. */
-export interface FeedbackLaw {
-  /** [frames, 28, 68] rad per unit of error */
-  readonly gains: Float64Array
+/** The path that a law is about, by frame; one row each. */
+export interface MeanPath {
   /** [frames, 68] errors of the mean state */
   readonly errors: Float64Array
   /** [frames, 28] mean offsets, rad */
   readonly offsets: Float64Array
+}
+
+export interface FeedbackLaw extends MeanPath {
+  /** [frames, 28, 68] rad per unit of error */
+  readonly gains: Float64Array
 }
 
 /** Beyond this the linear law is no longer to be believed, rad. */
@@ -41,7 +45,12 @@ export function applyFeedback(
 }
 
 /** Mean errors and offsets by frame of a trajectory that starts at frame 0, over cycles `from` to `to` - 1 (a one-shot clip has cycle 0). */
-export function meanPath(rollout: Rollout, trajectory: Trajectory, from: number, to: number) {
+export function meanPath(
+  rollout: Rollout,
+  trajectory: Trajectory,
+  from: number,
+  to: number,
+): MeanPath {
   const { reference } = rollout
   const frames = reference.frames
   const errors = new Float64Array(frames * NX)
@@ -84,24 +93,20 @@ export function meanModel(
   return { a: mean('a'), b: mean('b') }
 }
 
-/** What the regulator minimises; `effort` per rad^2 of offset. */
-export function feedbackCost(effort: number): LinearCost {
-  const errors = new Float64Array(NX)
-  errors.set([5, 5, 60, 60, 60, 40])
-  errors.fill(1, 6, 34)
-  errors.set([10, 10, 2, 1.5, 1.5, 1.5], 34)
-  errors.fill(0.003, 40)
-  return { errors, offsets: new Float64Array(NU).fill(effort) }
-}
-
+/** The law whose regulator has these weights (logarithms: see weights.ts) about a path. */
 export function feedbackLaw(
   reference: Reference,
   models: readonly LinearModel[],
-  path: { errors: Float64Array; offsets: Float64Array },
-  effort: number,
+  path: MeanPath,
+  weights: readonly number[],
 ): FeedbackLaw {
-  const gains = regulator(models, feedbackCost(effort), { periodic: reference.clip.loop })
-  const all = new Float64Array(reference.frames * NU * NX)
-  for (const [frame, k] of gains.entries()) all.set(k, frame * NU * NX)
-  return { gains: all, ...path }
+  const { cost, gain } = weighted(weights)
+  const gains = new Float64Array(reference.frames * NU * NX)
+  for (const [frame, k] of regulator(models, cost, { periodic: reference.clip.loop }).entries()) {
+    gains.set(
+      k.map((x) => gain * x),
+      frame * NU * NX,
+    )
+  }
+  return { gains, ...path }
 }

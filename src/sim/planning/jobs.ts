@@ -1,112 +1,127 @@
 /** The steps from a clip to a feedback law, as jobs of the pool; see experts.ts. */
 import { NU } from '../../mocap/skeleton.ts'
-import { scoreOf } from '../metrics.ts'
-import { OBSERVATION_SIZE } from '../observation.ts'
+import type { EpisodeItem } from '../jobs.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
-import { SimulationState } from '../simulator.ts'
+import { SimulationError } from '../simulator.ts'
 import type { World } from '../world.ts'
-import { type FeedbackLaw, feedbackLaw, meanModel, meanPath } from './feedback.ts'
+import { feedback } from './experts.ts'
+import { type FeedbackLaw, feedbackLaw, type MeanPath, meanModel, meanPath } from './feedback.ts'
 import type { LinearModel } from './linear.ts'
 import { Rollout } from './rollout.ts'
-import { sampleTrajectory, TRAJECTORY, type Trajectory } from './trajectory.ts'
+import {
+  type Extended,
+  type ExtendItem,
+  extendPaths,
+  type FoundPath,
+  replayPath,
+  type Search,
+  type Trajectory,
+} from './trajectory.ts'
 
-/** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
-const CYCLES = 6
-
-export interface SearchItem {
-  readonly clip?: number
-  /** number of the search: each draws its own samples */
-  readonly search: number
-}
-
-export interface FoundTrajectory {
-  readonly trajectory: Trajectory
-  /** mean score of the path over the steps asked for, 0 beyond its end */
-  readonly score: number
-  /** whole cycles it got through; a one-shot clip counts as one if it was completed */
-  readonly cycles: number
-}
+/** Of one clip of the configuration; default 0. */
+type Of<T> = T & { readonly clip?: number }
 
 export interface LineariseItem {
-  readonly clip?: number
   readonly trajectory: Trajectory
   readonly frame: number
   /** cycles of the trajectory to average over */
   readonly cycles: readonly number[]
 }
 
-export interface SolveItem {
-  readonly clip?: number
-  readonly trajectory: Trajectory
+/** What a feedback law is made of. */
+export interface LawItem {
   /** a model a frame */
   readonly models: readonly LinearModel[]
-  /** cycles whose mean is the path: from the first to before the second */
-  readonly cycles: readonly [number, number]
-  /** cost of an offset, per rad^2: small for strong feedback */
-  readonly effort: number
+  readonly path: MeanPath
+  /** logarithms: see weights.ts */
+  readonly weights: readonly number[]
+}
+
+export interface TrialItem extends LawItem {
+  readonly episodes: readonly EpisodeItem[]
+  /** standard deviations of the noise on the PD targets, rad; episode i has noise i modulo their number */
+  readonly noise: readonly number[]
+}
+
+export interface TrialResult {
+  /** means over the episodes, by length */
+  readonly score: number
+  readonly seconds: number
+  /** share of the episodes that reached the end */
+  readonly survival: number
 }
 
 export const PLANNING_JOBS = {
-  /** One search for a trajectory that physics can do, from the clip's first frame. */
-  'search-trajectory'(world: World, { clip = 0, search }: SearchItem): FoundTrajectory {
-    const reference = referenceOf(world, clip)
-    const { frames } = reference
-    const steps = reference.clip.loop ? CYCLES * frames : frames - 1
-    const from = new SimulationState()
-    reference.state(0, from.qpos, from.qvel)
-    const random = new Random(world.config.seed ?? 0, search, SEARCH_STREAM)
-    const trajectory = sampleTrajectory(
-      world.simulator,
-      reference,
-      from,
-      0,
-      steps,
-      random,
-      TRAJECTORY,
-    )
-    const done = trajectory.offsets.length
-    return {
-      trajectory,
-      score: scoreTrajectory(new Rollout(world.simulator, reference), trajectory) / steps,
-      cycles: reference.clip.loop ? Math.floor(done / frames) : Number(trajectory.complete),
-    }
+  /** Samples of one window of a search. */
+  'extend-paths'(world: World, item: Of<ExtendItem>): Extended[] {
+    return extendPaths(rolloutOf(world, item.clip), item)
+  },
+
+  'replay-path'(world: World, item: Of<{ search: Search; path: FoundPath }>): Trajectory {
+    return replayPath(rolloutOf(world, item.clip), item.search, item.path)
   },
 
   /** The linear model of the step from a frame, averaged over cycles. */
-  linearise(world: World, { clip = 0, trajectory, frame, cycles }: LineariseItem): LinearModel {
-    const rollout = new Rollout(world.simulator, referenceOf(world, clip))
-    return meanModel(rollout, trajectory, frame, cycles)
+  linearise(world: World, { clip, trajectory, frame, cycles }: Of<LineariseItem>): LinearModel {
+    return meanModel(rolloutOf(world, clip), trajectory, frame, cycles)
   },
 
-  /** The feedback that is best for the models. */
-  'solve-feedback'(
+  /** The mean of a trajectory over its cycles from the first given to before the second. */
+  'mean-path'(
     world: World,
-    { clip = 0, trajectory, models, cycles, effort }: SolveItem,
-  ): FeedbackLaw {
-    const reference = referenceOf(world, clip)
-    const path = meanPath(new Rollout(world.simulator, reference), trajectory, ...cycles)
-    return feedbackLaw(reference, models, path, effort)
+    { clip, trajectory, cycles }: Of<{ trajectory: Trajectory; cycles: readonly [number, number] }>,
+  ): MeanPath {
+    return meanPath(rolloutOf(world, clip), trajectory, ...cycles)
+  },
+
+  'solve-feedback'(world: World, { clip, models, path, weights }: Of<LawItem>): FeedbackLaw {
+    return feedbackLaw(referenceOf(world, clip), models, path, weights)
+  },
+
+  /** How good the law of some weights is. */
+  'try-feedback'(world: World, item: Of<TrialItem>): TrialResult {
+    const environment = world.environment(item.clip)
+    const { reference, simulator } = environment
+    const law = feedbackLaw(reference, item.models, item.path, item.weights)
+    const expert = feedback(simulator, reference, { law })
+    const action = new Float64Array(NU)
+    const { unit } = simulator.gains
+    const sums = { length: 0, steps: 0, score: 0, survived: 0 }
+    for (const [i, episode] of item.episodes.entries()) {
+      const noise = item.noise[i % item.noise.length]
+      const random = new Random(world.config.seed ?? 0, episode.episode, TRIAL_STREAM)
+      environment.reset(episode)
+      while (environment.status === 'running') {
+        expert.act(environment, action)
+        for (let k = 0; k < NU; k++) action[k] += (noise * random.normal()) / unit[k]
+        try {
+          environment.step(action)
+        } catch (error) {
+          // a law that drives the body apart has lost, no more
+          if (!(error instanceof SimulationError)) throw error
+        }
+      }
+      const { score, steps, length, survived } = environment.result()
+      sums.length += length
+      sums.steps += steps
+      sums.score += score * length
+      sums.survived += Number(survived)
+    }
+    return {
+      score: sums.score / sums.length,
+      seconds: (sums.steps * reference.dt) / item.episodes.length,
+      survival: sums.survived / item.episodes.length,
+    }
   },
 }
 
-const SEARCH_STREAM = 3
+const TRIAL_STREAM = 5
 
-function referenceOf(world: World, clip: number): Reference {
+function referenceOf(world: World, clip = 0): Reference {
   return world.environment(clip).reference
 }
 
-// sum of the scores of a trajectory's states but the first
-function scoreTrajectory(rollout: Rollout, { states, start }: Trajectory): number {
-  const observation = new Float32Array(OBSERVATION_SIZE)
-  let sum = 0
-  for (let i = 1; i < states.length; i++) {
-    rollout.begin(states[i], start + i)
-    rollout.observe(observation)
-    // joint errors are numbers 6 to 33
-    let error = 0
-    for (let k = 6; k < 6 + NU; k++) error += Math.abs(observation[k])
-    sum += scoreOf(error / NU)
-  }
-  return sum
+function rolloutOf(world: World, clip?: number): Rollout {
+  return new Rollout(world.simulator, referenceOf(world, clip))
 }

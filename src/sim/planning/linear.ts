@@ -88,50 +88,72 @@ export interface LinearCost {
 
 /**
  * Time-varying linear-quadratic regulator: gains K_t [28, 68] of u = -K_t x, by the Riccati recursion backwards over the
- * models; for a cycle it goes round until the gains repeat.
+ * models; for a cycle it goes round until it has covered at least `steps` of them, by when the gains hardly change.
  */
 export function regulator(
   models: readonly LinearModel[],
   cost: LinearCost,
-  { periodic, sweeps = 5 }: { periodic: boolean; sweeps?: number },
+  { periodic, steps = 160 }: { periodic: boolean; steps?: number },
 ): Float64Array[] {
   let p = new Float64Array(NX * NX)
   for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
   const gains = new Array<Float64Array>(models.length)
-  for (let sweep = 0; sweep < (periodic ? sweeps : 1); sweep++) {
+  const sweeps = periodic ? Math.max(2, Math.ceil(steps / models.length)) : 1
+  const transposed = models.map(({ a, b }) => [transpose(a, NX, NX), transpose(b, NX, NU)])
+  for (let sweep = 0; sweep < sweeps; sweep++) {
     for (let t = models.length - 1; t >= 0; t--) {
       const { a, b } = models[t]
-      const bT = transpose(b, NX, NU)
+      const [aT, bT] = transposed[t]
       const pa = multiply(p, a, NX, NX, NX)
       const h = multiply(bT, multiply(p, b, NX, NX, NU), NU, NX, NU)
       for (let i = 0; i < NU; i++) h[i * NU + i] += cost.offsets[i]
       const g = multiply(bT, pa, NU, NX, NX)
       const k = solve(h, NU, g, NX)
-      const next = multiply(transpose(a, NX, NX), pa, NX, NX, NX)
+      // P = A' P A - G' K + Q
+      const next = multiply(aT, pa, NX, NX, NX)
       const less = multiply(transpose(g, NU, NX), k, NX, NU, NX)
-      for (let i = 0; i < NX; i++) {
-        for (let j = 0; j <= i; j++) {
-          // symmetric but for rounding
-          const [ij, ji] = [i * NX + j, j * NX + i]
-          const value = (next[ij] - less[ij] + next[ji] - less[ji]) / 2
-          next[ij] = next[ji] = value
-        }
-        next[i * NX + i] += cost.errors[i]
-      }
-      p = next
+      p = symmetric(next, less)
+      for (let i = 0; i < NX; i++) p[i * NX + i] += cost.errors[i]
       gains[t] = k
     }
   }
   return gains
 }
 
+// A - B of matrices [68, 68] that are symmetric but for rounding
+function symmetric(a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> {
+  const c = new Float64Array(NX * NX)
+  for (let i = 0; i < NX; i++) {
+    for (let j = 0; j <= i; j++) {
+      const [ij, ji] = [i * NX + j, j * NX + i]
+      c[ij] = c[ji] = (a[ij] - b[ij] + a[ji] - b[ji]) / 2
+    }
+  }
+  return c
+}
+
+// four rows of b at a time: half the loads and stores of c
 function multiply(a: Float64Array, b: Float64Array, rows: number, depth: number, columns: number) {
   const c = new Float64Array(rows * columns)
   for (let i = 0; i < rows; i++) {
-    for (let k = 0; k < depth; k++) {
+    const ci = i * columns
+    let k = 0
+    for (; k + 3 < depth; k += 4) {
+      const at = i * depth + k
+      const [b0, b1, b2, b3] = [
+        k * columns,
+        (k + 1) * columns,
+        (k + 2) * columns,
+        (k + 3) * columns,
+      ]
+      const [x0, x1, x2, x3] = [a[at], a[at + 1], a[at + 2], a[at + 3]]
+      for (let j = 0; j < columns; j++) {
+        c[ci + j] += x0 * b[b0 + j] + x1 * b[b1 + j] + x2 * b[b2 + j] + x3 * b[b3 + j]
+      }
+    }
+    for (; k < depth; k++) {
       const x = a[i * depth + k]
-      if (x === 0) continue
-      for (let j = 0; j < columns; j++) c[i * columns + j] += x * b[k * columns + j]
+      for (let j = 0; j < columns; j++) c[ci + j] += x * b[k * columns + j]
     }
   }
   return c

@@ -1,13 +1,17 @@
 /**
  * A trajectory that physics can do, near a reference: SAMCON (Liu, Yin, van de Panne, Guo 2010). Windows of 0.1 s, each
  * with many samples of an offset from the leading target, started from the best end states of the window before; at the
- * end the best path is traced back.
+ * end the best path is traced back. Where no sample of a window stays on its feet the search goes back some windows and
+ * tries again, with other samples.
+ *
+ * `extendPaths` samples, anywhere; `searchTrajectory` decides what is sampled next, and runs nothing itself.
  */
 import { HINGES, NU } from '../../mocap/skeleton.ts'
-import type { Random } from '../random.ts'
-import type { Reference } from '../reference.ts'
-import { SimulationState, type Simulator } from '../simulator.ts'
-import { Rollout } from './rollout.ts'
+import { scoreOf } from '../metrics.ts'
+import { OBSERVATION_SIZE } from '../observation.ts'
+import { Random } from '../random.ts'
+import { SimulationState } from '../simulator.ts'
+import type { Rollout } from './rollout.ts'
 
 export interface TrajectoryOptions {
   /** samples a window */
@@ -18,9 +22,17 @@ export interface TrajectoryOptions {
   readonly noise: number
   /** control steps a window */
   readonly window: number
+  /** times to go back in a row before the search gives up */
+  readonly retries: number
 }
 
-export const TRAJECTORY: TrajectoryOptions = { samples: 300, elites: 80, noise: 0.7, window: 3 }
+export const TRAJECTORY: TrajectoryOptions = {
+  samples: 600,
+  elites: 100,
+  noise: 0.7,
+  window: 3,
+  retries: 6,
+}
 
 /** A path through physics: state i is at control step `start + i`, offset i leads from state i to state i + 1. */
 export interface Trajectory {
@@ -30,6 +42,8 @@ export interface Trajectory {
   readonly offsets: readonly Float64Array[]
   /** whether it got as far as asked */
   readonly complete: boolean
+  /** mean score over the steps asked for, 0 beyond its end */
+  readonly score: number
 }
 
 /** Standard deviation of the offsets by joint, rad; the twist of hips and ankles gets half. */
@@ -53,52 +67,57 @@ const MOMENTUM = 0.4
 /** cost of an offset, per rad^2 */
 const EFFORT = 0.05
 
-interface Node {
+/** Where a path has got to. */
+export interface PathEnd {
   readonly state: SimulationState
+  /** [28] of its last window, rad */
   readonly offset: Float64Array
+  /** cost so far, older windows discounted */
   readonly total: number
-  readonly parent: Node | undefined
 }
 
-/** Searches from a state at control step `start` on for `steps` steps. */
-export function sampleTrajectory(
-  simulator: Simulator,
-  reference: Reference,
-  from: SimulationState,
-  start: number,
-  steps: number,
-  random: Random,
-  options: TrajectoryOptions = TRAJECTORY,
-): Trajectory {
-  const rollout = new Rollout(simulator, reference)
-  const end = start + steps
-  let population: Node[] = [
-    { state: from, offset: new Float64Array(NU), total: 0, parent: undefined },
-  ]
-  let step = start
-  while (step < end) {
-    const window = Math.min(options.window, end - step)
-    const candidates: Node[] = []
-    for (let n = 0; n < options.samples; n++) {
-      const parent = population[n % population.length]
-      const offset = new Float64Array(NU)
-      // the first child of each parent only carries on
-      const noise = n < population.length ? 0 : options.noise
-      for (let k = 0; k < NU; k++) {
-        offset[k] = MOMENTUM * parent.offset[k] + noise * SIGMAS[k] * random.normal()
-      }
-      const cost = tryWindow(rollout, parent.state, step, window, offset)
-      if (cost === undefined) continue
-      const state = new SimulationState()
-      simulator.save(state)
-      candidates.push({ state, offset, total: MEMORY * parent.total + cost, parent })
+/** Samples `first` to `first + count - 1` of a window. */
+export interface ExtendItem {
+  readonly ends: readonly PathEnd[]
+  readonly step: number
+  /** control steps */
+  readonly window: number
+  readonly first: number
+  readonly count: number
+  readonly noise: number
+  /** of the samples' random streams */
+  readonly seed: number
+  readonly attempt: number
+}
+
+export interface Extended extends PathEnd {
+  /** index into `ends` */
+  readonly parent: number
+}
+
+const STREAM = 3
+
+/** Tries samples of one window; those that fall are left out. */
+export function extendPaths(rollout: Rollout, item: ExtendItem): Extended[] {
+  const { ends, step, window, first, count, attempt } = item
+  const found: Extended[] = []
+  for (let n = first; n < first + count; n++) {
+    const random = new Random(item.seed, STREAM, step, attempt, n)
+    const parent = n % ends.length
+    const end = ends[parent]
+    const offset = new Float64Array(NU)
+    // the first child of each parent only carries on
+    const noise = n < ends.length ? 0 : item.noise
+    for (let k = 0; k < NU; k++) {
+      offset[k] = MOMENTUM * end.offset[k] + noise * SIGMAS[k] * random.normal()
     }
-    if (candidates.length === 0) break
-    candidates.sort((a, b) => a.total - b.total)
-    population = candidates.slice(0, options.elites)
-    step += window
+    const cost = tryWindow(rollout, end.state, step, window, offset)
+    if (cost === undefined) continue
+    const state = new SimulationState()
+    rollout.simulator.save(state)
+    found.push({ state, offset, total: MEMORY * end.total + cost, parent })
   }
-  return replay(rollout, population[0], start, step, options.window, step === end)
+  return found
 }
 
 // the cost of a window, or undefined for a fall; leaves the simulator in its end state
@@ -120,28 +139,102 @@ function tryWindow(
   return cost
 }
 
-// the path to a node, step by step
-function replay(
-  rollout: Rollout,
-  last: Node,
-  start: number,
-  end: number,
-  window: number,
-  complete: boolean,
-): Trajectory {
-  const path: Node[] = []
-  for (let node: Node | undefined = last; node; node = node.parent) path.unshift(node)
-  const first = path[0].state
-  const states = [first]
+/** The offsets of the best path found, one a window. */
+export interface FoundPath {
+  readonly offsets: readonly Float64Array[]
+  readonly complete: boolean
+}
+
+export interface Search {
+  readonly from: SimulationState
+  readonly start: number
+  /** control steps wanted */
+  readonly steps: number
+  readonly seed: number
+  readonly options?: TrajectoryOptions
+}
+
+/** Samples that are worth a message. */
+const CHUNK = 25
+
+/**
+ * Searches from a state on. `extend` does the sampling: `extendPaths` for every item, wherever; the result does not
+ * depend on where.
+ * @param onProgress is told the control step reached
+ */
+export async function searchTrajectory(
+  { from, start, steps, seed, options = TRAJECTORY }: Search,
+  extend: (items: readonly ExtendItem[]) => Promise<readonly (readonly Extended[])[]>,
+  onProgress?: (step: number) => void,
+): Promise<FoundPath> {
+  interface Node extends PathEnd {
+    readonly before: Node | undefined
+  }
+  const end = start + steps
+  const generations: Node[][] = [
+    [{ state: from, offset: new Float64Array(NU), total: 0, before: undefined }],
+  ]
+  let [attempt, dead, furthest] = [0, 0, 0]
+  let best: Node = generations[0][0]
+  while (true) {
+    const population = generations.at(-1)!
+    const step = start + (generations.length - 1) * options.window
+    onProgress?.(Math.min(steps, step - start))
+    if (step >= end || dead > options.retries) break
+    const ends = population.map(({ state, offset, total }) => ({ state, offset, total }))
+    const items = Array.from({ length: Math.ceil(options.samples / CHUNK) }, (_, chunk) => ({
+      ...{ ends, step, seed, attempt, noise: options.noise },
+      window: Math.min(options.window, end - step),
+      first: chunk * CHUNK,
+      count: Math.min(CHUNK, options.samples - chunk * CHUNK),
+    }))
+    const found = (await extend(items)).flat().sort((a, b) => a.total - b.total)
+    if (found.length > 0) {
+      const next = found
+        .slice(0, options.elites)
+        .map(({ parent, ...node }) => ({ ...node, before: population[parent] }))
+      generations.push(next)
+      if (generations.length > furthest) {
+        furthest = generations.length
+        best = next[0]
+        dead = 0
+      }
+    } else {
+      // twice as far back every time
+      dead++
+      attempt++
+      generations.length = Math.max(1, generations.length - 2 ** dead)
+    }
+  }
   const offsets: Float64Array[] = []
-  rollout.begin(first, start)
-  for (let step = start; step < end; step++) {
-    const { offset } = path[1 + Math.floor((step - start) / window)]
+  for (let node = best; node.before; node = node.before) offsets.unshift(node.offset)
+  return { offsets, complete: dead <= options.retries }
+}
+
+/** Runs a path that was found, step by step. */
+export function replayPath(
+  rollout: Rollout,
+  { from, start, steps, options = TRAJECTORY }: Search,
+  path: FoundPath,
+): Trajectory {
+  const states = [from]
+  const offsets: Float64Array[] = []
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const length = Math.min(steps, path.offsets.length * options.window)
+  let score = 0
+  rollout.begin(from, start)
+  for (let s = 0; s < length; s++) {
+    const offset = path.offsets[Math.floor(s / options.window)]
     rollout.advance(offset)
     const state = new SimulationState()
     rollout.simulator.save(state)
     states.push(state)
     offsets.push(offset)
+    rollout.observe(observation)
+    // joint errors are numbers 6 to 33
+    let error = 0
+    for (let k = 6; k < 6 + NU; k++) error += Math.abs(observation[k])
+    score += scoreOf(error / NU) / steps
   }
-  return { start, states, offsets, complete }
+  return { start, states, offsets, complete: path.complete, score }
 }
