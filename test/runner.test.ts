@@ -84,6 +84,8 @@ const mistakes: [string, string[], number, RegExp][] = [
   ['a value out of range', ['sft', '--val-split', '1'], 2, /--val-split/],
   ['a choice that there is not', ['sft', '--expert', 'oracle'], 2, /expert.*inverse-dynamics/],
   ['a clip that does not exist', ['sft', '--clip', 'moonwalk'], 2, /no clip "moonwalk".*walk/],
+  ['a clip twice', ['sft', '--clip', 'walk', '--clip', 'walk'], 2, /"walk" was given twice/],
+  ['gains that there are not', ['sft', '--gains', 'none.json'], 2, /--gains: .*cannot be read/],
   ['a folder without a run', ['evaluate', tmpdir()], 2, /holds no run/],
   ['an option beside --resume', ['sft', '--resume', 'x', '--epochs', '3'], 2, /--resume goes on/],
 ]
@@ -180,6 +182,54 @@ test('sft: stopped by Ctrl-C and resumed, it ends with the numbers of an uninter
       .split('\n')
       .map((line) => JSON.parse(line)['losses/train'])
   assert.equal(losses(parts), losses(whole))
+})
+
+test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and resumed the same; dagger adds a round', async () => {
+  const [whole, parts] = [join(folder, 'rounds'), join(folder, 'rounds-interrupted')]
+  const gains = join(folder, 'gains.json')
+  writeFileSync(gains, '{"kp": {"neck": 1.5}}')
+  const args = [
+    ...['sft', '--clip', 'squat', '--clip', 'jump', '--expert', 'pd', '--epochs', '2', ...SMALL],
+    ...['--demonstrations', '4', '--demonstration-seconds', '1', '--episode-seconds', '1'],
+    ...['--dagger-rounds', '2', '--dagger-episodes', '3', '--dagger-epochs', '2'],
+    ...['--demonstration-kicks', '0.2', '--gains', gains],
+  ]
+  const done = await run([...args, '--out', whole])
+  assert.is(done.code, 0, done.stderr)
+  assert.match(done.stderr, /round 2: \d+ samples, score/)
+  assert.is((await run([...args, '--out', parts], /round 1, training/)).code, 130)
+  rmSync(gains)
+  assert.is((await run(['sft', '--resume', parts])).code, 0)
+  const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
+  const evaluations = json(whole, 'evaluation.json')
+  assert.equal(
+    evaluations.map(({ clip }: { clip: string }) => clip),
+    ['squat', 'jump'],
+  )
+  assert.is(json(whole, 'training.json').rounds.length, 3)
+  for (const path of [whole, parts]) assert.ok(existsSync(join(path, 'plots/rounds.svg')))
+  for (const file of ['policy', 'policy-round-2', 'demonstrations-2']) {
+    const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
+    assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
+  }
+  assert.equal(json(parts, 'training.json').rounds, json(whole, 'training.json').rounds)
+  assert.is(json(whole, 'config.json').options.gains.kp.neck, 1.5)
+
+  const more = await run(['dagger', whole, '--rounds', '1'])
+  assert.is(more.code, 0, more.stderr)
+  assert.is(json(whole, 'training.json').rounds.length, 4)
+})
+
+test('sft with the feedback expert: a trajectory, a law, and a clone of it', async () => {
+  const out = join(folder, 'feedback')
+  const args = ['--expert', 'feedback', '--feedback-generations', '1', '--epochs', '2', ...SMALL]
+  const done = await run(['sft', '--clip', 'squat', '--out', out, ...args])
+  assert.is(done.code, 0, done.stderr)
+  assert.match(done.stderr, /squat: trajectory of (\S+) of \1 s, score/)
+  assert.match(done.stderr, /squat: feedback scores/)
+  for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
+    assert.ok(existsSync(join(out, 'experts', `squat-${name}`)), name)
+  }
 })
 
 test('sft: a full disk is one clear line, and what was there stays', async () => {

@@ -2,6 +2,8 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Mlp } from '../src/algos/mlp.ts'
+import { Policy, type PolicyWeights } from '../src/algos/policy.ts'
 import {
   type Demonstrations,
   type EpochReport,
@@ -12,6 +14,7 @@ import {
   trainSft,
 } from '../src/algos/sft.ts'
 import { openGpu } from '../src/engine/gpu.ts'
+import { Network } from '../src/sim/planning/network.ts'
 import { Random } from '../src/sim/random.ts'
 
 const gpu = await openGpu()
@@ -124,6 +127,60 @@ test('keep: the last weights or the best, with the loss of those', async () => {
   assert.is(last.validationLoss, reports.at(-1)!.validationLoss)
   assert.is(last.epoch, 12)
   assert.is(best.epoch, last.state.best.epoch)
+})
+
+test('started from a policy of other statistics: before any step it acts as that policy did', async () => {
+  const random = new Random(3)
+  const sizes = [IN, 16, OUT]
+  const net = new Mlp(sizes, 'tanh')
+  const other = regression([40], 9)
+  const policy: PolicyWeights = {
+    ...{ sizes, activation: 'tanh', parameters: net.initialise(random, 1) },
+    statistics: Float32Array.from(
+      { length: 3 * IN },
+      (_, i) => [100, 0.1, 400][Math.floor(i / IN)]!,
+    ),
+  }
+  const { weights } = await trainSft(gpu, other, { ...OPTIONS, epochs: 0, keep: 'last' }, random, {
+    start: policy,
+  })
+  assert.not.equal(weights.statistics, policy.statistics)
+  const act = async (w: PolicyWeights) => {
+    const runner = new Policy(gpu, w, 5)
+    const actions = await runner.act(other.observations.subarray(0, 5 * IN))
+    runner.release()
+    return actions
+  }
+  const [before, after] = [await act(policy), await act(weights)]
+  assert.ok(before.some((x) => Math.abs(x) > 0.1))
+  assert.ok(after.every((x, i) => Math.abs(x - before[i]!) < 1e-5))
+})
+
+test('a policy on the CPU, as planners run it, is the policy on the GPU', async () => {
+  const random = new Random(4)
+  for (const activation of ['tanh', 'relu', 'elu'] as const) {
+    const sizes = [IN, 11, 7, OUT]
+    const net = new Mlp(sizes, activation)
+    const parameters = net.initialise(random, 1).map((x) => x + 0.1 * random.normal())
+    // the last column never varied
+    const statistics = Float32Array.from({ length: 3 * IN }, (_, i) => {
+      if (i < IN) return 50
+      return i < 2 * IN ? random.normal() : i === 3 * IN - 1 ? 0 : 20 * (1 + random.uniform(0, 1))
+    })
+    const weights: PolicyWeights = { sizes, activation, parameters, statistics }
+    const observations = Float32Array.from({ length: 4 * IN }, () => 3 * random.normal())
+    const policy = new Policy(gpu, weights, 4)
+    const expected = await policy.act(observations)
+    policy.release()
+    const network = new Network(weights)
+    const out = new Float64Array(OUT)
+    for (let row = 0; row < 4; row++) {
+      network.run(observations.subarray(row * IN, (row + 1) * IN), out)
+      for (let k = 0; k < OUT; k++) {
+        assert.ok(Math.abs(out[k]! - expected[row * OUT + k]!) < 1e-5, `${activation}, row ${row}`)
+      }
+    }
+  }
 })
 
 test('a state of another network is refused', async () => {

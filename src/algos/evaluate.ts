@@ -14,6 +14,7 @@ import {
   type Pool,
   type VectorEnvironment,
   type VectorEpisode,
+  VIEWS,
 } from '../sim/index.ts'
 import { Policy, type PolicyWeights } from './policy.ts'
 
@@ -75,7 +76,7 @@ export async function evaluatePolicy(
         const flags = vector.flags.subarray(from, from + count)
         while (flags.includes(FLAGS.running)) {
           signal?.throwIfAborted()
-          vector.actions.set(await policy.act(observations), from * ACTION_SIZE)
+          vector.actions.set(await policy.act(observations, OBSERVATION_SIZE), from * ACTION_SIZE)
           await options.before?.(vector, from, count, first + from)
           await vector.step(from, count)
           steps[part]!++
@@ -99,9 +100,10 @@ export async function evaluatePolicy(
 
 function checkSizes({ sizes }: PolicyWeights): void {
   const [inputs, outputs] = [sizes[0], sizes.at(-1)]
-  if (inputs !== OBSERVATION_SIZE || outputs !== ACTION_SIZE) {
+  const views: readonly (number | undefined)[] = Object.values(VIEWS)
+  if (!views.includes(inputs) || outputs !== ACTION_SIZE) {
     throw new RangeError(
-      `a policy here maps ${OBSERVATION_SIZE} observations to ${ACTION_SIZE} actions; this one maps ${inputs} to ${outputs}: ` +
+      `a policy here maps ${views.join(' or ')} observations to ${ACTION_SIZE} actions; this one maps ${inputs} to ${outputs}: ` +
         'it was trained by another version or for another body',
     )
   }

@@ -52,6 +52,7 @@ export class Policy {
   private readonly actions: GpuArray<'f32'>
   private readonly arrays: GpuArray[]
   private readonly plan: Plan
+  private readonly inputs: number
 
   /** @param rows observations evaluated at a time */
   constructor(
@@ -73,6 +74,7 @@ export class Policy {
     const statistics = gpu.upload(weights.statistics, 'policy statistics')
     const normalised = gpu.array(rows * net.inputs, 'normalised observations')
     const activations = net.activations(gpu, rows)
+    this.inputs = net.inputs
     this.observations = gpu.array(rows * net.inputs, 'observations')
     this.actions = activations.at(-1) as GpuArray<'f32'>
     this.arrays = [parameters, statistics, normalised, this.observations, ...activations]
@@ -81,9 +83,12 @@ export class Policy {
     net.forward(this.plan, parameters, normalised, activations, rows)
   }
 
-  /** observations [rows, inputs], which may be shared memory -> mean actions [rows, outputs]. */
-  async act(observations: Float32Array): Promise<Float32Array> {
-    this.gpu.write(this.observations, observations)
+  /**
+   * Mean actions [rows, outputs] for observations, which may be shared memory.
+   * @param width numbers in a row of them, of which the policy takes the first; by default as many as it takes
+   */
+  async act(observations: Float32Array, width = this.inputs): Promise<Float32Array> {
+    this.gpu.write(this.observations, leading(observations, width, this.inputs))
     await this.plan.run()
     return this.gpu.read(this.actions)
   }
@@ -92,4 +97,15 @@ export class Policy {
   release(): void {
     this.gpu.release(...this.arrays)
   }
+}
+
+/** The first `columns` columns of rows of `width` numbers. */
+export function leading(rows: Float32Array, width: number, columns: number): Float32Array {
+  if (columns === width) return rows
+  const count = rows.length / width
+  const cut = new Float32Array(count * columns)
+  for (let i = 0; i < count; i++) {
+    cut.set(rows.subarray(i * width, i * width + columns), i * columns)
+  }
+  return cut
 }

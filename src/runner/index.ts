@@ -99,7 +99,7 @@ function metavariable(key: string): string {
   if (key === 'out') return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'
-  return key === 'expert' || key === 'action' || key === 'activation' ? 'name' : 'number'
+  return ['expert', 'action', 'activation', 'observation', 'keep'].includes(key) ? 'name' : 'number'
 }
 
 // what was given on the command line, over what the config file says

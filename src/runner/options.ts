@@ -80,6 +80,13 @@ const simulation = {
   episodeSeconds: positive().default(20).describe('length of an episode of a cyclic clip, s'),
 }
 
+/** Who can demonstrate. */
+export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as const
+
+const feedbackGenerations = count(0)
+  .default(30)
+  .describe("generations of the search for the feedback law's weights, 16 candidates each")
+
 export const sftSchema = z.strictObject({
   clip: z
     .union([z.string(), z.array(z.string()).min(1)])
@@ -90,12 +97,14 @@ export const sftSchema = z.strictObject({
     ),
   ...simulation,
   expert: z
-    .enum(['inverse-dynamics', 'pd', 'feedback', 'planner'])
+    .enum(EXPERTS)
     .default('inverse-dynamics')
     .describe('who demonstrates; feedback and planner recover, and take minutes'),
-  feedbackGenerations: count(0)
-    .default(30)
-    .describe("generations of the search for the feedback law's weights, 16 candidates each"),
+  observation: z
+    .enum(['full', 'compact'])
+    .default('full')
+    .describe('what the policy sees: all, or only errors and phase, without the next frame'),
+  feedbackGenerations,
   demonstrations: count().default(300).describe('episodes to demonstrate, of each clip'),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
@@ -170,6 +179,12 @@ export const verifySchema = z.strictObject({
     .default('inverse-dynamics')
     .describe('whose actions are checked'),
   kernels: flag().default(true).describe('check the kernels against their f64 reference'),
+  experts: flag()
+    .default(false)
+    .describe('compare all experts, undisturbed, under noise and kicked; takes minutes'),
+  trials: count().default(4).describe('with --experts: episodes in each condition'),
+  trialSeconds: positive().default(5).describe('with --experts: length of such an episode, s'),
+  feedbackGenerations,
   seed,
   workers,
   out: z.string().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),

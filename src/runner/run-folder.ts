@@ -59,8 +59,13 @@ export class RunFolder {
       const candidate = join('runs', `${stem}-${n}`)
       if (!existsSync(candidate)) folder = candidate
     }
-    for (const part of PARTS) mkdirSync(join(folder, part), { recursive: true })
-    return new RunFolder(folder)
+    return RunFolder.at(folder)
+  }
+
+  /** A folder for the files of a command that is no run; what is there already is kept. */
+  static at(path: string): RunFolder {
+    for (const part of PARTS) mkdirSync(join(path, part), { recursive: true })
+    return new RunFolder(path)
   }
 
   /** @throws UsageError if there is no run */
@@ -68,8 +73,7 @@ export class RunFolder {
     if (!existsSync(join(path, 'config.json'))) {
       throw new UsageError(`${path} holds no run: expected its config.json, as sft writes it`)
     }
-    for (const part of PARTS) mkdirSync(join(path, part), { recursive: true })
-    return new RunFolder(path)
+    return RunFolder.at(path)
   }
 
   get name(): string {

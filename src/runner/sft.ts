@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { collectLabels } from '../algos/dagger.ts'
 import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
-import type { PolicyWeights } from '../algos/policy.ts'
+import { leading, type PolicyWeights } from '../algos/policy.ts'
 import { concat, type Demonstrations, type EpochReport, trainSft } from '../algos/sft.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import {
@@ -15,6 +15,7 @@ import {
   OBSERVATION_SIZE,
   type Perturbation,
   type SimulationConfig,
+  VIEWS,
   WorkerDeath,
 } from '../sim/index.ts'
 import {
@@ -386,11 +387,12 @@ async function train(
 ): Promise<PolicyWeights> {
   if (folder.has(roundFile(round))) return folder.readPolicy(roundFile(round))
   signal.throwIfAborted()
+  const inWidth = VIEWS[settings.observation]
   const data: Demonstrations = {
-    observations: concat(episodes.map((e) => e.observations)),
+    observations: concat(episodes.map((e) => leading(e.observations, OBSERVATION_SIZE, inWidth))),
     actions: concat(episodes.map((e) => e.actions)),
     episodes: episodes.map((e) => e.steps),
-    inWidth: OBSERVATION_SIZE,
+    inWidth,
     outWidth: ACTION_SIZE,
   }
   if (data.actions.length === 0) {

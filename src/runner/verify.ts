@@ -15,8 +15,10 @@ import {
   values,
 } from '../sim/index.ts'
 import { warnings } from './clips.ts'
+import { compareExperts, printExperts } from './compare.ts'
 import type { VerifySettings } from './options.ts'
 import { drawPlots } from './plots.ts'
+import { RunFolder } from './run-folder.ts'
 import { Interrupted, readClip, type Session, simulationConfig, withSession } from './session.ts'
 import { colour, say } from './terminal.ts'
 
@@ -69,6 +71,10 @@ export async function verify(settings: VerifySettings): Promise<number> {
       trajectories(session, clip, config, settings, out, figures),
     )
     await check('actions, consistency', () => consistency(session, config, settings))
+    if (!settings.experts) return
+    const rows = await compareExperts(session, RunFolder.at(out), config, settings)
+    figures['experts'] = rows
+    printExperts(rows, settings.trialSeconds)
   })
   writeFileSync(join(out, 'verify.json'), `${JSON.stringify({ ...figures, failed }, null, 2)}\n`)
   say(failed ? colour.red(`${failed} checks failed`) : colour.green('all checks passed'))

@@ -19,7 +19,13 @@ export { createExpert, type Expert, type ExpertFactory, registerExpert } from '.
 export { ACTION_SIZE, type Gains, gainsOf, type HumanoidOptions, humanoidXml } from './humanoid.ts'
 export type * from './jobs.ts'
 export { type EpisodeMetrics, REWARD, type StepMetrics, scoreOf } from './metrics.ts'
-export { FEATURES, OBSERVATION, OBSERVATION_SIZE, type ObservationBlock } from './observation.ts'
+export {
+  FEATURES,
+  OBSERVATION,
+  OBSERVATION_SIZE,
+  type ObservationBlock,
+  VIEWS,
+} from './observation.ts'
 export { Evolution, type EvolutionState } from './planning/evolution.ts'
 export type { FeedbackParameters } from './planning/experts.ts'
 export type { FeedbackLaw, MeanPath } from './planning/feedback.ts'

@@ -38,6 +38,9 @@ export const OBSERVATION: readonly ObservationBlock[] = table([
 
 export const OBSERVATION_SIZE = OBSERVATION.reduce((size, { length }) => size + length, 0)
 
+/** What a policy may be given of it, as numbers from the first on: all, or errors and phase without what comes next. */
+export const VIEWS = { full: OBSERVATION_SIZE, compact: 74 } as const
+
 /** Where the part begins that depends on the frame alone, and how long it is. */
 export const FEATURES = { start: 68, length: OBSERVATION_SIZE - 68 } as const
 
