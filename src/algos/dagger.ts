@@ -10,24 +10,13 @@ import {
   FLAGS,
   OBSERVATION_SIZE,
   type Pool,
-  Random,
 } from '../sim/index.ts'
 import { evaluatePolicy, type RolloutOptions, type Trial } from './evaluate.ts'
 import type { PolicyWeights } from './policy.ts'
 
-/** An episode in which the student acts. */
-export interface DaggerTrial extends Trial {
-  /** standard deviation of the noise on the PD targets that are executed, rad */
-  readonly noise: number
-}
-
-export interface DaggerOptions extends Pick<RolloutOptions, 'onProgress' | 'signal'> {
+export interface DaggerOptions extends Pick<RolloutOptions, 'onProgress' | 'signal' | 'noise'> {
   /** who labels */
   readonly expert: string
-  /** of the noise; each trial has a stream of its own */
-  readonly seed: number
-  /** [28] rad in an action unit */
-  readonly unit: ArrayLike<number>
 }
 
 /** The student's states with the expert's actions. */
@@ -41,7 +30,6 @@ export interface LabelledEpisode {
   readonly metrics: EpisodeMetrics
 }
 
-const NOISE_STREAM = 6
 /** Steps left out before a fall: nothing could be done any more. */
 const CUT_STEPS = 10
 
@@ -53,15 +41,13 @@ export async function collectLabels(
   gpu: Gpu,
   pool: Pool,
   student: PolicyWeights,
-  trials: readonly DaggerTrial[],
-  { expert, seed, unit, onProgress, signal }: DaggerOptions,
+  trials: readonly Trial[],
+  { expert, ...options }: DaggerOptions,
 ): Promise<LabelledEpisode[]> {
-  const streams = trials.map(({ episode }) => new Random(seed, episode, NOISE_STREAM))
   const observations: Float32Array[][] = trials.map(() => [])
   const labels: Float32Array[][] = trials.map(() => [])
   const metrics = await evaluatePolicy(gpu, pool, student, trials, {
-    onProgress,
-    signal,
+    ...options,
     async before(vector, from, count, trial) {
       await vector.label(expert, from, count)
       for (let i = 0; i < count; i++) {
@@ -71,10 +57,6 @@ export async function collectLabels(
           array.subarray(environment * width, (environment + 1) * width)
         observations[trial + i]!.push(row(vector.observations, OBSERVATION_SIZE).slice())
         labels[trial + i]!.push(row(vector.labels, ACTION_SIZE).slice())
-        const { noise } = trials[trial + i]!
-        const action = row(vector.actions, ACTION_SIZE)
-        const random = streams[trial + i]!
-        for (let k = 0; k < ACTION_SIZE; k++) action[k]! += (noise * random.normal()) / unit[k]!
       }
     },
   })

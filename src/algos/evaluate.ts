@@ -12,6 +12,7 @@ import {
   OBSERVATION_SIZE,
   type Perturbation,
   type Pool,
+  Random,
   type VectorEnvironment,
   type VectorEpisode,
   VIEWS,
@@ -19,7 +20,10 @@ import {
 import { Policy, type PolicyWeights } from './policy.ts'
 
 /** An episode to evaluate: all that chance decides in it follows from its number. */
-export type Trial = Omit<VectorEpisode, 'environment'>
+export interface Trial extends Omit<VectorEpisode, 'environment'> {
+  /** standard deviation of the noise on the PD targets that are executed, rad; needs `RolloutOptions.noise` */
+  readonly noise?: number
+}
 
 /** A clip of the pool's configuration, with its place there. */
 export interface Subject {
@@ -34,9 +38,11 @@ export interface RolloutOptions {
   /** is told the control step that all trials of a batch are at, batches one after another, and how many trials have ended */
   readonly onProgress?: ((step: number, ended: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
+  /** of the trials' noise: its seed, and [28] how many rad an action unit is */
+  readonly noise?: { readonly seed: number; readonly unit: ArrayLike<number> }
   /**
-   * called before every control step of environments `from` to `from + count - 1`, with the policy's actions already in
-   * the vector; `trial` is the index of the first one's trial
+   * called before every control step of environments `from` to `from + count - 1`; `trial` is the index of the first
+   * one's trial
    */
   before?(vector: VectorEnvironment, from: number, count: number, trial: number): Promise<void>
 }
@@ -54,6 +60,7 @@ export async function evaluatePolicy(
 ): Promise<EpisodeMetrics[]> {
   const { onProgress, signal } = options
   checkSizes(weights)
+  const disturb = noiseOf(trials, options.noise)
   const results: EpisodeMetrics[] = []
   let before = 0
   for (let first = 0; first < trials.length; first += ENVIRONMENTS) {
@@ -76,8 +83,12 @@ export async function evaluatePolicy(
         const flags = vector.flags.subarray(from, from + count)
         while (flags.includes(FLAGS.running)) {
           signal?.throwIfAborted()
-          vector.actions.set(await policy.act(observations, OBSERVATION_SIZE), from * ACTION_SIZE)
           await options.before?.(vector, from, count, first + from)
+          const actions = await policy.act(observations, OBSERVATION_SIZE)
+          for (let i = 0; i < count; i++) {
+            disturb(actions.subarray(i * ACTION_SIZE, (i + 1) * ACTION_SIZE), first + from + i)
+          }
+          vector.actions.set(actions, from * ACTION_SIZE)
           await vector.step(from, count)
           steps[part]!++
           const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
@@ -96,6 +107,25 @@ export async function evaluatePolicy(
     results.push(...(vector.results as EpisodeMetrics[]))
   }
   return results
+}
+
+/** Key of the noise's random streams. */
+const NOISE_STREAM = 6
+
+// adds a trial's noise to an action
+function noiseOf(
+  trials: readonly Trial[],
+  setup: RolloutOptions['noise'],
+): (action: Float32Array, trial: number) => void {
+  const streams = trials.map(({ episode }) => new Random(setup?.seed ?? 0, episode, NOISE_STREAM))
+  return (action, trial) => {
+    const { noise = 0 } = trials[trial]!
+    if (noise === 0) return
+    if (!setup) throw new Error(`trial ${trial} has noise, but its seed and unit are not given`)
+    for (let k = 0; k < action.length; k++) {
+      action[k]! += (noise * streams[trial]!.normal()) / setup.unit[k]!
+    }
+  }
 }
 
 function checkSizes({ sizes }: PolicyWeights): void {

@@ -34,6 +34,7 @@ export async function evaluateRun(path: string, settings: EvaluateSettings): Pro
     for (const [index, clip] of clips.entries()) {
       const result = await evaluate(session, { clip, index }, simulation, weights, record, {
         ...settings,
+        noise: settings.noise.filter((level) => level > 0),
         networkSeed: config.options.seed,
       })
       evaluations.push(result.evaluation)

@@ -16,6 +16,7 @@ import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import {
   type EpisodeMetrics,
+  gainsOf,
   PUSH_TEST,
   Random,
   type SimulationConfig,
@@ -41,6 +42,10 @@ export interface Evaluation extends Summary {
     /** the network before training */
     readonly untrained: Summary
   }
+  /** of DAgger, with what each policy did */
+  readonly rounds?: readonly RoundRecord[]
+  /** with noise on the PD targets, rad */
+  readonly noise?: readonly (Summary & { readonly level: number })[]
   /** under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N (null: the clip is too short) */
   readonly push?: Summary & { readonly largest_push_n: PushLimits | null }
   readonly wall_seconds: {
@@ -94,6 +99,8 @@ export interface EvaluationResult {
 export interface EvaluationOptions {
   readonly episodes: number
   readonly push: boolean
+  /** levels of noise on the PD targets that are evaluated too, rad */
+  readonly noise?: readonly number[]
   /** seed of the run, which the untrained network's parameters follow from */
   readonly networkSeed: number
 }
@@ -105,7 +112,7 @@ export async function evaluate(
   config: SimulationConfig,
   weights: PolicyWeights,
   training: TrainingRecord,
-  { episodes, push, networkSeed }: EvaluationOptions,
+  { episodes, push, noise = [], networkSeed }: EvaluationOptions,
 ): Promise<EvaluationResult> {
   const started = performance.now()
   await pool.configure(config)
@@ -128,6 +135,7 @@ export async function evaluate(
     const results = await evaluatePolicy(gpu, pool, w, list, {
       onProgress: progress.update,
       signal,
+      noise: { seed: config.seed ?? 0, unit: gainsOf(config.humanoid).unit },
     })
     progress.finish()
     return results
@@ -143,6 +151,15 @@ export async function evaluate(
   )
   const fresh = untrained(weights, networkSeed)
   const untrainedEpisodes = await run('untrained', fresh, trials)
+
+  const noisy: NonNullable<Evaluation['noise']>[number][] = []
+  for (const level of noise) {
+    const list = trials.map((trial) => ({ ...trial, noise: level }))
+    noisy.push({
+      level,
+      ...summarise(await run(`noise ${level}`, weights, list), clip.dt),
+    })
+  }
 
   let pushed: Evaluation['push']
   if (push) {
@@ -178,7 +195,9 @@ export async function evaluate(
       open_loop: summarise(openLoop, clip.dt),
       untrained: summarise(untrainedEpisodes, clip.dt),
     },
+    ...(noisy.length && { noise: noisy }),
     ...(pushed && { push: pushed }),
+    ...(training.rounds.length && { rounds: training.rounds }),
     wall_seconds: { ...training.wall_seconds, evaluation: (performance.now() - started) / 1000 },
   }
   return { evaluation, episodes: policy, openLoop }
@@ -205,7 +224,7 @@ function millimetres(error: number): string {
 
 /** The evaluation as a table for the terminal. */
 export function evaluationTable(evaluation: Evaluation): string {
-  const { nulls, push } = evaluation
+  const { nulls, push, noise = [] } = evaluation
   const row = (name: string, s: Summary) => [
     name,
     `${s.score.mean.toFixed(2)} ± ${s.score.std.toFixed(2)}`,
@@ -226,6 +245,7 @@ export function evaluationTable(evaluation: Evaluation): string {
       'rel.',
     ],
     row('policy', evaluation),
+    ...noise.map((summary) => row(`policy, noise ${summary.level} rad`, summary)),
     ...(push ? [row('policy, kicked', push)] : []),
     row('null: open-loop PD', nulls.open_loop),
     row('null: untrained', nulls.untrained),

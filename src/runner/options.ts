@@ -23,6 +23,22 @@ const share = () => number(z.number().min(0).lt(1))
 // true and false as a config file writes them, or as text
 const flag = () => z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')])
 
+// numbers in a list, as text or as a config file writes them
+const levels = (value: string) =>
+  z
+    .union([z.string(), z.array(z.number().min(0))])
+    .default(value)
+    .transform((value, context) => {
+      const words = typeof value === 'string' ? value.split(',') : value
+      const levels = words.map((word) => (String(word).trim() ? Number(word) : Number.NaN))
+      if (levels.length && levels.every((level) => level >= 0 && level < 10)) return levels
+      context.addIssue({
+        code: 'custom',
+        message: 'expected numbers from 0 to below 10, such as 0,0.02',
+      })
+      return z.NEVER
+    })
+
 const clip = z
   .string()
   .default('walk')
@@ -84,7 +100,7 @@ const simulation = {
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as const
 
 const feedbackGenerations = count(0)
-  .default(30)
+  .default(20)
   .describe("generations of the search for the feedback law's weights, 16 candidates each")
 
 export const sftSchema = z.strictObject({
@@ -98,51 +114,38 @@ export const sftSchema = z.strictObject({
   ...simulation,
   expert: z
     .enum(EXPERTS)
-    .default('inverse-dynamics')
-    .describe('who demonstrates; feedback and planner recover, and take minutes'),
+    .default('feedback')
+    .describe('who demonstrates and labels; feedback and planner recover, and take minutes'),
   observation: z
     .enum(['full', 'compact'])
     .default('full')
     .describe('what the policy sees: all, or only errors and phase, without the next frame'),
   feedbackGenerations,
-  demonstrations: count().default(300).describe('episodes to demonstrate, of each clip'),
+  demonstrations: count().default(60).describe('episodes to demonstrate, of each clip'),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
     .default(0)
     .describe('kick the root every second, in two of five demonstrations, m/s'),
   daggerRounds: count(0)
-    .default(0)
+    .default(4)
     .describe('rounds of DAgger after the demonstrations: the policy acts, the expert labels'),
-  daggerEpisodes: count().default(64).describe('episodes of a round, of each clip'),
-  daggerEpochs: count().default(10).describe('passes over all data so far, each round'),
+  daggerEpisodes: count().default(48).describe('episodes of a round, of each clip'),
+  daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
   guidedFrom: count(0)
     .default(2)
     .describe(
       'round from which on the planner plans around the policy instead of the feedback law; 0: never',
     ),
-  noise: z
-    .union([z.string(), z.array(z.number().min(0))])
-    .default('0,0.02,0.05')
-    .transform((value, context) => {
-      const words = typeof value === 'string' ? value.split(',') : value
-      const levels = words.map((word) => (String(word).trim() ? Number(word) : Number.NaN))
-      if (levels.length && levels.every((level) => level >= 0 && level < 10)) return levels
-      context.addIssue({
-        code: 'custom',
-        message: 'expected numbers from 0 to below 10, such as 0,0.02',
-      })
-      return z.NEVER
-    })
-    .describe(
-      'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
-    ),
+  noise: levels('0,0.02,0.05').describe(
+    'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
+  ),
   startNoise: atLeastZero()
     .default(0.02)
     .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)"),
   hiddenSize: count().default(256).describe('units of each hidden layer'),
   numLayers: count(0).default(2).describe('hidden layers'),
   activation: z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers'),
-  epochs: count().default(60).describe('passes over the training set'),
+  epochs: count().default(30).describe('passes over the demonstrations'),
   batchSize: count(1, 65535).default(256).describe('samples a training step'),
   lr: positive().default(1e-3).describe('learning rate; falls to a twentieth along half a cosine'),
   weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),
@@ -151,7 +154,7 @@ export const sftSchema = z.strictObject({
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),
   keep: z
     .enum(['best', 'last'])
-    .default('best')
+    .default('last')
     .describe('weights of the epoch with the lowest validation loss, or of the last one'),
   seed,
   workers,
@@ -164,6 +167,7 @@ export const evaluateSchema = z.strictObject({
   push: flag()
     .default(false)
     .describe('also under random kicks, and the largest push survived from each side'),
+  noise: levels('0').describe('also with noise on the PD targets, rad, such as 0.02,0.05,0.1'),
   json: flag().default(false).describe('print evaluation.json and nothing else'),
   seed: count(0)
     .optional()

@@ -177,7 +177,9 @@ async function evolveLaw(
   )
   let finalists: (readonly number[])[] = []
   let note = ''
-  while (evolution.state.generation < feedbackGenerations) {
+  // nothing to gain where every candidate stays up
+  let easy = false
+  while (evolution.state.generation < feedbackGenerations && !easy) {
     const { generation } = evolution.state
     const samples = evolution.ask()
     const results = await tryAll(samples, generation * TRIALS, TRIALS, (done) =>
@@ -194,6 +196,7 @@ async function evolveLaw(
     const report = { score: mean('score'), best: ranked[0]!.score, seconds: mean('seconds') }
     history.push(report)
     folder.writeJson(file, { state: evolution.state, history })
+    easy = results.every(({ survival }) => survival === 1)
     note = `score ${report.score.toFixed(2)}, best ${report.best.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
   }
   const candidates = [evolution.state.mean, ...finalists]

@@ -354,7 +354,7 @@ async function aggregate(
   for (let from = first; from >= 0 && from < count; from += ROUND_BATCH) {
     const batch = trials.slice(from, from + ROUND_BATCH)
     const labelled = await collectLabels(gpu, pool, student, batch, {
-      ...{ expert, seed, unit, signal },
+      ...{ expert, signal, noise: { seed, unit } },
       onProgress: (step, ended) => progress.update(from + ended, `control step ${step}`),
     })
     labelled.forEach((episode, i) => {
