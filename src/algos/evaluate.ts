@@ -13,7 +13,6 @@ import {
   type Perturbation,
   type Pool,
   Random,
-  type VectorEnvironment,
   type VectorEpisode,
   VIEWS,
 } from '../sim/index.ts'
@@ -40,11 +39,6 @@ export interface RolloutOptions {
   readonly signal?: AbortSignal | undefined
   /** of the trials' noise: its seed, and [28] how many rad an action unit is */
   readonly noise?: { readonly seed: number; readonly unit: ArrayLike<number> }
-  /**
-   * called before every control step of environments `from` to `from + count - 1`; `trial` is the index of the first
-   * one's trial
-   */
-  before?(vector: VectorEnvironment, from: number, count: number, trial: number): Promise<void>
 }
 
 /**
@@ -83,7 +77,6 @@ export async function evaluatePolicy(
         const flags = vector.flags.subarray(from, from + count)
         while (flags.includes(FLAGS.running)) {
           signal?.throwIfAborted()
-          await options.before?.(vector, from, count, first + from)
           const actions = await policy.act(observations, OBSERVATION_SIZE)
           for (let i = 0; i < count; i++) {
             disturb(actions.subarray(i * ACTION_SIZE, (i + 1) * ACTION_SIZE), first + from + i)

@@ -60,10 +60,12 @@ export interface Evaluation extends Summary {
 /** Where the random streams of an evaluation's episodes begin, far from those of demonstrations. */
 const FIRST_EPISODE = 1_000_000
 
-/** What a round of DAgger came to; round 0 is the training on demonstrations alone. */
+/** What a round came to. */
 export interface RoundRecord {
   readonly round: number
-  /** pairs that its policy was trained on */
+  /** `demonstrations` (round 0), `dagger` or `planning` */
+  readonly kind: string
+  /** pairs gathered so far */
   readonly samples: number
   readonly validation_loss: number | null
   readonly mean_predictor_loss: number | null

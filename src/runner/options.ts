@@ -127,15 +127,20 @@ export const sftSchema = z.strictObject({
     .default(0)
     .describe('kick the root every second, in two of five demonstrations, m/s'),
   daggerRounds: count(0)
-    .default(4)
-    .describe('rounds of DAgger after the demonstrations: the policy acts, the expert labels'),
+    .optional()
+    .describe(
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: 4 with an expert that recovers, else 0',
+    ),
   daggerEpisodes: count().default(48).describe('episodes of a round, of each clip'),
   daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
-  guidedFrom: count(0)
-    .default(2)
+  planningRounds: count(0)
+    .optional()
     .describe(
-      'round from which on the planner plans around the policy instead of the feedback law; 0: never',
+      'rounds after those, in which a planner that plans around the policy labels; default: 1 with an expert that recovers and --action offset, else 0',
     ),
+  planningEpisodes: count()
+    .default(12)
+    .describe('episodes of such a round, 6 s long, of each clip'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
@@ -196,6 +201,9 @@ export const verifySchema = z.strictObject({
 
 export const daggerSchema = z.strictObject({
   rounds: count().default(1).describe('rounds to add'),
+  planning: flag()
+    .default(false)
+    .describe('have a planner label that plans around the policy, instead of the expert'),
   workers,
 })
 

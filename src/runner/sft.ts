@@ -1,7 +1,6 @@
 /** `sft`: demonstrations of a clip, supervised training, evaluation. */
 
 import { readFileSync } from 'node:fs'
-import { collectLabels } from '../algos/dagger.ts'
 import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
 import { leading, type PolicyWeights } from '../algos/policy.ts'
 import { concat, type Demonstrations, type EpochReport, trainSft } from '../algos/sft.ts'
@@ -11,9 +10,7 @@ import {
   type DemonstrationItem,
   type EpisodeMetrics,
   type FeedbackParameters,
-  gainsOf,
   OBSERVATION_SIZE,
-  type Perturbation,
   type SimulationConfig,
   VIEWS,
   WorkerDeath,
@@ -33,10 +30,9 @@ import {
   UsageError,
 } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { prepareExperts } from './prepare.ts'
+import { needsLaw, prepareExperts } from './prepare.ts'
 import { type EpisodeData, RunFolder } from './run-folder.ts'
 import {
-  humanoidOptions,
   type LoadedClip,
   parseClip,
   readClip,
@@ -55,8 +51,16 @@ export interface RunConfig {
   /** names; their files are in clips/ */
   readonly clips: readonly string[]
   readonly options: SftSettings
+  /** rounds that `dagger` added */
+  readonly added?: readonly RoundKind[]
   readonly adapter: AdapterReport
 }
+
+/**
+ * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy and the planner,
+ * which plans around that very policy (expert iteration).
+ */
+type RoundKind = 'demonstrations' | 'dagger' | 'planning'
 
 /** Starts a run. */
 export async function sft(settings: SftSettings): Promise<void> {
@@ -97,15 +101,16 @@ export async function resumeSft(
   await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings))
 }
 
-/** Goes on with a run by more rounds of DAgger than it was started with. */
-export async function dagger(path: string, { rounds, workers }: DaggerSettings): Promise<void> {
+/** Goes on with a run by more rounds than it was started with. */
+export async function dagger(
+  path: string,
+  { rounds, planning, workers }: DaggerSettings,
+): Promise<void> {
   const folder = RunFolder.open(path)
   const config = folder.readJson<RunConfig>('config.json')
-  const { daggerRounds } = config.options
-  folder.writeJson('config.json', {
-    ...config,
-    options: { ...config.options, daggerRounds: daggerRounds + rounds },
-  })
+  const kind: RoundKind = planning ? 'planning' : 'dagger'
+  const added = [...(config.added ?? []), ...new Array<RoundKind>(rounds).fill(kind)]
+  folder.writeJson('config.json', { ...config, added })
   await resumeSft(path, workers === undefined ? {} : { workers })
 }
 
@@ -137,19 +142,51 @@ async function run(
     record.wall_seconds.expert = before + (performance.now() - started) / 1000
     folder.writeJson('training.json', record)
   }
-  const experts = await prepareExperts(session, folder, demonstrations, settings).finally(prepared)
-  await pool.configure({ ...demonstrations, experts })
-
-  const episodes = await demonstrate(session, folder, settings, record)
-  let weights = await train(session, folder, settings, 0, episodes, record)
-  for (let round = 1; round <= settings.daggerRounds; round++) {
-    await tryRound(session, folder, config, weights, round - 1, episodes, record)
-    await pool.configure({ ...demonstrations, experts: guided(experts, settings, round, weights) })
-    episodes.push(...(await aggregate(session, folder, settings, round, weights, record)))
-    weights = await train(session, folder, settings, round, episodes, record, weights)
+  const { added = [] } = folder.readJson<RunConfig>('config.json')
+  const rounds = [...roundsOf(settings), ...added]
+  const planned = rounds.includes('planning')
+  if (planned && settings.action === 'absolute') {
+    throw new UsageError(
+      'rounds of planning add offsets to what the policy does: they need --action offset, got absolute',
+    )
   }
-  if (settings.daggerRounds > 0) {
-    await tryRound(session, folder, config, weights, settings.daggerRounds, episodes, record)
+  const experts = await prepareExperts(session, folder, demonstrations, {
+    ...settings,
+    ...(planned && { expert: 'planner' as const }),
+  }).finally(prepared)
+
+  const gathered: EpisodeData[][] = []
+  let weights: PolicyWeights | undefined
+  for (const [round, kind] of rounds.entries()) {
+    const students = clips.map(() => weights)
+    const planner = experts['planner']?.map((parameters) => ({
+      ...(parameters as FeedbackParameters),
+      ...(kind === 'planning' && { student: weights }),
+    }))
+    await pool.configure({
+      ...demonstrations,
+      ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
+      experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
+    })
+    gathered.push(await gather(session, folder, settings, round, kind, record))
+    // what the planner says around a policy is not what the expert says: it is learnt by itself
+    const family = gathered.filter((_, r) => (rounds[r] === 'planning') === (kind === 'planning'))
+    weights = await train(
+      session,
+      folder,
+      settings,
+      { round, kind },
+      family.flat(),
+      record,
+      weights,
+    )
+    if (rounds.length > 1) {
+      const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
+      await tryRound(session, folder, config, weights, { round, kind, samples }, record)
+    }
+  }
+  if (!weights) throw new Error('a run has at least the round of its demonstrations')
+  if (rounds.length > 1) {
     const best = record.rounds.reduce((a, b) => (b.score > a.score ? b : a))
     say(`policy: that of round ${best.round}, the one that scores most`)
     weights = folder.readPolicy(roundFile(best.round))
@@ -182,20 +219,16 @@ async function run(
   say(`results: ${folder.file('evaluation.json')}, plots: ${folder.file('plots')}`)
 }
 
-/** The experts as a round of DAgger has them: from round `guidedFrom` on the student acts within the planner's rollouts. */
-function guided(
-  experts: NonNullable<SimulationConfig['experts']>,
-  { guidedFrom, action }: SftSettings,
-  round: number,
-  student: PolicyWeights,
-): NonNullable<SimulationConfig['experts']> {
-  const planned = action === 'offset' ? experts['planner'] : undefined
-  if (guidedFrom === 0 || round < guidedFrom || !planned) return experts
-  const planner = planned.map((parameters) => ({
-    ...(parameters as FeedbackParameters),
-    student,
-  }))
-  return { ...experts, planner }
+/** The rounds of a run, before `dagger` adds any. */
+function roundsOf({ expert, action, daggerRounds, planningRounds }: SftSettings): RoundKind[] {
+  const recovers = needsLaw(expert)
+  const dagger = daggerRounds ?? (recovers ? 4 : 0)
+  const planning = planningRounds ?? (recovers && action === 'offset' ? 1 : 0)
+  return [
+    'demonstrations',
+    ...new Array<RoundKind>(dagger).fill('dagger'),
+    ...new Array<RoundKind>(planning).fill('planning'),
+  ]
 }
 
 /** Episodes tried without noise to tell which round's policy is best, and where their random streams begin. */
@@ -208,8 +241,7 @@ async function tryRound(
   folder: RunFolder,
   config: SimulationConfig,
   weights: PolicyWeights,
-  round: number,
-  episodes: readonly EpisodeData[],
+  { round, kind, samples }: { round: number; kind: RoundKind; samples: number },
   record: TrainingRecord,
 ): Promise<void> {
   if (record.rounds.some((known) => known.round === round)) return
@@ -220,15 +252,14 @@ async function tryRound(
   }))
   const results = await evaluatePolicy(gpu, pool, weights, trials, { signal })
   const { score, survival, survived_seconds } = summarise(results, config.clips[0]!.clip.dt)
-  const samples = episodes.reduce((sum, { steps }) => sum + steps, 0)
   const { validation_loss, mean_predictor_loss } = record
   record.rounds.push({
-    ...{ round, samples, validation_loss, mean_predictor_loss },
+    ...{ round, kind, samples, validation_loss, mean_predictor_loss },
     ...{ score: score.mean, survival, survived_seconds },
   })
   folder.writeJson('training.json', record)
   say(
-    `round ${round}: ${samples} samples, score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
+    `round ${round} (${kind}): ${samples} samples in all, score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
       `upright ${survived_seconds.toFixed(1)} s`,
   )
 }
@@ -245,70 +276,96 @@ async function plotRounds(folder: RunFolder, { rounds }: TrainingRecord): Promis
   folder.write('plots/rounds.svg', plot)
 }
 
-/** What disturbs episode `index` of the demonstrations or of a round: its noise (rad), and kicks in two of five. */
-function disturbance(
-  { noise, demonstrationKicks: speed, clip }: SftSettings,
-  index: number,
-): { clip: number; noise: number; perturbation?: Perturbation } {
-  const turn = Math.floor(index / clip.length)
-  return {
-    clip: index % clip.length,
-    noise: noise[turn % noise.length]!,
-    ...(speed > 0 && turn % 5 < 2 && { perturbation: { kicks: { speed, every: [1, 1] } } }),
+/**
+ * Rounds of planning: seconds an episode, noise on the PD targets (rad) one level an episode in turn, kicks of the root
+ * every second in two of five (m/s), passes over their data, and the share of the learning rate.
+ */
+const PLANNING = { seconds: 6, noise: [0, 0.02, 0.04, 0.06], kick: 0.3, epochs: 15, rate: 0.3 }
+
+/** The episodes of a round. */
+function itemsOf(settings: SftSettings, round: number, kind: RoundKind): DemonstrationItem[] {
+  const { clip, startNoise, expert, demonstrationKicks } = settings
+  const planning = kind === 'planning'
+  const counts = {
+    demonstrations: settings.demonstrations,
+    dagger: settings.daggerEpisodes,
+    planning: settings.planningEpisodes,
   }
+  const noise = planning ? PLANNING.noise : settings.noise
+  const kick = planning ? PLANNING.kick : demonstrationKicks
+  return Array.from({ length: counts[kind] * clip.length }, (_, i) => {
+    const turn = Math.floor(i / clip.length)
+    return {
+      // streams of their own for every round, far below those of trials and evaluations
+      episode: 10_000 * round + i,
+      clip: i % clip.length,
+      expert: planning ? 'planner' : expert,
+      ...(kind !== 'demonstrations' && { actor: 'student' }),
+      noise: noise[turn % noise.length]!,
+      startNoise: { position: startNoise, velocity: 10 * startNoise },
+      ...(kick > 0 && turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] } } }),
+    }
+  })
 }
 
-/** Has the expert demonstrate what is not demonstrated yet. */
-async function demonstrate(
+/** Has the episodes of a round run that are not done yet; keeps what is done whatever happens. */
+async function gather(
   { pool, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
+  round: number,
+  kind: RoundKind,
   record: TrainingRecord,
 ): Promise<EpisodeData[]> {
-  const name = 'demonstrations.safetensors'
-  const count = settings.demonstrations * settings.clip.length
+  const name = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
+  const what = round ? `round ${round}, episodes` : 'demonstrations'
+  const items = itemsOf(settings, round, kind)
   const episodes = folder.has(name)
     ? folder.readDemonstrations(name)
-    : new Array<EpisodeData | undefined>(count).fill(undefined)
+    : new Array<EpisodeData | undefined>(items.length).fill(undefined)
   const missing = episodes.flatMap((episode, index) => (episode ? [] : [index]))
   if (missing.length === 0) return episodes as EpisodeData[]
 
-  const { startNoise, expert } = settings
-  const items: DemonstrationItem[] = missing.map((episode) => ({
-    ...{ episode, expert },
-    startNoise: { position: startNoise, velocity: 10 * startNoise },
-    ...disturbance(settings, episode),
-  }))
-  const progress = new Progress('demonstrations', episodes.length)
+  const progress = new Progress(what, episodes.length)
+  const before = record.wall_seconds.demonstrations
   let samples = episodes.reduce((sum, episode) => sum + (episode?.steps ?? 0), 0)
+  let kept = 0
   const keep = () => {
-    record.wall_seconds.demonstrations += progress.finish()
+    kept = progress.seconds
+    record.wall_seconds.demonstrations = before + kept
     folder.writeDemonstrations(name, episodes, OBSERVATION_SIZE, ACTION_SIZE)
     folder.writeJson('training.json', record)
   }
   try {
-    await pool.map('demonstrate', items, {
-      signal,
-      onProgress: ({ done, index, outcome }) => {
-        if (outcome.status === 'rejected') {
-          // what died with its worker is still to do
-          if (outcome.reason.cause instanceof WorkerDeath) return
-          say(colour.yellow(`${outcome.reason.message}: left out`))
-          episodes[missing[index]!] = {
-            observations: new Float32Array(0),
-            actions: new Float32Array(0),
-            ...{ steps: 0, fell: false },
+    await pool.map(
+      'demonstrate',
+      missing.map((index) => items[index]!),
+      {
+        signal,
+        onProgress: ({ done, index, outcome }) => {
+          if (outcome.status === 'rejected') {
+            // what died with its worker is still to do
+            if (outcome.reason.cause instanceof WorkerDeath) return
+            say(colour.yellow(`${outcome.reason.message}: left out`))
+            episodes[missing[index]!] = {
+              observations: new Float32Array(0),
+              actions: new Float32Array(0),
+              ...{ steps: 0, fell: false },
+            }
+          } else {
+            const { observations, actions, steps, fell } = outcome.value
+            episodes[missing[index]!] = { observations, actions, steps, fell }
+            samples += steps
           }
-        } else {
-          const { observations, actions, steps, fell } = outcome.value
-          episodes[missing[index]!] = { observations, actions, steps, fell }
-          samples += steps
-        }
-        progress.update(episodes.length - missing.length + done, `${samples} samples`)
+          // a planner takes minutes for a few episodes
+          if (progress.seconds - kept > KEEP_SECONDS) keep()
+          progress.update(episodes.length - missing.length + done, `${samples} samples`)
+        },
       },
-    })
+    )
   } finally {
     keep()
+    progress.finish()
   }
   const lost = episodes.filter((episode) => !episode).length
   if (lost) {
@@ -318,55 +375,14 @@ async function demonstrate(
   }
   const fell = episodes.filter((episode) => episode?.fell).length
   say(
-    `demonstrations: ${episodes.length} episodes of ${expert}, ${samples} samples, ${fell} fell, ` +
-      duration(record.wall_seconds.demonstrations),
+    `${round ? `round ${round}` : 'demonstrations'}: ${episodes.length} episodes, labelled by ${items[0]!.expert}, ` +
+      `${samples} samples, ${fell} fell, ${duration(progress.seconds)}`,
   )
   return episodes as EpisodeData[]
 }
 
-/** Episodes of a round that are stepped together, and kept together. */
-const ROUND_BATCH = 32
-
-/** A round of DAgger: the student acts, the expert labels. */
-async function aggregate(
-  { gpu, pool, signal }: Session,
-  folder: RunFolder,
-  settings: SftSettings,
-  round: number,
-  student: PolicyWeights,
-  record: TrainingRecord,
-): Promise<EpisodeData[]> {
-  const name = `demonstrations-${round}.safetensors`
-  const count = settings.daggerEpisodes * settings.clip.length
-  const episodes = folder.has(name)
-    ? folder.readDemonstrations(name)
-    : new Array<EpisodeData | undefined>(count).fill(undefined)
-  const { expert, seed, startNoise } = settings
-  const trials = Array.from({ length: count }, (_, i) => ({
-    episode: 100_000 * round + i,
-    startNoise: { position: startNoise, velocity: 10 * startNoise },
-    ...disturbance(settings, i),
-  }))
-  const { unit } = gainsOf(humanoidOptions(settings))
-  const progress = new Progress(`round ${round}, episodes`, count)
-  const first = episodes.findIndex((episode) => !episode)
-  const before = record.wall_seconds.demonstrations
-  for (let from = first; from >= 0 && from < count; from += ROUND_BATCH) {
-    const batch = trials.slice(from, from + ROUND_BATCH)
-    const labelled = await collectLabels(gpu, pool, student, batch, {
-      ...{ expert, signal, noise: { seed, unit } },
-      onProgress: (step, ended) => progress.update(from + ended, `control step ${step}`),
-    })
-    labelled.forEach((episode, i) => {
-      episodes[from + i] = episode
-    })
-    record.wall_seconds.demonstrations = before + progress.seconds
-    folder.writeDemonstrations(name, episodes, OBSERVATION_SIZE, ACTION_SIZE)
-    folder.writeJson('training.json', record)
-  }
-  progress.finish()
-  return episodes as EpisodeData[]
-}
+/** Time after which episodes that are done are written down, s. */
+const KEEP_SECONDS = 60
 
 /** File of the policy of a round. */
 function roundFile(round: number): string {
@@ -375,15 +391,23 @@ function roundFile(round: number): string {
 
 const CHECKPOINT = 'checkpoint-last.safetensors'
 
+/** What a round's training has of its own. */
+const ROUND_OPTIONS: Record<RoundKind, (settings: SftSettings) => { epochs: number; lr: number }> =
+  {
+    demonstrations: ({ epochs, lr }) => ({ epochs, lr }),
+    dagger: ({ daggerEpochs, lr }) => ({ epochs: daggerEpochs, lr }),
+    planning: ({ lr }) => ({ epochs: PLANNING.epochs, lr: PLANNING.rate * lr }),
+  }
+
 /** Trains the policy of a round, from that of the round before if there is one, or goes on training it. */
 async function train(
   { gpu, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
-  round: number,
+  { round, kind }: { round: number; kind: RoundKind },
   episodes: readonly EpisodeData[],
   record: TrainingRecord,
-  start?: PolicyWeights,
+  start: PolicyWeights | undefined,
 ): Promise<PolicyWeights> {
   if (folder.has(roundFile(round))) return folder.readPolicy(roundFile(round))
   signal.throwIfAborted()
@@ -400,12 +424,14 @@ async function train(
       `none of the ${episodes.length} demonstrations is usable: all fell within their first steps; try another --expert`,
     )
   }
-  const options = { ...settings, epochs: round ? settings.daggerEpochs : settings.epochs }
-  // epochs of the rounds before
-  const past = round ? settings.epochs + (round - 1) * settings.daggerEpochs : 0
+  const options = { ...settings, ...ROUND_OPTIONS[kind](settings) }
   const checkpoint = folder.has(CHECKPOINT) ? folder.readCheckpoint() : undefined
   const resume = checkpoint?.round === round ? checkpoint.state : undefined
-  folder.trimMetrics((line) => (line['epoch'] ?? 0) <= past + (resume?.epoch ?? 0))
+  // epochs count through all rounds
+  const past = folder
+    .readMetrics()
+    .reduce((most, line) => (line['round']! < round ? Math.max(most, line['epoch']!) : most), 0)
+  folder.trimMetrics(({ epoch }) => epoch! <= past + (resume?.epoch ?? 0))
   const events = new EventWriter(folder.path)
   const what = round ? `round ${round}, training` : 'training'
   const progress = new Progress(what, options.epochs)
@@ -454,7 +480,7 @@ async function train(
   }
   folder.writePolicy(roundFile(round), result.weights)
   say(
-    `${what}: ${options.epochs} epochs, ${duration(record.wall_seconds.training)}, validation loss ` +
+    `${what}: ${options.epochs} epochs, ${duration(record.wall_seconds.training - before)}, validation loss ` +
       (held
         ? `${result.validationLoss.toPrecision(3)} (epoch ${result.epoch}; ${share})`
         : 'not measured: no episode is held out (--val-split)'),

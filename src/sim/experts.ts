@@ -5,7 +5,7 @@
 import { NQ, NU } from '../mocap/skeleton.ts'
 import type { Environment } from './environment.ts'
 import { referenceTorques } from './inverse-dynamics.ts'
-import { feedback, planner } from './planning/experts.ts'
+import { feedback, planner, student } from './planning/experts.ts'
 import { type Reference, wholeTurns } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
@@ -34,6 +34,7 @@ const FACTORIES = new Map<string, ExpertFactory>([
   ['inverse-dynamics', inverseDynamics],
   ['feedback', feedback],
   ['planner', planner],
+  ['student', student],
 ])
 
 /** Adds an expert to those that jobs can ask for by name; in a worker this is the worker's own module. */

@@ -27,6 +27,8 @@ export interface ExpertItem extends EpisodeItem {
 }
 
 export interface DemonstrationItem extends ExpertItem {
+  /** name of the expert that acts, while `expert` says what it would have done (DAgger); default: the same */
+  readonly actor?: string
   /** steps left out before a fall: what led there is not to be imitated; default 10 */
   readonly cutSteps?: number
 }
@@ -35,7 +37,7 @@ export interface DemonstrationItem extends ExpertItem {
 export interface Demonstration {
   /** [steps, 112] */
   readonly observations: Float32Array
-  /** [steps, 28] what the expert said, without the noise that was executed with it */
+  /** [steps, 28] what the expert said, whoever acted, without the noise that was executed */
   readonly actions: Float32Array
   /** pairs: control steps done, less those cut off before a fall */
   readonly steps: number
@@ -189,20 +191,23 @@ const NOISE_STREAM = 1
 
 const TRACED = ['jointError', 'rootPosition', 'rootRotation', 'score', 'reward'] as const
 
-/** An expert in an episode: it chooses, and what it chose is executed with noise. */
+/** An expert in an episode: it chooses, and what it chose, or what another chose, is executed with noise. */
 class ExpertEpisode {
   readonly environment: Environment
-  /** [28] the latest choice, without noise */
+  /** [28] the expert's latest choice, without noise */
   readonly action = new Float64Array(NU)
+  private readonly acted = new Float64Array(NU)
   private readonly executed = new Float64Array(NU)
   private readonly expert: Expert
+  private readonly actor: Expert | undefined
   private readonly noise: number
   private readonly random: Random
 
-  constructor(world: World, item: ExpertItem) {
+  constructor(world: World, item: DemonstrationItem) {
     this.environment = world.environment(item.clip)
     this.environment.reset(item)
     this.expert = world.expert(item.expert, item.clip)
+    this.actor = item.actor === undefined ? undefined : world.expert(item.actor, item.clip)
     this.noise = item.noise ?? 0
     this.random = new Random(world.config.seed ?? 0, item.episode, NOISE_STREAM)
   }
@@ -212,10 +217,12 @@ class ExpertEpisode {
   }
 
   execute(): Status {
-    const { action, executed, noise, random } = this
+    const { action, acted, executed, noise, random } = this
     const { unit } = this.environment.simulator.gains
+    if (this.actor) this.actor.act(this.environment, acted)
+    else acted.set(action)
     for (let k = 0; k < NU; k++) {
-      executed[k] = action[k] + (noise > 0 ? (noise * random.normal()) / unit[k] : 0)
+      executed[k] = acted[k] + (noise > 0 ? (noise * random.normal()) / unit[k] : 0)
     }
     return this.environment.step(executed)
   }

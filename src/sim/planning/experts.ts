@@ -38,6 +38,22 @@ export function feedback(_simulator: Simulator, reference: Reference, parameters
   }
 }
 
+/** A policy as an expert: who acts in DAgger. `parameters` are its weights, of the environment's own mode. */
+export function student(_simulator: Simulator, _reference: Reference, parameters: unknown): Expert {
+  if (!(parameters as NetworkWeights | undefined)?.parameters) {
+    throw new Error('expert "student" needs the weights of a policy')
+  }
+  const network = new Network(parameters as NetworkWeights)
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  return {
+    name: 'student',
+    act(environment, action) {
+      environment.observe(observation)
+      network.run(observation, action)
+    },
+  }
+}
+
 /** Key of the planner's random stream, apart from those of the environment and the noise. */
 const PLANNER_STREAM = 2
 

@@ -21,45 +21,67 @@ const ACTIVATIONS = {
 const BOUND = 5
 const CONSTANT = 1e-8
 
+/** A layer with its weights by output, [outputs, inputs rounded up to 4]: a dot product a unit, four sums side by side. */
+interface Layer {
+  readonly weights: Float64Array
+  readonly bias: Float64Array
+  /** [inputs rounded up to 4] what it reads; the layer before writes it */
+  readonly input: Float64Array
+}
+
+const padded = (size: number) => Math.ceil(size / 4) * 4
+
 export class Network {
-  private readonly values: readonly Float64Array[]
+  private readonly layers: readonly Layer[]
   private readonly mean: Float64Array
   private readonly scale: Float64Array
 
   constructor(private readonly weights: NetworkWeights) {
-    const { sizes, statistics } = weights
-    this.values = sizes.map((size) => new Float64Array(size))
+    const { sizes, parameters, statistics } = weights
     const inputs = sizes[0]
     this.mean = Float64Array.from(statistics.subarray(inputs, 2 * inputs))
     this.scale = this.mean.map((_, i) => {
       const variance = statistics[2 * inputs + i] / Math.max(1, statistics[i])
       return variance > CONSTANT ? 1 / Math.sqrt(variance) : 1
     })
+    let at = 0
+    this.layers = sizes.slice(1).map((outputs, l) => {
+      const depth = sizes[l]
+      const width = padded(depth)
+      const byOutput = new Float64Array(outputs * width)
+      for (let i = 0; i < depth; i++) {
+        for (let j = 0; j < outputs; j++) byOutput[j * width + i] = parameters[at + i * outputs + j]
+      }
+      const bias = Float64Array.from(parameters.subarray(at + depth * outputs).subarray(0, outputs))
+      at += (depth + 1) * outputs
+      return { weights: byOutput, bias, input: new Float64Array(width) }
+    })
   }
 
   /** observation [inputs] -> out [outputs] */
   run(observation: ArrayLike<number>, out: Float64Array): void {
-    const { values, mean, scale } = this
-    const { sizes, parameters, activation } = this.weights
-    const [first] = values
-    for (let i = 0; i < first.length; i++) {
+    const { layers, mean, scale } = this
+    const f = ACTIVATIONS[this.weights.activation]
+    const first = layers[0].input
+    for (let i = 0; i < mean.length; i++) {
       first[i] = Math.max(-BOUND, Math.min(BOUND, (observation[i] - mean[i]) * scale[i]))
     }
-    let at = 0
-    for (let l = 1; l < sizes.length; l++) {
-      const [x, y] = [values[l - 1], values[l]]
-      const bias = at + x.length * y.length
-      for (let j = 0; j < y.length; j++) y[j] = parameters[bias + j]
-      for (let i = 0; i < x.length; i++) {
-        const row = at + i * y.length
-        for (let j = 0; j < y.length; j++) y[j] += x[i] * parameters[row + j]
+    for (const [l, { weights, bias, input }] of layers.entries()) {
+      const next = layers[l + 1]?.input ?? out
+      const hidden = l < layers.length - 1
+      const width = input.length
+      for (let j = 0; j < bias.length; j++) {
+        const row = j * width
+        let [a, b, c, d] = [bias[j], 0, 0, 0]
+        for (let i = 0; i < width; i += 4) {
+          a += weights[row + i] * input[i]
+          b += weights[row + i + 1] * input[i + 1]
+          c += weights[row + i + 2] * input[i + 2]
+          d += weights[row + i + 3] * input[i + 3]
+        }
+        const y = a + b + (c + d)
+        next[j] = hidden ? f(y) : y
       }
-      if (l < sizes.length - 1) {
-        const f = ACTIVATIONS[activation]
-        for (let j = 0; j < y.length; j++) y[j] = f(y[j])
-      }
-      at = bias + y.length
     }
-    out.set(values[sizes.length - 1])
   }
 }
