@@ -54,6 +54,9 @@ const SMALL = [
   '2',
 ]
 
+/** With an expert that there is nothing to find out for. */
+const PLAIN = [...SMALL, '--expert', 'inverse-dynamics']
+
 const test = suite('runner')
 
 test('--help names every command and option', async () => {
@@ -121,7 +124,7 @@ test('clips: a broken file is reported and the others still listed', async () =>
 
 test('sft: a run leaves all its files, and evaluate repeats its numbers', async () => {
   const out = join(folder, 'whole')
-  const done = await run(['sft', '--clip', 'squat', '--epochs', '3', '--out', out, ...SMALL])
+  const done = await run(['sft', '--clip', 'squat', '--epochs', '3', '--out', out, ...PLAIN])
   assert.is(done.code, 0, done.stderr)
   const evaluation = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8'))
   for (const key of [
@@ -154,7 +157,7 @@ test('sft: a run leaves all its files, and evaluate repeats its numbers', async 
 
 test('sft: stopped by Ctrl-C and resumed, it ends with the numbers of an uninterrupted run', async () => {
   const [whole, parts] = [join(folder, 'uninterrupted'), join(folder, 'interrupted')]
-  const args = ['sft', '--clip', 'squat', '--epochs', '40', '--no-eval', ...SMALL]
+  const args = ['sft', '--clip', 'squat', '--epochs', '40', '--no-eval', ...PLAIN]
   assert.is((await run([...args, '--out', whole])).code, 0)
   const stopped = await run([...args, '--out', parts], /demonstrations: 12/)
   assert.is(stopped.code, 130, stopped.stderr)
@@ -196,8 +199,8 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
   ]
   const done = await run([...args, '--out', whole])
   assert.is(done.code, 0, done.stderr)
-  assert.match(done.stderr, /round 2: \d+ samples, score/)
-  assert.is((await run([...args, '--out', parts], /round 1, training/)).code, 130)
+  assert.match(done.stderr, /round 2 \(dagger\): \d+ samples in all, score/)
+  assert.is((await run([...args, '--out', parts], /round 1: 6 episodes/)).code, 130)
   rmSync(gains)
   assert.is((await run(['sft', '--resume', parts])).code, 0)
   const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
@@ -220,15 +223,19 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
   assert.is(json(whole, 'training.json').rounds.length, 4)
 })
 
-test('sft with the feedback expert: a trajectory, a law, and a clone of it', async () => {
+test('sft with its default expert: a trajectory, a law, DAgger, planning', async () => {
   const out = join(folder, 'feedback')
-  const args = ['--expert', 'feedback', '--feedback-generations', '1', '--epochs', '2', ...SMALL]
-  const done = await run(['sft', '--clip', 'squat', '--out', out, ...args])
+  const args = [
+    ...['sft', '--clip', 'punch', '--out', out, '--feedback-generations', '1', '--epochs', '2'],
+    ...['--dagger-rounds', '1', '--dagger-episodes', '4', '--planning-episodes', '1', ...SMALL],
+  ]
+  const done = await run(args)
   assert.is(done.code, 0, done.stderr)
-  assert.match(done.stderr, /squat: trajectory of (\S+) of \1 s, score/)
-  assert.match(done.stderr, /squat: feedback scores/)
+  assert.match(done.stderr, /punch: trajectory of (\S+) of \1 s, score/)
+  assert.match(done.stderr, /punch: feedback scores/)
+  assert.match(done.stderr, /round 2: 1 episodes, labelled by planner/)
   for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
-    assert.ok(existsSync(join(out, 'experts', `squat-${name}`)), name)
+    assert.ok(existsSync(join(out, 'experts', `punch-${name}`)), name)
   }
 })
 

@@ -60,6 +60,22 @@ test('jobs', async () => {
   assert.ok(noisy.actions.every((action) => action === 0))
   assert.ok(noisy.metrics.jointError > 0.002)
 
+  // one acts, another labels (DAgger): the states are the actor's
+  const as = (expert: string, actor?: string) => ({
+    ...{ episode: 2, start: 3, expert },
+    ...(actor && { actor }),
+  })
+  const [pd, knowing, both] = values(
+    await shared.map('demonstrate', [
+      as('pd'),
+      as('inverse-dynamics'),
+      as('inverse-dynamics', 'pd'),
+    ]),
+  )
+  assert.equal(both.observations, pd.observations)
+  assert.equal(both.actions.slice(0, NU), knowing.actions.slice(0, NU))
+  assert.ok(both.actions.some((action) => action !== 0))
+
   const [rollout] = values(await shared.map('rollout-expert', [{ ...still, noise: 0 }]))
   assert.ok(rollout.survived && rollout.score > 9.9)
   const [trace] = values(await shared.map('trace', [still]))
@@ -148,13 +164,6 @@ test('part of a vector can be stepped while another part rests, and parts overla
   await Promise.all([vector.step(0, 2), vector.step(2, 2)])
   assert.ok(vector.rewards.every((reward) => reward > 0.5 && reward <= 1))
   assert.ok(vector.scores.every((score) => score > 5 && score <= 10))
-  await vector.label('pd')
-  assert.ok(vector.labels.every((label) => label === 0))
-  await vector.label('inverse-dynamics', 2)
-  const half = vector.labels.length / 2
-  assert.ok(vector.labels.subarray(0, half).every((label) => label === 0))
-  assert.ok(vector.labels.subarray(half).some((label) => label !== 0))
-  assert.match((await rejection(vector.label('magic'))).message, /there is no expert "magic"/)
   await vector.close()
   assert.match((await rejection(vector.step())).message, /closed/)
 })

@@ -158,6 +158,8 @@ async function run(
   const gathered: EpisodeData[][] = []
   let weights: PolicyWeights | undefined
   for (const [round, kind] of rounds.entries()) {
+    // the planner improves on the best that there is
+    if (kind === 'planning') weights = folder.readPolicy(roundFile(bestRound(record)))
     const students = clips.map(() => weights)
     const planner = experts['planner']?.map((parameters) => ({
       ...(parameters as FeedbackParameters),
@@ -187,7 +189,7 @@ async function run(
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
   if (rounds.length > 1) {
-    const best = record.rounds.reduce((a, b) => (b.score > a.score ? b : a))
+    const best = record.rounds[bestRound(record)]!
     say(`policy: that of round ${best.round}, the one that scores most`)
     weights = folder.readPolicy(roundFile(best.round))
     record.validation_loss = best.validation_loss
@@ -229,6 +231,11 @@ function roundsOf({ expert, action, daggerRounds, planningRounds }: SftSettings)
     ...new Array<RoundKind>(dagger).fill('dagger'),
     ...new Array<RoundKind>(planning).fill('planning'),
   ]
+}
+
+/** The round whose policy scores most. */
+function bestRound({ rounds }: TrainingRecord): number {
+  return rounds.reduce((best, { score }, i) => (score > rounds[best]!.score ? i : best), 0)
 }
 
 /** Episodes tried without noise to tell which round's policy is best, and where their random streams begin. */

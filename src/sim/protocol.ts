@@ -17,7 +17,6 @@ export interface Methods {
   closeVector: { argument: { vector: number }; value: undefined }
   reset: { argument: { vector: number; episodes: readonly VectorEpisode[] }; value: undefined }
   step: { argument: VectorPart; value: StepReport }
-  label: { argument: VectorPart & { expert: string }; value: undefined }
 }
 
 export type MethodName = keyof Methods
@@ -52,8 +51,6 @@ export interface VectorMemory {
   readonly observations: Float32Array
   /** [size, 28] */
   readonly actions: Float32Array
-  /** [size, 28] what an expert would do */
-  readonly labels: Float32Array
   /** [size] DeepMimic's reward and the score of the latest step */
   readonly rewards: Float32Array
   readonly scores: Float32Array

@@ -29,8 +29,6 @@ export class VectorEnvironment {
   readonly observations: Float32Array
   /** [size, 28] */
   readonly actions: Float32Array
-  /** [size, 28] what the expert last asked by `label` would do */
-  readonly labels: Float32Array
   /** [size] of the latest step: DeepMimic's reward in [0, 1], the score of joint angles in [0, 10] */
   readonly rewards: Float32Array
   readonly scores: Float32Array
@@ -65,7 +63,6 @@ export class VectorEnvironment {
     this.size = memory.size
     this.observations = memory.observations
     this.actions = memory.actions
-    this.labels = memory.labels
     this.rewards = memory.rewards
     this.scores = memory.scores
     this.flags = memory.flags
@@ -108,14 +105,6 @@ export class VectorEnvironment {
       for (const { environment, metrics } of ended) this.results[environment] = metrics
       this.errors.push(...failed)
     })
-  }
-
-  /**
-   * Writes to `labels` what an expert would do in the present states of those that are running, for DAgger.
-   * @throws PoolError for an expert that does not exist, and as `step` does
-   */
-  async label(expert: string, first = 0, count = this.size - first): Promise<void> {
-    await this.ask((worker) => worker.call('label', { vector: this.id, expert, first, count }))
   }
 
   /** Frees the workers' environments. */
@@ -161,7 +150,6 @@ function allocate(size: number): VectorMemory {
     size,
     observations: floats(size * OBSERVATION_SIZE),
     actions: floats(size * ACTION_SIZE),
-    labels: floats(size * ACTION_SIZE),
     rewards: floats(size),
     scores: floats(size),
     flags: new Uint8Array(new SharedArrayBuffer(size)),

@@ -58,15 +58,6 @@ export class VectorShare {
     return { ended, failed }
   }
 
-  /** Writes what an expert would do in the same environments. */
-  label(expert: string, first: number, count: number): void {
-    const action = new Float64Array(ACTION_SIZE)
-    for (const [number, { environment, clip }] of this.running(first, count)) {
-      this.world.expert(expert, clip).act(environment, action)
-      this.setup.memory.labels.set(action, number * ACTION_SIZE)
-    }
-  }
-
   private *running(first: number, count: number): Iterable<[number: number, slot: Slot]> {
     for (let number = first; number < first + count; number++) {
       const slot = this.slots.get(number)

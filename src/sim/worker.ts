@@ -43,10 +43,6 @@ const handlers: Handlers = {
   step({ vector, first, count }) {
     return share(vector).step(first, count)
   },
-  label({ vector, expert, first, count }) {
-    share(vector).label(expert, first, count)
-    return undefined
-  },
 }
 
 const port = parentPort()
