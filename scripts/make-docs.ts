@@ -9,16 +9,19 @@ import { loadClip } from '../src/mocap/deepmimic.ts'
 import { HINGES, NQ, NV } from '../src/mocap/skeleton.ts'
 import {
   clipsSchema,
+  daggerSchema,
   evaluateSchema,
   optionEntries,
   type Schema,
   sftSchema,
   verifySchema,
 } from '../src/runner/options.ts'
+import { drawPlots, drawSpec } from '../src/runner/plots.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'
+import { type Result, readResults } from './collect-results.ts'
 
 const ROOT = new URL('..', import.meta.url)
 
@@ -30,6 +33,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   'clips options': () => options(clipsSchema),
   observation,
   action,
+  'dagger options': () => options(daggerSchema),
+  'sft results': results,
 }
 
 /** A document with its tables made anew. */
@@ -47,7 +52,11 @@ export function withTables(text: string): string {
 }
 
 /** Documents that hold tables. */
-export const DOCUMENTS = ['docs/quick-reference.md', 'docs/observations-and-actions.md']
+export const DOCUMENTS = [
+  'docs/quick-reference.md',
+  'docs/observations-and-actions.md',
+  'docs/results.md',
+]
 
 /** The pictures by path. */
 export async function pictures(): Promise<Record<string, string>> {
@@ -56,6 +65,9 @@ export async function pictures(): Promise<Record<string, string>> {
     'docs/images/run.svg': strip('run', [0, 3, 6, 10, 13, 16, 20]),
     'docs/images/jump.svg': strip('jump', [0, 12, 20, 24, 28, 33, 42]),
     'docs/images/open-loop.svg': await openLoop(),
+    'docs/images/results-scores.svg': await scores(),
+    'docs/images/results-noise.svg': await noise(),
+    'docs/images/results-rounds.svg': await rounds(),
   }
 }
 
@@ -68,6 +80,86 @@ function options(schema: Schema): string {
     return [code(name), shown, `${on ? 'do not ' : ''}${said}`]
   })
   return table(['option', 'default', 'meaning'], rows)
+}
+
+// a row a result
+function results(): string {
+  const spread = ({ mean, std }: { mean: number; std: number }, digits: number) =>
+    `${mean.toFixed(digits)} ± ${std.toFixed(digits)}`
+  const percent = (share: number) => `${(100 * share).toFixed(0)} %`
+  const rows = readResults().map((result) => {
+    const { nulls, noise: noisy = [], push, wall_seconds: wall } = result
+    const minutes = (wall.expert + wall.demonstrations + wall.training) / 60
+    return [
+      title(result),
+      spread(result.score, 2),
+      percent(result.survival),
+      `${result.survived_seconds.toFixed(1)} of ${result.seconds.toFixed(1)}`,
+      spread(result.nr, 2),
+      ...[nulls.open_loop, nulls.untrained, nulls.frozen_pose].map((s) => s.score.mean.toFixed(2)),
+      noisy.map((s) => `${percent(s.survival)} at ${s.level}`).join(', '),
+      push ? percent(push.survival) : '',
+      minutes.toFixed(0),
+    ]
+  })
+  const head = ['clip', 'score', 'survival', 'upright s', 'NR', 'null: open loop', 'untrained']
+  return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
+}
+
+function title({ clip, clips, seed }: Result): string {
+  return `${clip}${clips.length > 1 ? `, with ${clips.length - 1} others` : ''}, seed ${seed}`
+}
+
+// scores by clip, with the null rows
+function scores(): Promise<string> {
+  const values = readResults().flatMap((result) => {
+    const { nulls } = result
+    const rows = {
+      policy: result,
+      'open-loop PD': nulls.open_loop,
+      'frozen pose': nulls.frozen_pose,
+    }
+    return Object.entries(rows).map(([who, summary]) => ({
+      ...{ clip: title(result), who, score: summary.score.mean },
+    }))
+  })
+  return drawSpec({
+    title: { text: 'score by clip, and what its null rows score', anchor: 'start' },
+    ...{ background: 'white', width: 560, data: { values } },
+    mark: { type: 'point', filled: true, size: 70 },
+    encoding: {
+      x: { field: 'score', type: 'quantitative', scale: { domain: [0, 10] } },
+      y: { field: 'clip', type: 'nominal', title: null },
+      color: { field: 'who', type: 'nominal', title: null, legend: { orient: 'top' } },
+      shape: { field: 'who', type: 'nominal', title: null },
+    },
+  })
+}
+
+function noise(): Promise<string> {
+  const lines = readResults()
+    .filter(({ noise: noisy }) => noisy?.length)
+    .map((result) => ({
+      name: title(result),
+      x: [0, ...result.noise!.map(({ level }) => level)],
+      y: [result.survival, ...result.noise!.map(({ survival }) => survival)],
+    }))
+  return drawPlots('survival under noise on the PD targets', [
+    { title: '', xTitle: 'standard deviation, rad', yTitle: 'survival', lines },
+  ])
+}
+
+function rounds(): Promise<string> {
+  const lines = readResults()
+    .filter((result) => result.rounds)
+    .map((result) => ({
+      name: title(result),
+      x: result.rounds!.map(({ round }) => round),
+      y: result.rounds!.map(({ score }) => score),
+    }))
+  return drawPlots('score after each round', [
+    { title: '', xTitle: 'round', yTitle: 'score', lines },
+  ])
 }
 
 function observation(): string {

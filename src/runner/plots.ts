@@ -49,6 +49,11 @@ export async function drawPlots(title: string, panels: readonly Panel[]): Promis
     })),
     resolve: { scale: { color: 'independent' } },
   } satisfies Record<string, unknown>
+  return drawSpec(spec)
+}
+
+/** Draws a Vega-Lite specification; returns the text of an SVG file. */
+export async function drawSpec(spec: Record<string, unknown>): Promise<string> {
   // loaded when a plot is drawn: it takes half a second
   const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')])
   const view = new vega.View(vega.parse(vegaLite.compile(spec as unknown as TopLevelSpec).spec), {
