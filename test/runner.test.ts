@@ -237,6 +237,14 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
     assert.ok(existsSync(join(out, 'experts', `punch-${name}`)), name)
   }
+  // the law is there already
+  const compared = await run([
+    ...['verify', '--clip', 'punch', '--out', out, '--no-kernels', '--experts'],
+    ...['--trials', '1', '--trial-seconds', '0.3'],
+  ])
+  assert.match(compared.stderr, /planner( +\d+ % \S+ \S+){6} +\S+ s/)
+  const { experts } = JSON.parse(readFileSync(join(out, 'verify.json'), 'utf8'))
+  assert.is(experts.length, 4 * 6)
 })
 
 test('sft: a full disk is one clear line, and what was there stays', async () => {

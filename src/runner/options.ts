@@ -100,7 +100,7 @@ const simulation = {
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as const
 
 const feedbackGenerations = count(0)
-  .default(20)
+  .default(12)
   .describe("generations of the search for the feedback law's weights, 16 candidates each")
 
 export const sftSchema = z.strictObject({
@@ -129,18 +129,16 @@ export const sftSchema = z.strictObject({
   daggerRounds: count(0)
     .optional()
     .describe(
-      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: 4 with an expert that recovers, else 0',
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: 5 with an expert that recovers, else 0',
     ),
-  daggerEpisodes: count().default(48).describe('episodes of a round, of each clip'),
+  daggerEpisodes: count().default(64).describe('episodes of a round, of each clip'),
   daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
   planningRounds: count(0)
     .optional()
     .describe(
       'rounds after those, in which a planner that plans around the policy labels; default: 1 with an expert that recovers and --action offset, else 0',
     ),
-  planningEpisodes: count()
-    .default(12)
-    .describe('episodes of such a round, 6 s long, of each clip'),
+  planningEpisodes: count().default(8).describe('episodes of such a round, 6 s long, of each clip'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),

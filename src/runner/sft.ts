@@ -224,7 +224,7 @@ async function run(
 /** The rounds of a run, before `dagger` adds any. */
 function roundsOf({ expert, action, daggerRounds, planningRounds }: SftSettings): RoundKind[] {
   const recovers = needsLaw(expert)
-  const dagger = daggerRounds ?? (recovers ? 4 : 0)
+  const dagger = daggerRounds ?? (recovers ? 5 : 0)
   const planning = planningRounds ?? (recovers && action === 'offset' ? 1 : 0)
   return [
     'demonstrations',
