@@ -32,12 +32,13 @@ export function readResults(): Result[] {
 
 function collect(path: string): Result[] {
   const folder = RunFolder.open(path)
-  const { clips, options } = folder.readJson<RunConfig>('config.json')
+  const { clips, options, added = [] } = folder.readJson<RunConfig>('config.json')
   const found = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
   const { clip: _, out: __, workers: ___, ...rest } = options
   const said = Object.entries(rest)
-    .filter(([key, value]) => value !== DEFAULTS[key])
+    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[key]))
     .map(([key, value]) => `--${key.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`)
+  if (added.length) said.push(`and ${added.length} rounds added: ${added.join(', ')}`)
   return [found].flat().map((evaluation) => ({ ...evaluation, clips, options: said.join(' ') }))
 }
 

@@ -21,24 +21,25 @@ const ACTIVATIONS = {
 const BOUND = 5
 const CONSTANT = 1e-8
 
-/** A layer with its weights by output, [outputs, inputs rounded up to 4]: a dot product a unit, four sums side by side. */
+/** A layer with its weights by output, [outputs rounded up to 4, inputs]: four dot products at a time share their inputs. */
 interface Layer {
   readonly weights: Float64Array
+  /** [outputs rounded up to 4] */
   readonly bias: Float64Array
-  /** [inputs rounded up to 4] what it reads; the layer before writes it */
-  readonly input: Float64Array
+  /** [outputs rounded up to 4] what it gives; the layer after reads it */
+  readonly output: Float64Array
 }
-
-const padded = (size: number) => Math.ceil(size / 4) * 4
 
 export class Network {
   private readonly layers: readonly Layer[]
+  private readonly input: Float64Array
   private readonly mean: Float64Array
   private readonly scale: Float64Array
 
   constructor(private readonly weights: NetworkWeights) {
     const { sizes, parameters, statistics } = weights
     const inputs = sizes[0]
+    this.input = new Float64Array(inputs)
     this.mean = Float64Array.from(statistics.subarray(inputs, 2 * inputs))
     this.scale = this.mean.map((_, i) => {
       const variance = statistics[2 * inputs + i] / Math.max(1, statistics[i])
@@ -47,41 +48,48 @@ export class Network {
     let at = 0
     this.layers = sizes.slice(1).map((outputs, l) => {
       const depth = sizes[l]
-      const width = padded(depth)
-      const byOutput = new Float64Array(outputs * width)
+      const rows = Math.ceil(outputs / 4) * 4
+      const byOutput = new Float64Array(rows * depth)
       for (let i = 0; i < depth; i++) {
-        for (let j = 0; j < outputs; j++) byOutput[j * width + i] = parameters[at + i * outputs + j]
+        for (let j = 0; j < outputs; j++) byOutput[j * depth + i] = parameters[at + i * outputs + j]
       }
-      const bias = Float64Array.from(parameters.subarray(at + depth * outputs).subarray(0, outputs))
+      const bias = new Float64Array(rows)
+      bias.set(parameters.subarray(at + depth * outputs, at + (depth + 1) * outputs))
       at += (depth + 1) * outputs
-      return { weights: byOutput, bias, input: new Float64Array(width) }
+      return { weights: byOutput, bias, output: new Float64Array(rows) }
     })
   }
 
   /** observation [inputs] -> out [outputs] */
   run(observation: ArrayLike<number>, out: Float64Array): void {
-    const { layers, mean, scale } = this
-    const f = ACTIVATIONS[this.weights.activation]
-    const first = layers[0].input
+    const { layers, mean, scale, input } = this
+    const { activation, sizes } = this.weights
+    const f = ACTIVATIONS[activation]
     for (let i = 0; i < mean.length; i++) {
-      first[i] = Math.max(-BOUND, Math.min(BOUND, (observation[i] - mean[i]) * scale[i]))
+      input[i] = Math.max(-BOUND, Math.min(BOUND, (observation[i] - mean[i]) * scale[i]))
     }
-    for (const [l, { weights, bias, input }] of layers.entries()) {
-      const next = layers[l + 1]?.input ?? out
-      const hidden = l < layers.length - 1
-      const width = input.length
-      for (let j = 0; j < bias.length; j++) {
-        const row = j * width
-        let [a, b, c, d] = [bias[j], 0, 0, 0]
-        for (let i = 0; i < width; i += 4) {
-          a += weights[row + i] * input[i]
-          b += weights[row + i + 1] * input[i + 1]
-          c += weights[row + i + 2] * input[i + 2]
-          d += weights[row + i + 3] * input[i + 3]
+    let x = input
+    for (const [l, { weights, bias, output }] of layers.entries()) {
+      const depth = sizes[l]
+      for (let j = 0; j < output.length; j += 4) {
+        let [a, b, c, d] = [bias[j], bias[j + 1], bias[j + 2], bias[j + 3]]
+        const r0 = j * depth
+        const [r1, r2, r3] = [r0 + depth, r0 + 2 * depth, r0 + 3 * depth]
+        for (let i = 0; i < depth; i++) {
+          const v = x[i]
+          a += weights[r0 + i] * v
+          b += weights[r1 + i] * v
+          c += weights[r2 + i] * v
+          d += weights[r3 + i] * v
         }
-        const y = a + b + (c + d)
-        next[j] = hidden ? f(y) : y
+        output[j] = a
+        output[j + 1] = b
+        output[j + 2] = c
+        output[j + 3] = d
       }
+      if (l < layers.length - 1) for (let j = 0; j < output.length; j++) output[j] = f(output[j])
+      x = output
     }
+    for (let k = 0; k < sizes[layers.length]; k++) out[k] = x[k]
   }
 }
