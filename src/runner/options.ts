@@ -129,14 +129,14 @@ export const sftSchema = z.strictObject({
   daggerRounds: count(0)
     .optional()
     .describe(
-      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: 5 with an expert that recovers, else 0',
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers up to 5, until no trial falls, else 0',
     ),
   daggerEpisodes: count().default(64).describe('episodes of a round, of each clip'),
   daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
   planningRounds: count(0)
     .optional()
     .describe(
-      'rounds after those, in which a planner that plans around the policy labels; default: 1 with an expert that recovers and --action offset, else 0',
+      'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers and --action offset 1, unless no trial falls by then, else 0',
     ),
   planningEpisodes: count().default(8).describe('episodes of such a round, 6 s long, of each clip'),
   noise: levels('0,0.02,0.05').describe(

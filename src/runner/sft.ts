@@ -143,7 +143,8 @@ async function run(
     folder.writeJson('training.json', record)
   }
   const { added = [] } = folder.readJson<RunConfig>('config.json')
-  const rounds = [...roundsOf(settings), ...added]
+  let own = roundsOf(settings)
+  const rounds = [...own, ...added]
   const planned = rounds.includes('planning')
   if (planned && settings.action === 'absolute') {
     throw new UsageError(
@@ -157,7 +158,8 @@ async function run(
 
   const gathered: EpisodeData[][] = []
   let weights: PolicyWeights | undefined
-  for (const [round, kind] of rounds.entries()) {
+  for (let round = 0; round < rounds.length; round++) {
+    const kind = rounds[round]!
     // the planner improves on the best that there is
     if (kind === 'planning') weights = folder.readPolicy(roundFile(bestRound(record)))
     const students = clips.map(() => weights)
@@ -185,6 +187,12 @@ async function run(
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
+      // the default rounds end when there is nothing left to gain
+      const perfect = round > 0 && record.rounds[round]!.survival === 1
+      if (perfect && round < own.length && !roundsAsked(settings)) {
+        own = own.slice(0, round + 1)
+        rounds.splice(0, rounds.length, ...own, ...added)
+      }
     }
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
@@ -231,6 +239,10 @@ function roundsOf({ expert, action, daggerRounds, planningRounds }: SftSettings)
     ...new Array<RoundKind>(dagger).fill('dagger'),
     ...new Array<RoundKind>(planning).fill('planning'),
   ]
+}
+
+function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
+  return daggerRounds !== undefined || planningRounds !== undefined
 }
 
 /** The round whose policy scores most. */
