@@ -10,7 +10,7 @@ import type { Evaluation } from '../src/runner/evaluation.ts'
 import { parseSettings, sftSchema } from '../src/runner/options.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { RunFolder } from '../src/runner/run-folder.ts'
-import { simulationConfig } from '../src/runner/session.ts'
+import { ownClips, simulationConfig } from '../src/runner/session.ts'
 import { clipsOf, type RunConfig } from '../src/runner/sft.ts'
 import { World } from '../src/sim/world.ts'
 
@@ -22,6 +22,8 @@ export interface Result extends Evaluation {
   readonly options: string
   /** clips of the policy: more than one for a policy of several */
   readonly clips: readonly string[]
+  /** whether the clip ships with webmimic; else it is one of DeepMimic's */
+  readonly own: boolean
 }
 
 export const RESULTS = join(ROOT, 'results/sft.json')
@@ -39,7 +41,10 @@ function collect(path: string): Result[] {
     .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[key]))
     .map(([key, value]) => `--${key.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`)
   if (added.length) said.push(`and ${added.length} rounds added: ${added.join(', ')}`)
-  return [found].flat().map((evaluation) => ({ ...evaluation, clips, options: said.join(' ') }))
+  return [found].flat().map((evaluation, i) => ({
+    ...evaluation,
+    ...{ clips, own: ownClips().includes(options.clip[i]!), options: said.join(' ') },
+  }))
 }
 
 /** An episode of a run's policy from the first frame, beside the reference, as a picture. */
@@ -53,6 +58,7 @@ async function render(path: string): Promise<void> {
     experts: { student: clips.map(() => weights) },
   })
   for (const [index, clip] of clips.entries()) {
+    const own = ownClips().includes(options.clip[index]!)
     const environment = world.environment(index)
     const policy = world.expert('student', index)
     const action = new Float64Array(28)
@@ -73,9 +79,8 @@ async function render(path: string): Promise<void> {
     }
     const last = moments.length - 1
     const shown = Array.from({ length: 8 }, (_, i) => moments[Math.round((i * last) / 7)]!)
-    // far moments of a path are drawn side by side
     writeFileSync(
-      join(ROOT, `docs/images/policy-${clip.name}.svg`),
+      join(ROOT, `docs/images/policy-${own ? '' : 'deepmimic-'}${clip.name}.svg`),
       renderStrip(shown, { spacing: 0.85 }),
     )
   }
@@ -91,7 +96,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(2)
   }
   const fresh = paths.flatMap(collect)
-  const key = ({ clip, clips, seed }: Result) => `${clip} ${clips.length} ${seed}`
+  const key = ({ clip, clips, own, seed }: Result) =>
+    `${own ? 'a' : 'b'} ${clip} ${clips.length} ${seed}`
   const replaced = new Set(fresh.map(key))
   const all = [...readResults().filter((result) => !replaced.has(key(result))), ...fresh]
   all.sort((a, b) => key(a).localeCompare(key(b)))

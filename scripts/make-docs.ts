@@ -106,8 +106,8 @@ function results(): string {
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
 }
 
-function title({ clip, clips, seed }: Result): string {
-  return `${clip}${clips.length > 1 ? `, with ${clips.length - 1} others` : ''}, seed ${seed}`
+function title({ clip, clips, own, seed }: Result): string {
+  return `${own ? 'our ' : ''}${clip}${clips.length > 1 ? `, with ${clips.length - 1} others` : ''}, seed ${seed}`
 }
 
 // scores by clip, with the null rows

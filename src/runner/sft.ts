@@ -198,7 +198,7 @@ async function run(
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
   if (rounds.length > 1) {
     const best = record.rounds[bestRound(record)]!
-    say(`policy: that of round ${best.round}, the one that scores most`)
+    say(`policy: that of round ${best.round}, the latest of those that score most`)
     weights = folder.readPolicy(roundFile(best.round))
     record.validation_loss = best.validation_loss
     record.mean_predictor_loss = best.mean_predictor_loss
@@ -245,9 +245,13 @@ function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
   return daggerRounds !== undefined || planningRounds !== undefined
 }
 
-/** The round whose policy scores most. */
+/** Scores of trials that are no further apart count as equal. */
+const TIE = 0.05
+
+/** The latest round whose policy scores most: it has seen most. */
 function bestRound({ rounds }: TrainingRecord): number {
-  return rounds.reduce((best, { score }, i) => (score > rounds[best]!.score ? i : best), 0)
+  const most = Math.max(...rounds.map(({ score }) => score))
+  return rounds.findLastIndex(({ score }) => score >= most - TIE)
 }
 
 /** Episodes tried without noise to tell which round's policy is best, and where their random streams begin. */
