@@ -1,6 +1,6 @@
 /**
  * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json, in place
- * of those of the same clips and seed, and renders an episode of each run's policy into docs/images. Then
+ * of those of the same clips and seed, and renders the end of an episode of each run's policy into docs/images. Then
  * `npm run docs` writes tables and plots from that file.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -77,8 +77,11 @@ async function render(path: string): Promise<void> {
       policy.act(environment, action)
       environment.step(action)
     }
-    const last = moments.length - 1
-    const shown = Array.from({ length: 8 }, (_, i) => moments[Math.round((i * last) / 7)]!)
+    // its end: of a walk's whole path one would see nothing
+    const shown = moments.filter((_, i) => {
+      const left = moments.length - 1 - i
+      return left % 8 === 0 && left <= 48
+    })
     writeFileSync(
       join(ROOT, `docs/images/policy-${own ? '' : 'deepmimic-'}${clip.name}.svg`),
       renderStrip(shown, { spacing: 0.85 }),
