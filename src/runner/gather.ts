@@ -1,0 +1,110 @@
+/** The pairs of a round: episodes in the pool, kept in the run folder as they come. */
+
+import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
+import type { TrainingRecord } from './evaluation.ts'
+import type { SftSettings } from './options.ts'
+import { PLANNING, type Round } from './rounds.ts'
+import type { EpisodeData, RunFolder } from './run-folder.ts'
+import type { Session } from './session.ts'
+import { colour, duration, Progress, say } from './terminal.ts'
+
+/** The episodes of a round. */
+function itemsOf(settings: SftSettings, { round, kind }: Round): DemonstrationItem[] {
+  const { clip, startNoise, expert, demonstrationKicks } = settings
+  const planning = kind === 'planning'
+  const counts = {
+    demonstrations: settings.demonstrations,
+    dagger: settings.daggerEpisodes,
+    planning: settings.planningEpisodes,
+  }
+  const noise = planning ? PLANNING.noise : settings.noise
+  const kick = planning ? PLANNING.kick : demonstrationKicks
+  return Array.from({ length: counts[kind] * clip.length }, (_, i) => {
+    const turn = Math.floor(i / clip.length)
+    return {
+      // streams of their own for every round, far below those of trials and evaluations
+      episode: 10_000 * round + i,
+      clip: i % clip.length,
+      expert: planning ? 'planner' : expert,
+      ...(kind !== 'demonstrations' && { actor: 'student' }),
+      noise: noise[turn % noise.length]!,
+      startNoise: { position: startNoise, velocity: 10 * startNoise },
+      ...(kick > 0 && turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] } } }),
+    }
+  })
+}
+
+/** Has the episodes of a round run that are not done yet; keeps what is done whatever happens. */
+export async function gather(
+  { pool, signal }: Session,
+  folder: RunFolder,
+  settings: SftSettings,
+  { round, kind }: Round,
+  record: TrainingRecord,
+): Promise<EpisodeData[]> {
+  const name = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
+  const what = round ? `round ${round}, episodes` : 'demonstrations'
+  const items = itemsOf(settings, { round, kind })
+  const episodes = folder.has(name)
+    ? folder.readDemonstrations(name)
+    : new Array<EpisodeData | undefined>(items.length).fill(undefined)
+  const missing = episodes.flatMap((episode, index) => (episode ? [] : [index]))
+  if (missing.length === 0) return episodes as EpisodeData[]
+
+  const progress = new Progress(what, episodes.length)
+  const before = record.wall_seconds.demonstrations
+  let samples = episodes.reduce((sum, episode) => sum + (episode?.steps ?? 0), 0)
+  let kept = 0
+  const keep = () => {
+    kept = progress.seconds
+    record.wall_seconds.demonstrations = before + kept
+    folder.writeDemonstrations(name, episodes, OBSERVATION_SIZE, ACTION_SIZE)
+    folder.writeJson('training.json', record)
+  }
+  try {
+    await pool.map(
+      'demonstrate',
+      missing.map((index) => items[index]!),
+      {
+        signal,
+        onProgress: ({ done, index, outcome }) => {
+          if (outcome.status === 'rejected') {
+            // what died with its worker is still to do
+            if (outcome.reason.cause instanceof WorkerDeath) return
+            say(colour.yellow(`${outcome.reason.message}: left out`))
+            episodes[missing[index]!] = {
+              observations: new Float32Array(0),
+              actions: new Float32Array(0),
+              ...{ steps: 0, fell: false },
+            }
+          } else {
+            const { observations, actions, steps, fell } = outcome.value
+            episodes[missing[index]!] = { observations, actions, steps, fell }
+            samples += steps
+          }
+          // a planner takes minutes for a few episodes
+          if (progress.seconds - kept > KEEP_SECONDS) keep()
+          progress.update(episodes.length - missing.length + done, `${samples} samples`)
+        },
+      },
+    )
+  } finally {
+    keep()
+    progress.finish()
+  }
+  const lost = episodes.filter((episode) => !episode).length
+  if (lost) {
+    throw new Error(
+      `${lost} demonstrations were lost with the worker that died over them; go on with --resume ${folder.path}`,
+    )
+  }
+  const fell = episodes.filter((episode) => episode?.fell).length
+  say(
+    `${round ? `round ${round}` : 'demonstrations'}: ${episodes.length} episodes, labelled by ${items[0]!.expert}, ` +
+      `${samples} samples, ${fell} fell, ${duration(progress.seconds)}`,
+  )
+  return episodes as EpisodeData[]
+}
+
+/** Time after which episodes that are done are written down, s. */
+const KEEP_SECONDS = 60

@@ -1,0 +1,119 @@
+/** The rounds of a run: which there are, what their policies do in a trial, which is best. */
+
+import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
+import type { PolicyWeights } from '../algos/policy.ts'
+import type { SimulationConfig } from '../sim/index.ts'
+import type { TrainingRecord } from './evaluation.ts'
+import type { SftSettings } from './options.ts'
+import { drawPlots } from './plots.ts'
+import { needsLaw } from './prepare.ts'
+import type { RunFolder } from './run-folder.ts'
+import type { Session } from './session.ts'
+import { say } from './terminal.ts'
+
+/**
+ * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy and the planner,
+ * which plans around that very policy (expert iteration).
+ */
+export type RoundKind = 'demonstrations' | 'dagger' | 'planning'
+
+/** A round of a run. */
+export interface Round {
+  /** from 0 */
+  readonly round: number
+  readonly kind: RoundKind
+}
+
+/**
+ * Rounds of planning: seconds an episode, noise on the PD targets (rad) one level an episode in turn, kicks of the root
+ * every second in two of five (m/s), passes over their data, and the share of the learning rate.
+ */
+export const PLANNING = {
+  seconds: 6,
+  noise: [0, 0.02, 0.04, 0.06],
+  kick: 0.3,
+  epochs: 15,
+  rate: 0.3,
+}
+
+/** The rounds of a run, before `dagger` adds any. */
+export function roundsOf({
+  expert,
+  action,
+  daggerRounds,
+  planningRounds,
+}: SftSettings): RoundKind[] {
+  const recovers = needsLaw(expert)
+  const dagger = daggerRounds ?? (recovers ? 5 : 0)
+  const planning = planningRounds ?? (recovers && action === 'offset' ? 1 : 0)
+  return [
+    'demonstrations',
+    ...new Array<RoundKind>(dagger).fill('dagger'),
+    ...new Array<RoundKind>(planning).fill('planning'),
+  ]
+}
+
+/** Whether the rounds were asked for by number; else they end when there is nothing left to gain. */
+export function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
+  return daggerRounds !== undefined || planningRounds !== undefined
+}
+
+/** Scores of trials that are no further apart count as equal. */
+const TIE = 0.05
+
+/** The latest round whose policy scores most: it has seen most. */
+export function bestRound({ rounds }: TrainingRecord): number {
+  const most = Math.max(...rounds.map(({ score }) => score))
+  return rounds.findLastIndex(({ score }) => score >= most - TIE)
+}
+
+/** File of the policy of a round. */
+export function roundFile(round: number): string {
+  return `policy-round-${round}.safetensors`
+}
+
+/** Episodes tried without noise to tell which round's policy is best, and where their random streams begin. */
+const ROUND_TRIALS = 40
+const FIRST_TRIAL = 900_000
+
+/** Measures the policy of a round, if that is not done yet. */
+export async function tryRound(
+  { gpu, pool, signal }: Session,
+  folder: RunFolder,
+  config: SimulationConfig,
+  weights: PolicyWeights,
+  { round, kind, samples }: Round & { samples: number },
+  record: TrainingRecord,
+): Promise<void> {
+  if (record.rounds.some((known) => known.round === round)) return
+  await pool.configure(config)
+  const trials = Array.from({ length: ROUND_TRIALS }, (_, i) => ({
+    episode: FIRST_TRIAL + i,
+    clip: i % config.clips.length,
+  }))
+  const results = await evaluatePolicy(gpu, pool, weights, trials, { signal })
+  const { score, survival, survived_seconds } = summarise(results, config.clips[0]!.clip.dt)
+  const { validation_loss, mean_predictor_loss } = record
+  record.rounds.push({
+    ...{ round, kind, samples, validation_loss, mean_predictor_loss },
+    ...{ score: score.mean, survival, survived_seconds },
+  })
+  folder.writeJson('training.json', record)
+  say(
+    `round ${round} (${kind}): ${samples} samples in all, score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
+      `upright ${survived_seconds.toFixed(1)} s`,
+  )
+}
+
+/** Score and time upright by round. */
+export async function plotRounds(folder: RunFolder, { rounds }: TrainingRecord): Promise<void> {
+  const panel = (title: string, key: 'score' | 'survived_seconds') => ({
+    ...{ title, xTitle: 'samples', yTitle: title },
+    lines: [{ name: title, x: rounds.map((r) => r.samples), y: rounds.map((r) => r[key]) }],
+  })
+  const plot = await drawPlots(`${folder.name}: rounds`, [
+    panel('score', 'score'),
+    panel('upright, s', 'survived_seconds'),
+  ])
+  folder.write('plots/rounds.svg', plot)
+}
