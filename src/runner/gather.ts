@@ -1,5 +1,6 @@
 /** The pairs of a round: episodes in the pool, kept in the run folder as they come. */
 
+import type { Clip } from '../mocap/clip.ts'
 import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
@@ -8,9 +9,23 @@ import type { EpisodeData, RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
 
+/** A one-shot clip gets at most that many times the episodes of a cyclic one. */
+const MOST_REPEATS = 8
+
+/** Episodes of a clip in place of one of `seconds`: those of a one-shot clip end with it, on average half way on. */
+function repeats({ loop, frames, dt }: Clip, seconds: number): number {
+  if (loop) return 1
+  const mean = Math.min(seconds, ((frames - 1) * dt) / 2)
+  return Math.min(MOST_REPEATS, Math.round(seconds / mean))
+}
+
 /** The episodes of a round. */
-function itemsOf(settings: SftSettings, { round, kind }: Round): DemonstrationItem[] {
-  const { clip, startNoise, expert, demonstrationKicks } = settings
+function itemsOf(
+  settings: SftSettings,
+  clips: readonly Clip[],
+  { round, kind }: Round,
+): DemonstrationItem[] {
+  const { demonstrationSeconds, startNoise, expert, demonstrationKicks } = settings
   const planning = kind === 'planning'
   const counts = {
     demonstrations: settings.demonstrations,
@@ -19,19 +34,20 @@ function itemsOf(settings: SftSettings, { round, kind }: Round): DemonstrationIt
   }
   const noise = planning ? PLANNING.noise : settings.noise
   const kick = planning ? PLANNING.kick : demonstrationKicks
-  return Array.from({ length: counts[kind] * clip.length }, (_, i) => {
-    const turn = Math.floor(i / clip.length)
-    return {
-      // streams of their own for every round, far below those of trials and evaluations
-      episode: 10_000 * round + i,
-      clip: i % clip.length,
+  const seconds = planning ? PLANNING.seconds : demonstrationSeconds
+  const items = clips.flatMap((clip, index) =>
+    Array.from({ length: counts[kind] * repeats(clip, seconds) }, (_, turn) => ({
+      clip: index,
       expert: planning ? 'planner' : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
       noise: noise[turn % noise.length]!,
       startNoise: { position: startNoise, velocity: 10 * startNoise },
-      ...(kick > 0 && turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] } } }),
-    }
-  })
+      ...(kick > 0 &&
+        turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] as const } } }),
+    })),
+  )
+  // streams of their own for every round, far below those of trials and evaluations
+  return items.map((item, i) => ({ ...item, episode: 10_000 * round + i }))
 }
 
 /** Has the episodes of a round run that are not done yet; keeps what is done whatever happens. */
@@ -39,12 +55,13 @@ export async function gather(
   { pool, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
+  clips: readonly Clip[],
   { round, kind }: Round,
   record: TrainingRecord,
 ): Promise<EpisodeData[]> {
   const name = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
   const what = round ? `round ${round}, episodes` : 'demonstrations'
-  const items = itemsOf(settings, { round, kind })
+  const items = itemsOf(settings, clips, { round, kind })
   const episodes = folder.has(name)
     ? folder.readDemonstrations(name)
     : new Array<EpisodeData | undefined>(items.length).fill(undefined)

@@ -121,7 +121,9 @@ export const sftSchema = z.strictObject({
     .default('full')
     .describe('what the policy sees: all, or only errors and phase, without the next frame'),
   feedbackGenerations,
-  demonstrations: count().default(60).describe('episodes to demonstrate, of each clip'),
+  demonstrations: count()
+    .default(60)
+    .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
     .default(0)
@@ -131,14 +133,16 @@ export const sftSchema = z.strictObject({
     .describe(
       'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers up to 5, until no trial falls, else 0',
     ),
-  daggerEpisodes: count().default(64).describe('episodes of a round, of each clip'),
+  daggerEpisodes: count().default(64).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
   planningRounds: count(0)
     .optional()
     .describe(
       'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers and --action offset 1, unless no trial falls by then, else 0',
     ),
-  planningEpisodes: count().default(8).describe('episodes of such a round, 6 s long, of each clip'),
+  planningEpisodes: count()
+    .default(8)
+    .describe('episodes of such a round, 6 s long, of each clip, likewise'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),

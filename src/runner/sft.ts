@@ -160,7 +160,7 @@ async function run(
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
       experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
     })
-    gathered.push(await gather(session, folder, settings, { round, kind }, record))
+    gathered.push(await gather(session, folder, settings, clips, { round, kind }, record))
     // what the planner says around a policy is not what the expert says: it is learnt by itself
     const family = gathered.filter((_, r) => (rounds[r] === 'planning') === (kind === 'planning'))
     weights = await train(
