@@ -23,7 +23,7 @@ struct Shape {
   a_offset: u32, a_row: u32, a_depth: u32,
   b_offset: u32, b_depth: u32, b_column: u32,
   c_offset: u32, c_slice: u32,
-  bias_offset: u32,
+  bias_offset: u32, skip_at: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -32,6 +32,9 @@ struct Shape {
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 #if ${DERIVATIVE}
 @group(0) @binding(4) var<storage, read> output: array<f32>;  // [rows, columns], what the activation gave
+#endif
+#if ${SKIP}
+@group(0) @binding(5) var<storage, read> skip: array<f32>;  // nothing is done unless skip[skip_at] is 0
 #endif
 
 // the epilogue: bias, what C held before, activation or its derivative
@@ -84,6 +87,9 @@ fn load_b(k: u32, column: u32) -> f32 {
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
+#if ${SKIP}
+  if (skip[shape.skip_at] != 0.0) { return; }
+#endif
   let row = min(id.y, shape.rows - 1u);
   let column = min(id.x, shape.columns - 1u);
   let last = min(shape.depth, (id.z + 1u) * shape.slice);
@@ -100,6 +106,9 @@ const LANES = ${LANES}u;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+#if ${SKIP}
+  if (skip[shape.skip_at] != 0.0) { return; }
+#endif
   let row = group.y * (${ROW_VECTORS}u * LANES);
   let column = group.x * (${COLUMNS}u * LANES) + lane;
   let last = min(shape.depth, (group.z + 1u) * shape.slice);
@@ -186,6 +195,9 @@ fn main(
   @builtin(local_invocation_id) thread: vec3u,
   @builtin(local_invocation_index) index: u32,
 ) {
+#if ${SKIP}
+  if (skip[shape.skip_at] != 0.0) { return; }
+#endif
   let first_row = group.y * TILE_ROWS;
   let first_column = group.x * TILE_COLUMNS;
   let last = min(shape.depth, (group.z + 1u) * shape.slice);

@@ -1,8 +1,8 @@
 // y = clamp((x - mean) / sqrt(variance + epsilon), -bound, bound) for x [rows, columns] with the running statistics
 // of moments.wgsl: [3, columns] = count, mean, sum of squared deviations. Where nothing was seen, y = clamp(x).
-// A column that never varied has no scale: it gives x - mean.
+// A column that never varied has no scale: it gives x - mean. With every > 1, row r of y is row r * every of x.
 
-struct Shape { length: u32, columns: u32, epsilon: f32, bound: f32 }
+struct Shape { length: u32, columns: u32, every: u32, epsilon: f32, bound: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> statistics: array<f32>;
@@ -17,6 +17,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let mean = statistics[shape.columns + column];
     let variance = statistics[2u * shape.columns + column] / max(count, 1.0);
     let scale = select(1.0, inverseSqrt(variance + shape.epsilon), variance > shape.epsilon);
-    y[i] = clamp((x[i] - mean) * scale, -shape.bound, shape.bound);
+    let source = (i / shape.columns) * shape.every * shape.columns + column;
+    y[i] = clamp((x[source] - mean) * scale, -shape.bound, shape.bound);
   }
 }

@@ -1,61 +1,127 @@
 /**
- * Diagonal Gaussian policy with a log standard deviation that does not depend on the state. The functions record into
- * a plan; the formulas are in shaders/gaussian.wgsl. mean, actions: [rows, columns]; log_std: [columns].
+ * Diagonal Gaussian policy with a log standard deviation that does not depend on the state: actions are drawn from
+ * N(mean, exp(log_std)^2). Its parameter vector is the network's, which gives the mean, followed by log_std
+ * [columns]. The functions record into a plan; the formulas are in shaders/gaussian.wgsl and sample.wgsl.
  */
 
 import type { GpuArray } from '../engine/gpu.ts'
-import type { Plan } from '../engine/plan.ts'
+import type { Plan, Scalar } from '../engine/plan.ts'
 
-interface Rows {
+/** A batch of actions. */
+export interface GaussianShape {
   readonly rows: number
+  /** of an action */
   readonly columns: number
+  /** where log_std begins in the parameter vector */
+  readonly logStdAt: number
 }
 
-/** result[row] = log density of actions[row] under N(mean[row], exp(log_std)^2). */
-export function logProb(
-  plan: Plan,
-  { rows, columns }: Rows,
-  mean: GpuArray,
-  log_std: GpuArray,
-  actions: GpuArray,
-  result: GpuArray,
-): void {
-  record(plan, 'log_prob', { rows, columns }, { mean, log_std, actions, result })
+/** What a policy did, and how good it was. */
+export interface GaussianBatch extends GaussianShape {
+  /** the policy's that acted */
+  readonly parameters: GpuArray
+  /** [rows, columns] its means */
+  readonly mean: GpuArray
+  /** [rows, columns] */
+  readonly actions: GpuArray
+  /** [rows] weight of each action: its advantage */
+  readonly weights: GpuArray
 }
 
-/** result[row] = KL divergence from the old Gaussian to the new one, in nats. */
-export function kl(
+const THREADS = 256
+
+/**
+ * Records the gradient of 1/rows sum of weight * log density: by the mean as a `cotangent` [rows, columns] for the
+ * network's backward pass, by log_std into its place in `gradient`.
+ */
+export function score(
   plan: Plan,
-  { rows, columns }: Rows,
-  old: { mean: GpuArray; log_std: GpuArray },
-  next: { mean: GpuArray; log_std: GpuArray },
-  result: GpuArray,
+  batch: GaussianBatch,
+  cotangent: GpuArray,
+  gradient: GpuArray,
 ): void {
+  const { parameters, mean, actions, weights } = batch
+  record(plan, 'score', batch, { parameters, mean, actions, weights, cotangent })
+  record(plan, 'spread', batch, { parameters, mean, actions, weights, gradient })
+}
+
+/** Records cotangent = Fisher information of the mean times tangent / rows; both [rows, columns]. */
+export function fisher(
+  plan: Plan,
+  shape: GaussianShape,
+  parameters: GpuArray,
+  tangent: GpuArray,
+  cotangent: GpuArray,
+): void {
+  record(plan, 'fisher', shape, { parameters, tangent, cotangent })
+}
+
+/** workgroups that `compare` leaves partials of */
+export function comparisons(rows: number): number {
+  return Math.min(256, Math.ceil(rows / THREADS))
+}
+
+/**
+ * Records partials [comparisons(rows), 2] of the sums over rows of (density ratio - 1) * weight, and of the KL
+ * divergence from the old policy to the new. Does nothing, on the GPU, unless `skip` is 0.
+ */
+export function compare(
+  plan: Plan,
+  batch: GaussianBatch,
+  next: { readonly parameters: GpuArray; readonly mean: GpuArray },
+  partials: GpuArray,
+  skip: Scalar,
+): void {
+  const { parameters, mean, actions, weights } = batch
   record(
     plan,
-    'kl',
-    { rows, columns },
-    { ...old, new_mean: next.mean, new_log_std: next.log_std, result },
+    'compare',
+    batch,
+    {
+      ...{ parameters, mean, actions, weights, partials, skip: skip.array },
+      ...{ new_mean: next.mean, new_parameters: next.parameters },
+    },
+    skip.at,
   )
-}
-
-/** result[0] = differential entropy in nats. */
-export function entropy(plan: Plan, columns: number, log_std: GpuArray, result: GpuArray): void {
-  record(plan, 'entropy', { rows: 1, columns }, { log_std, result })
 }
 
 function record(
   plan: Plan,
-  what: 'log_prob' | 'kl' | 'entropy',
-  { rows, columns }: Rows,
+  what: 'score' | 'spread' | 'fisher' | 'compare',
+  { rows, columns, logStdAt }: GaussianShape,
   arrays: Record<string, GpuArray>,
+  skipAt = 0,
 ): void {
+  const elements = Math.min(1024, Math.ceil((rows * columns) / THREADS))
   plan.add({
     shader: 'gaussian',
     label: what,
-    constants: { LOG_PROB: what === 'log_prob', KL: what === 'kl' },
+    constants: { SCORE: what === 'score', SPREAD: what === 'spread', FISHER: what === 'fisher' },
     arrays,
-    shape: [rows, columns],
-    groups: [Math.ceil(rows / 64)],
+    shape: [rows, columns, logStdAt, skipAt],
+    groups: [what === 'compare' ? comparisons(rows) : what === 'spread' ? columns : elements],
+  })
+}
+
+export interface Draw extends GaussianShape {
+  /** number of the first row's environment */
+  readonly first: number
+  readonly seed: number
+}
+
+/**
+ * Records actions = mean + exp(log_std) * noise, all [rows, columns]. The noise follows from the seed, the time
+ * `clock` [1] u32, and the number of the row's environment.
+ */
+export function sample(
+  plan: Plan,
+  { rows, columns, logStdAt, first, seed }: Draw,
+  arrays: { clock: GpuArray<'u32'>; parameters: GpuArray; mean: GpuArray; actions: GpuArray },
+): void {
+  plan.add({
+    shader: 'sample',
+    arrays,
+    shape: [rows, columns, logStdAt, first, seed >>> 0],
+    groups: [Math.ceil((rows * columns) / 64)],
   })
 }

@@ -5,12 +5,13 @@
  * the bias as its last row. So a gradient, a search direction or Adam's moments are vectors of the same layout, and a
  * layer's gradient, bias included, is one product: [x, 1]^T dL/dy.
  *
- * Every method records dispatches into a plan; nothing is computed until the plan runs. Rows are samples.
+ * Every method records dispatches into a plan; nothing is computed until the plan runs. Rows are samples. With `skip`
+ * the products do nothing, on the GPU, unless that number is 0.
  */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { type Activation, matmul, slicesFor } from '../engine/matmul.ts'
-import type { Plan } from '../engine/plan.ts'
+import type { Plan, Scalar } from '../engine/plan.ts'
 import type { ProductShape } from '../engine/tuner.ts'
 
 export interface Layer {
@@ -98,10 +99,11 @@ export class Mlp {
     input: GpuArray,
     activations: readonly GpuArray[],
     rows: number,
+    skip?: Scalar,
   ): void {
     this.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
       matmul(plan, {
-        ...{ rows, columns: outputs, depth: inputs, label: `forward ${l + 1}` },
+        ...{ rows, columns: outputs, depth: inputs, skip, label: `forward ${l + 1}` },
         a: { array: l ? activations[l - 1]! : input },
         b: { array: parameters, offset },
         c: { array: activations[l]! },
@@ -125,13 +127,13 @@ export class Mlp {
     cotangent: GpuArray,
     gradient: GpuArray,
     scratch: readonly GpuArray[],
-    inputGradient?: GpuArray,
+    { inputGradient, skip }: { inputGradient?: GpuArray; skip?: Scalar } = {},
   ): void {
     for (let l = this.layers.length - 1; l >= 0; l--) {
       const { inputs, outputs, offset } = this.layers[l]!
       const delta = l === this.layers.length - 1 ? cotangent : scratch[l]!
       matmul(plan, {
-        ...{ rows: inputs + 1, columns: outputs, depth: rows, label: `gradient ${l + 1}` },
+        ...{ rows: inputs + 1, columns: outputs, depth: rows, skip, label: `gradient ${l + 1}` },
         a: { array: l ? activations[l - 1]! : input, stride: [1, inputs] },
         b: { array: delta },
         c: { array: gradient, offset },
@@ -142,7 +144,7 @@ export class Mlp {
       const previous = l ? scratch[l - 1]! : inputGradient
       if (!previous) break
       matmul(plan, {
-        ...{ rows, columns: inputs, depth: outputs, label: `backward ${l + 1}` },
+        ...{ rows, columns: inputs, depth: outputs, skip, label: `backward ${l + 1}` },
         a: { array: delta },
         b: { array: parameters, offset, stride: [1, outputs] },
         c: { array: previous },
@@ -168,13 +170,14 @@ export class Mlp {
     rows: number,
     direction: GpuArray,
     tangents: readonly GpuArray[],
+    skip?: Scalar,
   ): void {
     this.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
       // d(W x + b) = dW x + db + W dx, then times the activation's derivative
       const derivative = this.hidden(l)
         ? { activation: this.activation, output: activations[l]! }
         : {}
-      const shape = { rows, columns: outputs, depth: inputs, label: `jvp ${l + 1}` }
+      const shape = { rows, columns: outputs, depth: inputs, skip, label: `jvp ${l + 1}` }
       matmul(plan, {
         ...shape,
         a: { array: l ? activations[l - 1]! : input },

@@ -50,14 +50,18 @@ export class GpuError extends Error {
 
 const SHADERS = [
   'adam',
+  'advantages',
+  'conjugate_gradient',
   'gather',
   'gaussian',
+  'line_search',
   'loss',
   'matmul',
   'moments',
   'normalise',
   'reduce',
   'roof',
+  'sample',
   'vector',
 ]
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const
@@ -162,6 +166,20 @@ export class Gpu {
     // Dawn's Node bindings (webgpu 0.6.2) crash on a view of shared memory, though the specification allows one
     const own = data.buffer instanceof ArrayBuffer ? data : data.slice()
     this.device.queue.writeBuffer(array.buffer, start * 4, own as GPUAllowSharedBufferSource)
+  }
+
+  /** Copies all of `from` into `to` from element `start` on, on the GPU. */
+  copy(from: GpuArray, to: GpuArray, start = 0): void {
+    if (start < 0 || start + from.length > to.length) {
+      throw new RangeError(
+        `"${from.label}" (${from.length}) does not fit into "${to.label}" (${to.length}) from element ${start} on`,
+      )
+    }
+    this.assertWorking()
+    if (from.length === 0) return
+    const encoder = this.device.createCommandEncoder({ label: `copy ${from.label}` })
+    encoder.copyBufferToBuffer(from.buffer, 0, to.buffer, start * 4, from.length * 4)
+    this.device.queue.submit([encoder.finish()])
   }
 
   /** Waits for the work sent so far and copies `length` numbers back from element `start` on. */

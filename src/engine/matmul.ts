@@ -4,7 +4,7 @@
  */
 
 import type { GpuArray } from './gpu.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Scalar } from './plan.ts'
 import type { Constants } from './shader.ts'
 
 export type Activation = 'identity' | 'tanh' | 'relu' | 'elu'
@@ -61,6 +61,8 @@ export interface Product {
   /** splits the depth into that many slices, each with a C of its own, `sliceStride` elements apart */
   readonly slices?: number
   readonly sliceStride?: number
+  /** does nothing, on the GPU, unless this number is 0: a loop of fixed length ends early so */
+  readonly skip?: Scalar | undefined
   readonly label?: string
 }
 
@@ -81,6 +83,7 @@ export function matmul(plan: Plan, product: Product, given?: Tile): void {
       ACCUMULATE: product.accumulate ?? false,
       DERIVATIVE: product.output !== undefined,
       ONES: product.ones ?? false,
+      SKIP: product.skip !== undefined,
       TANH: activation === 'tanh',
       RELU: activation === 'relu',
       ELU: activation === 'elu',
@@ -90,6 +93,7 @@ export function matmul(plan: Plan, product: Product, given?: Tile): void {
       b: b.array,
       c: c.array,
       ...(product.output && { output: product.output }),
+      ...(product.skip && { skip: product.skip.array }),
     },
     shape: [
       ...[rows, columns, depth, slice],
@@ -97,6 +101,7 @@ export function matmul(plan: Plan, product: Product, given?: Tile): void {
       ...[b.offset ?? 0, ...bStride],
       ...[c.offset ?? 0, product.sliceStride ?? 0],
       product.bias ?? 0,
+      product.skip?.at ?? 0,
     ],
     groups: [x, y, slices],
   })

@@ -4,7 +4,7 @@
  */
 
 import type { Gpu, GpuArray } from './gpu.ts'
-import { f32, type Plan } from './plan.ts'
+import { f32, type Plan, type Scalar } from './plan.ts'
 
 const THREADS = 256
 
@@ -14,12 +14,6 @@ function workgroups(length: number, most = 1024): number {
 }
 
 export type Reduction = 'sum' | 'mean' | 'max' | 'dot' | 'norm'
-
-/** Where a scalar goes. */
-export interface Scalar {
-  readonly array: GpuArray
-  readonly at: number
-}
 
 /**
  * Reduces the first `length` elements of x (with y for `dot`) to one number, in two stages of a fixed order.
@@ -77,9 +71,15 @@ export function scale(
   vector(plan, 'scale', y, { alpha, scalar, length })
 }
 
-/** y[i] = sum over the slices s of x[s, i], x [slices, length of y]. */
-export function sumSlices(plan: Plan, y: GpuArray, x: GpuArray, slices: number): void {
-  vector(plan, 'sum', y, { x, alpha: 1, slices, length: y.length })
+/** y[i] = sum over the slices s of x[s, i], x [slices, length]; by default all of y. */
+export function sumSlices(
+  plan: Plan,
+  y: GpuArray,
+  x: GpuArray,
+  slices: number,
+  length = y.length,
+): void {
+  vector(plan, 'sum', y, { x, alpha: 1, slices, length })
 }
 
 interface VectorOptions {
@@ -144,19 +144,22 @@ export function moments(
   })
 }
 
-/** y = (x - mean) / standard deviation by the running statistics, clamped to +-bound; x, y [rows, columns]. */
+/**
+ * y = (x - mean) / standard deviation by the running statistics, clamped to +-bound; y [rows, columns], x the same, or
+ * `every` times the rows, of which the first of each `every` is taken.
+ */
 export function normalise(
   plan: Plan,
   x: GpuArray,
   y: GpuArray,
   statistics: GpuArray,
-  { rows, columns, bound = 5, epsilon = 1e-8 }: NormaliseShape,
+  { rows, columns, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
 ): void {
   const length = rows * columns
   plan.add({
     shader: 'normalise',
     arrays: { x, y, statistics },
-    shape: [length, columns, f32(epsilon), f32(bound)],
+    shape: [length, columns, every, f32(epsilon), f32(bound)],
     groups: [workgroups(length)],
   })
 }
@@ -164,6 +167,8 @@ export function normalise(
 export interface NormaliseShape {
   readonly rows: number
   readonly columns: number
+  /** default 1 */
+  readonly every?: number
   /** default 5 standard deviations */
   readonly bound?: number
   /** variance below which a column counts as constant, default 1e-8 */

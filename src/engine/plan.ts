@@ -9,6 +9,12 @@
 import type { Gpu, GpuArray, Kernel } from './gpu.ts'
 import type { Constants } from './shader.ts'
 
+/** One number of an array. */
+export interface Scalar {
+  readonly array: GpuArray
+  readonly at: number
+}
+
 /** Sizes and offsets for a kernel; `f32` packs a float among them. */
 export type UniformWords = readonly number[] | Uint32Array
 

@@ -1,7 +1,13 @@
 import { networkTests } from './networks.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
+import { trpoTests } from './trpo.ts'
 import { vectorTests } from './vectors.ts'
 
 /** Every kernel test, for any adapter. */
-export const kernelTests: KernelTest[] = [...productTests, ...networkTests, ...vectorTests]
+export const kernelTests: KernelTest[] = [
+  ...productTests,
+  ...networkTests,
+  ...vectorTests,
+  ...trpoTests,
+]

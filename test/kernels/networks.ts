@@ -49,17 +49,9 @@ async function passes(gpu: Gpu, { sizes, activation, rows }: Case, seed: number)
   const inputGradient = gpu.array(rows * net.inputs, 'input gradient')
   await runPlan(gpu, (plan) => {
     net.forward(plan, parameters, input, activations, rows)
-    net.backward(
-      plan,
-      parameters,
-      input,
-      activations,
-      rows,
-      cotangent,
-      slices,
-      scratch,
+    net.backward(plan, parameters, input, activations, rows, cotangent, slices, scratch, {
       inputGradient,
-    )
+    })
     sumSlices(plan, gradient, slices, slicesFor(rows))
     net.jvp(plan, parameters, input, activations, rows, direction, tangents)
   })

@@ -1,6 +1,5 @@
-// Reductions, vectors, statistics, the Gaussian, the loss and the shuffled mini-batch.
+// Reductions, vectors, statistics, the loss and the shuffled mini-batch.
 
-import { entropy, kl, logProb } from '../../src/algos/gaussian.ts'
 import { MeanSquaredError } from '../../src/algos/loss.ts'
 import { Sampler } from '../../src/algos/sampler.ts'
 import {
@@ -153,66 +152,6 @@ export const vectorTests: KernelTest[] = [
       const unseen = gpu.array(9, 'unseen')
       await runPlan(gpu, (plan) => normalise(plan, x, y, unseen, { ...shape, bound: 10 }))
       assertClose(await gpu.read(y), [3, -2, 4, 10, -10, 3])
-    },
-  },
-  {
-    name: 'gaussian: log density, KL divergence and entropy equal f64; KL of a policy with itself is 0',
-    async run(gpu) {
-      const random = new TestRandom(4)
-      for (const [rows, columns] of [
-        [1, 1],
-        [65, 28],
-        [130, 3],
-      ] as const) {
-        const [m, n, a] = [0, 0, 0].map(() => random.normals(rows * columns)) as [
-          Float32Array,
-          Float32Array,
-          Float32Array,
-        ]
-        const [s, t] = [random.normals(columns, 0.5), random.normals(columns, 0.5)]
-        const old = { mean: gpu.upload(m, 'mean'), log_std: gpu.upload(s, 'log_std') }
-        const next = { mean: gpu.upload(n, 'new mean'), log_std: gpu.upload(t, 'new log_std') }
-        const actions = gpu.upload(a, 'actions')
-        const [p, d, same, h] = [rows, rows, rows, 1].map((length) => gpu.array(length, 'result'))
-        await runPlan(gpu, (plan) => {
-          logProb(plan, { rows, columns }, old.mean, old.log_std, actions, p!)
-          kl(plan, { rows, columns }, old, next, d!)
-          entropy(plan, columns, old.log_std, h!)
-        })
-        const twin = { mean: gpu.upload(m, 'twin'), log_std: gpu.upload(s, 'twin') }
-        await runPlan(gpu, (plan) => kl(plan, { rows, columns }, old, twin, same!))
-        const perRow = (f: (i: number, k: number) => number) =>
-          Array.from({ length: rows }, (_, r) =>
-            Array.from({ length: columns }, (_, k) => f(r * columns + k, k)).reduce(
-              (x, y) => x + y,
-              0,
-            ),
-          )
-        const logs = perRow(
-          (i, k) =>
-            -0.5 * ((a[i]! - m[i]!) / Math.exp(s[k]!)) ** 2 - s[k]! - 0.5 * Math.log(2 * Math.PI),
-        )
-        const kls = perRow(
-          (i, k) =>
-            t[k]! -
-            s[k]! +
-            (Math.exp(2 * s[k]!) + (m[i]! - n[i]!) ** 2) / (2 * Math.exp(2 * t[k]!)) -
-            0.5,
-        )
-        const entropies = Array.from(s, (v) => v + 0.5 * Math.log(2 * Math.PI * Math.E)).reduce(
-          (x, y) => x + y,
-          0,
-        )
-        assertClose(await gpu.read(p!), logs, { rtol: 1e-4, atol: 1e-4 }, 'log density')
-        assertClose(await gpu.read(d!), kls, { rtol: 1e-4, atol: 1e-4 }, 'KL')
-        assertClose(await gpu.read(h!), [entropies], { rtol: 1e-5, atol: 1e-5 }, 'entropy')
-        assertClose(
-          await gpu.read(same!),
-          new Array(rows).fill(0),
-          { atol: 1e-6 * columns },
-          'KL with itself',
-        )
-      }
     },
   },
   {

@@ -1,0 +1,107 @@
+/**
+ * Conjugate gradient on the GPU for F x = g, F the Fisher matrix of a Gaussian policy. It needs no more than products
+ * F p, and no read-back: iterations have a fixed number, and those after convergence do nothing. The kernels are in
+ * shaders/conjugate_gradient.wgsl.
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { f32, type Plan, type Scalar } from '../engine/plan.ts'
+
+export interface ConjugateGradientOptions {
+  readonly iterations: number
+  /** added to the diagonal of F: 0.1 is usual, more makes shorter and safer steps */
+  readonly damping: number
+  /** r.r at which it is done, of its first value; default 1e-10 */
+  readonly tolerance?: number
+}
+
+/** The part of F p that a policy's network contributes. */
+export interface FisherProduct {
+  /** the network's parameters, the first of the vector; what follows are log standard deviations */
+  readonly network: number
+  /** [slices, network] J^T M J p, whose slices are added up */
+  readonly product: GpuArray
+  readonly slices: number
+  /** records computing `product` from p; may do nothing unless `skip` is 0 */
+  record(plan: Plan, p: GpuArray, skip: Scalar): void
+}
+
+/** scalars before the residuals */
+const [CURVATURE, DONE, RESIDUALS] = [0, 1, 2]
+
+export class ConjugateGradient {
+  /** [length] the solution */
+  readonly x: GpuArray<'f32'>
+  /** [length] g - F x */
+  readonly residual: GpuArray<'f32'>
+  /** curvature p.F p of the latest iteration, whether it is done, r.r before the first iteration and after each */
+  readonly scalars: GpuArray<'f32'>
+  /** [length] F p of the latest iteration */
+  readonly z: GpuArray<'f32'>
+  private readonly p: GpuArray
+  private readonly squares: GpuArray
+  private readonly curvatures: GpuArray
+  private readonly groups: number
+
+  constructor(
+    gpu: Gpu,
+    readonly length: number,
+    private readonly options: ConjugateGradientOptions,
+  ) {
+    this.groups = Math.min(256, Math.ceil(length / 256))
+    this.x = gpu.array(length, 'direction')
+    this.residual = gpu.array(length, 'residual')
+    this.p = gpu.array(length, 'conjugate direction')
+    this.z = gpu.array(length, 'Fisher product')
+    this.squares = gpu.array(this.groups, 'squares')
+    this.curvatures = gpu.array(this.groups, 'curvatures')
+    this.scalars = gpu.array(RESIDUALS + options.iterations + 1, 'conjugate gradient')
+  }
+
+  /** Records x = F^-1 gradient. */
+  record(plan: Plan, gradient: GpuArray, fisher: FisherProduct): void {
+    const { x, residual: r, p, z, squares, curvatures, scalars } = this
+    const dispatch = (
+      what: 'begin' | 'product' | 'advance' | 'direction',
+      arrays: Record<string, GpuArray>,
+      iteration = 0,
+      first = false,
+    ) => {
+      const { damping, tolerance = 1e-10 } = this.options
+      plan.add({
+        shader: 'conjugate_gradient',
+        label: `cg ${what}`,
+        constants: {
+          BEGIN: what === 'begin',
+          PRODUCT: what === 'product',
+          ADVANCE: what === 'advance',
+          READS_SCALARS: what === 'advance' || (what === 'direction' && !first),
+          FIRST: first,
+        },
+        arrays,
+        shape: [
+          ...[this.length, fisher.network, fisher.slices, this.groups, iteration],
+          ...[RESIDUALS, CURVATURE, DONE, f32(damping), f32(tolerance)],
+        ],
+        groups: [this.groups],
+      })
+    }
+    dispatch('begin', { gradient, x, r, squares })
+    dispatch('direction', { r, squares, p, scalars }, 0, true)
+    for (let i = 0; i < this.options.iterations; i++) {
+      fisher.record(plan, p, { array: scalars, at: DONE })
+      dispatch('product', { product: fisher.product, p, z, curvatures })
+      dispatch('advance', { p, z, curvatures, x, r, squares, scalars }, i)
+      dispatch('direction', { r, squares, p, scalars }, i)
+    }
+  }
+
+  /** r.r before the first iteration and after each, of `scalars` as read back. */
+  residuals(scalars: Float32Array): Float32Array {
+    return scalars.slice(RESIDUALS)
+  }
+
+  get arrays(): GpuArray[] {
+    return [this.x, this.residual, this.scalars, this.p, this.z, this.squares, this.curvatures]
+  }
+}

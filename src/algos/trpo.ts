@@ -1,0 +1,298 @@
+/**
+ * Trust region policy optimisation (Schulman et al. 2015): the update of a Gaussian policy from a batch of actions and
+ * their advantages. All of it is one plan, replayed without a read-back:
+ *
+ *   g = gradient of mean(ratio * advantage)              forward, score, backward
+ *   x = F^-1 g by conjugate gradient                     F v = J^T M J v + damping v: jvp, Fisher block, backward
+ *   step = sqrt(2 max_kl / x.F x) x
+ *   the first of step, b step, b^2 step, ... that gains and keeps the KL divergence within max_kl; else none
+ *
+ * J is the Jacobian of the mean by the network's parameters, M = diag(exp(-2 log_std)) the Fisher information of the
+ * mean. For a log_std that does not depend on the state this Gauss-Newton product is the Hessian of the KL divergence
+ * exactly, is never negative, and needs no second derivatives. The block of log_std is 2 v.
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { slicesFor } from '../engine/matmul.ts'
+import { axpy, normalise, sumSlices } from '../engine/ops.ts'
+import { f32, type Plan, type Scalar } from '../engine/plan.ts'
+import { ConjugateGradient, type FisherProduct } from './conjugate-gradient.ts'
+import {
+  compare,
+  comparisons,
+  fisher,
+  type GaussianBatch,
+  type GaussianShape,
+  score,
+} from './gaussian.ts'
+import type { Mlp } from './mlp.ts'
+
+export interface TrpoOptions {
+  /** bound on the mean KL divergence of an update, nats; 0.01 is usual */
+  readonly maxKl: number
+  /** iterations of conjugate gradient */
+  readonly cgIters: number
+  /** added to the diagonal of the Fisher matrix */
+  readonly damping: number
+  /** each `fisherEvery`-th sample has a part in Fisher-vector products */
+  readonly fisherEvery: number
+  /** candidates of the line search, each `backtrack` times as long as the one before */
+  readonly searchSteps: number
+  readonly backtrack: number
+}
+
+/** Arrays of a batch, `rows` long. */
+export interface TrpoBatch {
+  readonly rows: number
+  /** [rows, inputs] as the environments gave them */
+  readonly observations: GpuArray
+  /** [3, inputs] of the normaliser */
+  readonly statistics: GpuArray
+  /** [rows, outputs] */
+  readonly actions: GpuArray
+  /** [rows] */
+  readonly advantages: GpuArray
+}
+
+/** What an update came to. */
+export interface TrpoReport {
+  /** candidates tried; the last was taken if `accepted` */
+  readonly lineSearchSteps: number
+  readonly accepted: boolean
+  /** there was nothing to climb: the gradient is zero */
+  readonly zeroGradient: boolean
+  /** of the latest candidate: gain in mean(ratio * advantage), and KL divergence from the old policy, nats */
+  readonly gain: number
+  readonly kl: number
+  /** what the gradient promised of the full step */
+  readonly expectedGain: number
+  readonly gradientNorm: number
+  /** |g - F x| / |g| */
+  readonly residual: number
+  /** the quantity that is not finite, if there is one; the old policy is then kept */
+  readonly notFinite: string | undefined
+}
+
+/** What forward and backward passes over `rows` samples need. */
+interface Workspace {
+  readonly rows: number
+  /** [rows, inputs] normalised observations */
+  readonly inputs: GpuArray
+  /** forward's outputs, layer by layer, [rows, outputs] each */
+  readonly activations: readonly GpuArray[]
+  /** backward's cotangents, likewise */
+  readonly scratch: readonly GpuArray[]
+  /** [slices, parameters] backward's gradient */
+  readonly slices: GpuArray
+}
+
+/**
+ * Fisher-vector products of a Gaussian policy, J^T M J p, by one Jacobian-vector and one vector-Jacobian product.
+ * @param parameters [network, outputs]; `activations` are forward's for them
+ * @param workspace with `tangents` like the activations
+ */
+export function fisherProduct(
+  net: Mlp,
+  parameters: GpuArray,
+  workspace: Workspace & { readonly tangents: readonly GpuArray[] },
+): FisherProduct {
+  const { rows, inputs, activations, tangents, scratch, slices } = workspace
+  const shape: GaussianShape = { rows, columns: net.outputs, logStdAt: net.parameterCount }
+  const cotangent = scratch.at(-1)!
+  return {
+    ...{ network: net.parameterCount, product: slices, slices: slicesFor(rows) },
+    record(plan, p, skip) {
+      net.jvp(plan, parameters, inputs, activations, rows, p, tangents, skip)
+      fisher(plan, shape, parameters, tangents.at(-1)!, cotangent)
+      net.backward(plan, parameters, inputs, activations, rows, cotangent, slices, scratch, {
+        skip,
+      })
+    },
+  }
+}
+
+/** scalars of the line search */
+const [STATE, STEP, EXPECTED, CURVATURE, GAIN, KL] = [0, 1, 2, 3, 4, 5]
+const SEARCH_SCALARS = 6
+
+export class TrpoUpdate {
+  readonly plan: Plan
+  /** [parameters + outputs] the gradient of the surrogate */
+  readonly gradient: GpuArray<'f32'>
+  readonly conjugateGradient: ConjugateGradient
+  private readonly search: GpuArray<'f32'>
+  private readonly owned: GpuArray[] = []
+
+  /**
+   * @param parameters [network, outputs]: the policy's, which the update changes in place
+   * @param imitation adds to the gradient, if given
+   */
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly net: Mlp,
+    readonly parameters: GpuArray<'f32'>,
+    batch: TrpoBatch,
+    private readonly options: TrpoOptions,
+    imitation?: GpuArray,
+  ) {
+    const { rows } = batch
+    const length = net.parameterCount + net.outputs
+    if (parameters.length !== length) {
+      throw new RangeError(
+        `a Gaussian policy of ${net.sizes.join('-')} has ${length} parameters, got ${parameters.length}`,
+      )
+    }
+    const old = this.own(gpu.array(length, 'old parameters'))
+    this.gradient = this.own(gpu.array(length, 'policy gradient'))
+    this.search = this.own(gpu.array(SEARCH_SCALARS, 'line search'))
+    this.conjugateGradient = new ConjugateGradient(gpu, length, {
+      iterations: options.cgIters,
+      damping: options.damping,
+    })
+    this.owned.push(...this.conjugateGradient.arrays)
+
+    // the gradient at the policy that acted
+    this.plan = gpu.plan('policy update')
+    const { plan, gradient } = this
+    sumSlices(plan, old, parameters, 1)
+    const whole = this.workspace(rows)
+    const { inputs, activations, scratch, slices } = whole
+    const columns = net.inputs
+    normalise(plan, batch.observations, inputs, batch.statistics, { rows, columns })
+    net.forward(plan, old, inputs, activations, rows)
+    const gaussian: GaussianBatch = {
+      ...{ rows, columns: net.outputs, logStdAt: net.parameterCount },
+      ...{ parameters: old, mean: activations.at(-1)!, actions: batch.actions },
+      weights: batch.advantages,
+    }
+    score(plan, gaussian, scratch.at(-1)!, gradient)
+    net.backward(plan, old, inputs, activations, rows, scratch.at(-1)!, slices, scratch)
+    sumSlices(plan, gradient, slices, slicesFor(rows), net.parameterCount)
+    if (imitation) axpy(plan, gradient, imitation, 1, { length: imitation.length })
+
+    // the direction, by the Fisher matrix of all samples or of some
+    const every = options.fisherEvery
+    const part = every > 1 ? this.workspace(Math.ceil(rows / every)) : whole
+    if (every > 1) {
+      const { rows, inputs, activations } = part
+      normalise(plan, batch.observations, inputs, batch.statistics, { rows, columns, every })
+      net.forward(plan, old, inputs, activations, rows)
+    }
+    const tangents = net.activations(gpu, part.rows, 'tangents').map((array) => this.own(array))
+    this.conjugateGradient.record(plan, gradient, fisherProduct(net, old, { ...part, tangents }))
+
+    this.recordLineSearch(old, gaussian, inputs, scratch)
+  }
+
+  // the longest step along x that gains and stays within the trust region
+  private recordLineSearch(
+    old: GpuArray,
+    batch: GaussianBatch,
+    inputs: GpuArray,
+    outputs: readonly GpuArray[],
+  ): void {
+    const { gpu, net, plan, parameters, gradient, search: scalars } = this
+    const { x, residual: r } = this.conjugateGradient
+    const { maxKl, searchSteps, backtrack } = this.options
+    const length = parameters.length
+    const groups = Math.min(256, Math.ceil(length / 256))
+    const sums = this.own(gpu.array(2 * groups, 'search sums'))
+    const compared = comparisons(batch.rows)
+    const partials = this.own(gpu.array(2 * compared, 'comparison'))
+    const dispatch = (
+      what: 'sum' | 'length' | 'candidate' | 'decide' | 'restore',
+      arrays: Record<string, GpuArray>,
+      { candidate = 0, parts = 0, workgroups = groups } = {},
+    ) =>
+      plan.add({
+        shader: 'line_search',
+        label: `search ${what}`,
+        constants: {
+          SUM: what === 'sum',
+          LENGTH: what === 'length',
+          CANDIDATE: what === 'candidate',
+          RESTORE: what === 'restore',
+        },
+        arrays,
+        shape: [
+          ...[length, batch.rows, parts, 0, candidate],
+          ...[f32(maxKl), f32(backtrack ** candidate)],
+        ],
+        groups: [workgroups],
+      })
+    dispatch('sum', { x, gradient, r, partials: sums })
+    dispatch('length', { partials: sums, scalars }, { parts: groups, workgroups: 1 })
+    const skip: Scalar = { array: scalars, at: STATE }
+    for (let candidate = 0; candidate < searchSteps; candidate++) {
+      dispatch('candidate', { scalars, old, parameters, x }, { candidate })
+      net.forward(plan, parameters, inputs, outputs, batch.rows, skip)
+      compare(plan, batch, { parameters, mean: outputs.at(-1)! }, partials, skip)
+      dispatch('decide', { partials, scalars }, { candidate, parts: compared, workgroups: 1 })
+    }
+    dispatch('restore', { scalars, old, parameters })
+  }
+
+  /** Waits for the update and says what it came to. */
+  async report(): Promise<TrpoReport> {
+    const scalars = this.gpu.array(
+      this.search.length + this.conjugateGradient.scalars.length,
+      'report',
+    )
+    this.gpu.copy(this.search, scalars)
+    this.gpu.copy(this.conjugateGradient.scalars, scalars, SEARCH_SCALARS)
+    const read = await this.gpu.read(scalars)
+    this.gpu.release(scalars)
+    return describe(read, this.conjugateGradient, this.options)
+  }
+
+  /** Gives its memory back. */
+  release(): void {
+    this.gpu.release(...this.owned)
+  }
+
+  private workspace(rows: number): Workspace {
+    const { gpu, net } = this
+    const all = (arrays: GpuArray[]) => arrays.map((array) => this.own(array))
+    return {
+      rows,
+      inputs: this.own(gpu.array(rows * net.inputs, 'inputs')),
+      activations: all(net.activations(gpu, rows)),
+      scratch: all(net.activations(gpu, rows, 'cotangents')),
+      slices: this.own(net.gradientSlices(gpu, rows)),
+    }
+  }
+
+  private own<T extends GpuArray>(array: T): T {
+    this.owned.push(array)
+    return array
+  }
+}
+
+function describe(
+  scalars: Float32Array,
+  cg: ConjugateGradient,
+  { searchSteps }: TrpoOptions,
+): TrpoReport {
+  const state = scalars[STATE]!
+  const residuals = cg.residuals(scalars.subarray(SEARCH_SCALARS))
+  const first = residuals[0]!
+  const zeroGradient = first === 0
+  const named = {
+    'the policy gradient': first,
+    'the curvature along the step': scalars[CURVATURE]!,
+    'the step length': scalars[STEP]!,
+    'the KL divergence': scalars[KL]!,
+    'the gain': scalars[GAIN]!,
+  }
+  // a candidate too long may overflow, and is refused for it; what is not finite matters if nothing was taken
+  const wrong = Object.entries(named).find(([, value]) => !Number.isFinite(value))
+  return {
+    lineSearchSteps: state > 0 ? state : state === 0 ? searchSteps : 0,
+    accepted: state > 0,
+    zeroGradient,
+    ...{ gain: scalars[GAIN]!, kl: scalars[KL]!, expectedGain: scalars[EXPECTED]! },
+    gradientNorm: Math.sqrt(first),
+    residual: zeroGradient ? 0 : Math.sqrt(residuals.at(-1)! / first),
+    notFinite: state > 0 ? undefined : wrong?.[0],
+  }
+}
