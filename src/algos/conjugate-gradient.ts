@@ -29,13 +29,16 @@ export interface FisherProduct {
 /** scalars before the residuals */
 const [CURVATURE, DONE, RESIDUALS] = [0, 1, 2]
 
+/** Scalars that conjugate gradient leaves. */
+export function scalarCount(iterations: number): number {
+  return RESIDUALS + iterations + 1
+}
+
 export class ConjugateGradient {
   /** [length] the solution */
   readonly x: GpuArray<'f32'>
   /** [length] g - F x */
   readonly residual: GpuArray<'f32'>
-  /** curvature p.F p of the latest iteration, whether it is done, r.r before the first iteration and after each */
-  readonly scalars: GpuArray<'f32'>
   /** [length] F p of the latest iteration */
   readonly z: GpuArray<'f32'>
   private readonly p: GpuArray
@@ -43,10 +46,16 @@ export class ConjugateGradient {
   private readonly curvatures: GpuArray
   private readonly groups: number
 
+  /**
+   * @param scalars receives, from `at` on, scalarCount numbers: p.F p of the latest iteration, whether it is done, and
+   * r.r before the first iteration and after each
+   */
   constructor(
     gpu: Gpu,
     readonly length: number,
     private readonly options: ConjugateGradientOptions,
+    private readonly scalars: GpuArray,
+    private readonly at = 0,
   ) {
     this.groups = Math.min(256, Math.ceil(length / 256))
     this.x = gpu.array(length, 'direction')
@@ -55,12 +64,11 @@ export class ConjugateGradient {
     this.z = gpu.array(length, 'Fisher product')
     this.squares = gpu.array(this.groups, 'squares')
     this.curvatures = gpu.array(this.groups, 'curvatures')
-    this.scalars = gpu.array(RESIDUALS + options.iterations + 1, 'conjugate gradient')
   }
 
   /** Records x = F^-1 gradient. */
   record(plan: Plan, gradient: GpuArray, fisher: FisherProduct): void {
-    const { x, residual: r, p, z, squares, curvatures, scalars } = this
+    const { x, residual: r, p, z, squares, curvatures, scalars, at } = this
     const dispatch = (
       what: 'begin' | 'product' | 'advance' | 'direction',
       arrays: Record<string, GpuArray>,
@@ -81,7 +89,7 @@ export class ConjugateGradient {
         arrays,
         shape: [
           ...[this.length, fisher.network, fisher.slices, this.groups, iteration],
-          ...[RESIDUALS, CURVATURE, DONE, f32(damping), f32(tolerance)],
+          ...[at + RESIDUALS, at + CURVATURE, at + DONE, f32(damping), f32(tolerance)],
         ],
         groups: [this.groups],
       })
@@ -89,19 +97,20 @@ export class ConjugateGradient {
     dispatch('begin', { gradient, x, r, squares })
     dispatch('direction', { r, squares, p, scalars }, 0, true)
     for (let i = 0; i < this.options.iterations; i++) {
-      fisher.record(plan, p, { array: scalars, at: DONE })
+      fisher.record(plan, p, { array: scalars, at: at + DONE })
       dispatch('product', { product: fisher.product, p, z, curvatures })
       dispatch('advance', { p, z, curvatures, x, r, squares, scalars }, i)
       dispatch('direction', { r, squares, p, scalars }, i)
     }
   }
 
-  /** r.r before the first iteration and after each, of `scalars` as read back. */
+  /** r.r before the first iteration and after each, of the scalars as read back. */
   residuals(scalars: Float32Array): Float32Array {
-    return scalars.slice(RESIDUALS)
+    const first = this.at + RESIDUALS
+    return scalars.slice(first, first + this.options.iterations + 1)
   }
 
   get arrays(): GpuArray[] {
-    return [this.x, this.residual, this.scalars, this.p, this.z, this.squares, this.curvatures]
+    return [this.x, this.residual, this.p, this.z, this.squares, this.curvatures]
   }
 }

@@ -14,9 +14,9 @@
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { slicesFor } from '../engine/matmul.ts'
-import { axpy, normalise, sumSlices } from '../engine/ops.ts'
+import { normalise, sumSlices } from '../engine/ops.ts'
 import { f32, type Plan, type Scalar } from '../engine/plan.ts'
-import { ConjugateGradient, type FisherProduct } from './conjugate-gradient.ts'
+import { ConjugateGradient, type FisherProduct, scalarCount } from './conjugate-gradient.ts'
 import {
   compare,
   comparisons,
@@ -120,12 +120,12 @@ export class TrpoUpdate {
   /** [parameters + outputs] the gradient of the surrogate */
   readonly gradient: GpuArray<'f32'>
   readonly conjugateGradient: ConjugateGradient
-  private readonly search: GpuArray<'f32'>
+  /** what `describe` makes a report of, once read back */
+  readonly scalars: GpuArray<'f32'>
   private readonly owned: GpuArray[] = []
 
   /**
    * @param parameters [network, outputs]: the policy's, which the update changes in place
-   * @param imitation adds to the gradient, if given
    */
   constructor(
     private readonly gpu: Gpu,
@@ -133,7 +133,6 @@ export class TrpoUpdate {
     readonly parameters: GpuArray<'f32'>,
     batch: TrpoBatch,
     private readonly options: TrpoOptions,
-    imitation?: GpuArray,
   ) {
     const { rows } = batch
     const length = net.parameterCount + net.outputs
@@ -144,11 +143,15 @@ export class TrpoUpdate {
     }
     const old = this.own(gpu.array(length, 'old parameters'))
     this.gradient = this.own(gpu.array(length, 'policy gradient'))
-    this.search = this.own(gpu.array(SEARCH_SCALARS, 'line search'))
-    this.conjugateGradient = new ConjugateGradient(gpu, length, {
-      iterations: options.cgIters,
-      damping: options.damping,
-    })
+    const count = SEARCH_SCALARS + scalarCount(options.cgIters)
+    this.scalars = this.own(gpu.array(count, 'update scalars'))
+    this.conjugateGradient = new ConjugateGradient(
+      gpu,
+      length,
+      { iterations: options.cgIters, damping: options.damping },
+      this.scalars,
+      SEARCH_SCALARS,
+    )
     this.owned.push(...this.conjugateGradient.arrays)
 
     // the gradient at the policy that acted
@@ -168,7 +171,6 @@ export class TrpoUpdate {
     score(plan, gaussian, scratch.at(-1)!, gradient)
     net.backward(plan, old, inputs, activations, rows, scratch.at(-1)!, slices, scratch)
     sumSlices(plan, gradient, slices, slicesFor(rows), net.parameterCount)
-    if (imitation) axpy(plan, gradient, imitation, 1, { length: imitation.length })
 
     // the direction, by the Fisher matrix of all samples or of some
     const every = options.fisherEvery
@@ -191,7 +193,7 @@ export class TrpoUpdate {
     inputs: GpuArray,
     outputs: readonly GpuArray[],
   ): void {
-    const { gpu, net, plan, parameters, gradient, search: scalars } = this
+    const { gpu, net, plan, parameters, gradient, scalars } = this
     const { x, residual: r } = this.conjugateGradient
     const { maxKl, searchSteps, backtrack } = this.options
     const length = parameters.length
@@ -232,17 +234,30 @@ export class TrpoUpdate {
     dispatch('restore', { scalars, old, parameters })
   }
 
-  /** Waits for the update and says what it came to. */
-  async report(): Promise<TrpoReport> {
-    const scalars = this.gpu.array(
-      this.search.length + this.conjugateGradient.scalars.length,
-      'report',
-    )
-    this.gpu.copy(this.search, scalars)
-    this.gpu.copy(this.conjugateGradient.scalars, scalars, SEARCH_SCALARS)
-    const read = await this.gpu.read(scalars)
-    this.gpu.release(scalars)
-    return describe(read, this.conjugateGradient, this.options)
+  /** What the update came to, of `scalars` as read back. */
+  describe(scalars: Float32Array): TrpoReport {
+    const state = scalars[STATE]!
+    const residuals = this.conjugateGradient.residuals(scalars)
+    const first = residuals[0]!
+    const zeroGradient = first === 0
+    const named = {
+      'the policy gradient': first,
+      'the curvature along the step': scalars[CURVATURE]!,
+      'the step length': scalars[STEP]!,
+      'the KL divergence': scalars[KL]!,
+      'the gain': scalars[GAIN]!,
+    }
+    // a candidate too long may overflow and is refused for it: that matters only if nothing was taken
+    const wrong = Object.entries(named).find(([, value]) => !Number.isFinite(value))
+    return {
+      lineSearchSteps: state > 0 ? state : state === 0 ? this.options.searchSteps : 0,
+      accepted: state > 0,
+      zeroGradient,
+      ...{ gain: scalars[GAIN]!, kl: scalars[KL]!, expectedGain: scalars[EXPECTED]! },
+      gradientNorm: Math.sqrt(first),
+      residual: zeroGradient ? 0 : Math.sqrt(residuals.at(-1)! / first),
+      notFinite: state > 0 ? undefined : wrong?.[0],
+    }
   }
 
   /** Gives its memory back. */
@@ -265,34 +280,5 @@ export class TrpoUpdate {
   private own<T extends GpuArray>(array: T): T {
     this.owned.push(array)
     return array
-  }
-}
-
-function describe(
-  scalars: Float32Array,
-  cg: ConjugateGradient,
-  { searchSteps }: TrpoOptions,
-): TrpoReport {
-  const state = scalars[STATE]!
-  const residuals = cg.residuals(scalars.subarray(SEARCH_SCALARS))
-  const first = residuals[0]!
-  const zeroGradient = first === 0
-  const named = {
-    'the policy gradient': first,
-    'the curvature along the step': scalars[CURVATURE]!,
-    'the step length': scalars[STEP]!,
-    'the KL divergence': scalars[KL]!,
-    'the gain': scalars[GAIN]!,
-  }
-  // a candidate too long may overflow, and is refused for it; what is not finite matters if nothing was taken
-  const wrong = Object.entries(named).find(([, value]) => !Number.isFinite(value))
-  return {
-    lineSearchSteps: state > 0 ? state : state === 0 ? searchSteps : 0,
-    accepted: state > 0,
-    zeroGradient,
-    ...{ gain: scalars[GAIN]!, kl: scalars[KL]!, expectedGain: scalars[EXPECTED]! },
-    gradientNorm: Math.sqrt(first),
-    residual: zeroGradient ? 0 : Math.sqrt(residuals.at(-1)! / first),
-    notFinite: state > 0 ? undefined : wrong?.[0],
   }
 }

@@ -168,17 +168,23 @@ export class Gpu {
     this.device.queue.writeBuffer(array.buffer, start * 4, own as GPUAllowSharedBufferSource)
   }
 
-  /** Copies all of `from` into `to` from element `start` on, on the GPU. */
-  copy(from: GpuArray, to: GpuArray, start = 0): void {
-    if (start < 0 || start + from.length > to.length) {
+  /** Copies `length` numbers of `from`, from element `first` on, into `to` from element `start` on, on the GPU. */
+  copy(
+    from: GpuArray,
+    to: GpuArray,
+    { start = 0, first = 0, ...given }: { start?: number; first?: number; length?: number } = {},
+  ): void {
+    const length = given.length ?? from.length - first
+    if (start + length > to.length || first + length > from.length) {
       throw new RangeError(
-        `"${from.label}" (${from.length}) does not fit into "${to.label}" (${to.length}) from element ${start} on`,
+        `${length} numbers of "${from.label}" (${from.length}) from ${first} on do not fit into ` +
+          `"${to.label}" (${to.length}) from ${start} on`,
       )
     }
     this.assertWorking()
-    if (from.length === 0) return
+    if (length === 0) return
     const encoder = this.device.createCommandEncoder({ label: `copy ${from.label}` })
-    encoder.copyBufferToBuffer(from.buffer, 0, to.buffer, start * 4, from.length * 4)
+    encoder.copyBufferToBuffer(from.buffer, first * 4, to.buffer, start * 4, length * 4)
     this.device.queue.submit([encoder.finish()])
   }
 

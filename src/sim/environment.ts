@@ -60,6 +60,23 @@ export interface Perturbation {
   }
 }
 
+/** An episode that is under way. */
+export interface EnvironmentState {
+  readonly episode: number
+  readonly start: number
+  readonly length: number
+  readonly steps: number
+  readonly status: Status
+  readonly fall: string
+  readonly perturbation: Perturbation
+  readonly random: readonly [number, number, number, number]
+  readonly nextKick: number
+  readonly tally: readonly number[]
+  readonly qpos: readonly number[]
+  readonly qvel: readonly number[]
+  readonly warmstart: readonly number[]
+}
+
 /** The push test: a random kick within +-0.5 m/s in x and y every 1 to 3 s. */
 export const PUSH_TEST: Perturbation = { kicks: { speed: 0.5, every: [1, 3] } }
 
@@ -193,6 +210,28 @@ export class Environment {
     this.tally.add(this.metrics)
     if (this.steps === this.length) this.status = 'finished'
     return this.status
+  }
+
+  /** The episode as it stands, as plain data from which `load` goes on to the last bit. */
+  save(): EnvironmentState {
+    const { qpos, qvel, warmstart } = this.state
+    return {
+      ...{ episode: this.episode, start: this.start, length: this.length, steps: this.steps },
+      ...{ status: this.status, fall: this.fall, perturbation: this.perturbation },
+      ...{ random: this.random.state, nextKick: this.nextKick, tally: this.tally.save() },
+      ...{ qpos: [...qpos], qvel: [...qvel], warmstart: [...warmstart] },
+    }
+  }
+
+  /** Goes on with an episode that `save` gave, of the same clip and options. */
+  load(saved: EnvironmentState): void {
+    const { qpos, qvel, warmstart, random, tally, ...rest } = saved
+    Object.assign(this, rest)
+    this.random.setState(random)
+    this.tally.load(tally)
+    this.state.qpos.set(qpos)
+    this.state.qvel.set(qvel)
+    this.state.warmstart.set(warmstart)
   }
 
   /** Writes the observation of the present state, OBSERVATION_SIZE numbers. */

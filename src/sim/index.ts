@@ -35,7 +35,12 @@ export { searchTrajectory, type Trajectory } from './planning/trajectory.ts'
 export { START_WEIGHTS, WEIGHT_DEVIATION } from './planning/weights.ts'
 export { type MapOptions, Pool, type PoolOptions, type Progress, values } from './pool.ts'
 export { PoolError, WorkerDeath } from './pool-worker.ts'
-export { type EnvironmentFailure, FLAGS, type VectorEpisode } from './protocol.ts'
+export {
+  type EnvironmentFailure,
+  FLAGS,
+  type SavedEpisode,
+  type VectorEpisode,
+} from './protocol.ts'
 export { Random } from './random.ts'
 export { Reference } from './reference.ts'
 export { createSimulator, SimulationError, SimulationState, type Simulator } from './simulator.ts'

@@ -202,6 +202,16 @@ export class Tally {
     this.steps = 0
   }
 
+  /** The steps counted and the sums so far. */
+  save(): number[] {
+    return [this.steps, ...this.sums]
+  }
+
+  load([steps, ...sums]: readonly number[]): void {
+    this.steps = steps
+    this.sums.set(sums)
+  }
+
   /** Counts a step that did not end in a fall. */
   add(metrics: StepMetrics): void {
     for (let k = 0; k < SUMMED.length; k++) this.sums[k] += metrics[SUMMED[k]]

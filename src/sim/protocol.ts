@@ -4,7 +4,7 @@
  * Atomics.wait and waitAsync, and against the 700 us of one control step of one environment; it needs no thread that
  * blocks, and a worker that dies answers by the same road.
  */
-import type { EpisodeOptions } from './environment.ts'
+import type { EnvironmentState, EpisodeOptions } from './environment.ts'
 import type { JobItem, JobName } from './jobs.ts'
 import type { EpisodeMetrics } from './metrics.ts'
 import type { SimulationConfig } from './world.ts'
@@ -17,6 +17,8 @@ export interface Methods {
   closeVector: { argument: { vector: number }; value: undefined }
   reset: { argument: { vector: number; episodes: readonly VectorEpisode[] }; value: undefined }
   step: { argument: VectorPart; value: StepReport }
+  save: { argument: { vector: number }; value: readonly SavedEpisode[] }
+  load: { argument: { vector: number; episodes: readonly SavedEpisode[] }; value: undefined }
 }
 
 export type MethodName = keyof Methods
@@ -66,6 +68,13 @@ export interface VectorEpisode extends EpisodeOptions {
   readonly environment: number
   /** index into the configuration's clips; default 0 */
   readonly clip?: number
+}
+
+/** An episode as it stands in one environment of a vector. */
+export interface SavedEpisode {
+  readonly environment: number
+  readonly clip: number
+  readonly state: EnvironmentState
 }
 
 /** What came to an end in a step. */

@@ -6,6 +6,7 @@ import { type PoolWorker, WorkerDeath } from './pool-worker.ts'
 import {
   type EnvironmentFailure,
   FLAGS,
+  type SavedEpisode,
   type VectorEpisode,
   type VectorMemory,
 } from './protocol.ts'
@@ -104,6 +105,25 @@ export class VectorEnvironment {
       const { ended, failed } = await worker.call('step', { vector: this.id, first, count })
       for (const { environment, metrics } of ended) this.results[environment] = metrics
       this.errors.push(...failed)
+    })
+  }
+
+  /** The episodes as they stand, plain data in the order of the environments; those never reset are left out. */
+  async save(): Promise<SavedEpisode[]> {
+    const saved: SavedEpisode[] = []
+    await this.ask(async (worker) => {
+      const episodes = await worker.call('save', { vector: this.id })
+      // what a worker had before it was given to another is not the present
+      saved.push(...episodes.filter(({ environment }) => this.owners[environment] === worker))
+    })
+    return saved.sort((a, b) => a.environment - b.environment)
+  }
+
+  /** Goes on with episodes that `save` gave, here or elsewhere, to the last bit. */
+  async load(saved: readonly SavedEpisode[]): Promise<void> {
+    await this.ask(async (worker) => {
+      const episodes = saved.filter(({ environment }) => this.owners[environment] === worker)
+      await worker.call('load', { vector: this.id, episodes })
     })
   }
 

@@ -5,6 +5,7 @@ import { OBSERVATION_SIZE } from './observation.ts'
 import {
   type EnvironmentFailure,
   FLAGS,
+  type SavedEpisode,
   type StepReport,
   type VectorEpisode,
   type VectorSetup,
@@ -56,6 +57,25 @@ export class VectorShare {
       ended.push({ environment: number, metrics: environment.result() })
     }
     return { ended, failed }
+  }
+
+  /** The episodes of this worker's environments as they stand. */
+  save(): SavedEpisode[] {
+    return [...this.slots].map(([environment, slot]) => ({
+      ...{ environment, clip: slot.clip },
+      state: slot.environment.save(),
+    }))
+  }
+
+  /** Goes on with episodes that were saved. */
+  load(episodes: readonly SavedEpisode[]): void {
+    const { memory } = this.setup
+    for (const { environment: number, clip, state } of episodes) {
+      const { environment } = this.slot(number, clip)
+      environment.load(state)
+      memory.flags[number] = FLAGS[environment.status]
+      environment.observe(memory.observations, number * OBSERVATION_SIZE)
+    }
   }
 
   private *running(first: number, count: number): Iterable<[number: number, slot: Slot]> {

@@ -43,6 +43,13 @@ const handlers: Handlers = {
   step({ vector, first, count }) {
     return share(vector).step(first, count)
   },
+  save({ vector }) {
+    return share(vector).save()
+  },
+  load({ vector, episodes }) {
+    share(vector).load(episodes)
+    return undefined
+  },
 }
 
 const port = parentPort()

@@ -1,3 +1,4 @@
+import { controlTests } from './control.ts'
 import { networkTests } from './networks.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
@@ -10,4 +11,5 @@ export const kernelTests: KernelTest[] = [
   ...networkTests,
   ...vectorTests,
   ...trpoTests,
+  ...controlTests,
 ]

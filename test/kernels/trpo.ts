@@ -1,7 +1,7 @@
 // TRPO's kernels and its whole update against f64, an explicit Fisher matrix, finite differences and a dense solve.
 
 import { Advantages, ENDS, explainedVariance } from '../../src/algos/advantages.ts'
-import { ConjugateGradient } from '../../src/algos/conjugate-gradient.ts'
+import { ConjugateGradient, scalarCount } from '../../src/algos/conjugate-gradient.ts'
 import { sample } from '../../src/algos/gaussian.ts'
 import { Mlp } from '../../src/algos/mlp.ts'
 import { fisherProduct, type TrpoOptions, TrpoUpdate } from '../../src/algos/trpo.ts'
@@ -63,7 +63,8 @@ function open(gpu: Gpu, batch: reference.Batch, options: TrpoOptions = OPTIONS) 
     },
     options,
   )
-  return { update, parameters, advantages }
+  const result = async () => update.describe(await gpu.read(update.scalars))
+  return { update, parameters, advantages, result }
 }
 
 const norm = (v: ArrayLike<number>) => Math.sqrt(reference.dot(v, v))
@@ -74,7 +75,12 @@ async function product(gpu: Gpu, batch: reference.Batch, v: Float32Array, dampin
   const parameters = gpu.upload(Float32Array.from(batch.parameters), 'policy')
   const inputs = gpu.upload(Float32Array.from(batch.inputs), 'inputs')
   const activations = net.activations(gpu, rows)
-  const cg = new ConjugateGradient(gpu, v.length, { iterations: 1, damping })
+  const cg = new ConjugateGradient(
+    gpu,
+    v.length,
+    { iterations: 1, damping },
+    gpu.array(scalarCount(1), 'scalars'),
+  )
   const fisher = fisherProduct(net, parameters, {
     ...{ rows, inputs, activations },
     tangents: net.activations(gpu, rows, 'tangents'),
@@ -155,9 +161,9 @@ export const trpoTests: KernelTest[] = [
       const solved: Float32Array[] = []
       // exact arithmetic needs at most as many iterations as there are unknowns: 34
       for (const cgIters of [60, 90]) {
-        const { update } = open(gpu, batch, { ...OPTIONS, cgIters })
+        const { update, result } = open(gpu, batch, { ...OPTIONS, cgIters })
         await update.plan.run()
-        const { residual } = await update.report()
+        const { residual } = await result()
         assert(residual < 1e-3, `the residual is ${residual} after ${cgIters} iterations`)
         solved.push(await gpu.read(update.conjugateGradient.x))
       }
@@ -172,9 +178,9 @@ export const trpoTests: KernelTest[] = [
         for (const fisherEvery of [1, 3]) {
           const batch = batchOf(sizes, rows, i + 1)
           const options = { ...OPTIONS, fisherEvery }
-          const { update, parameters } = open(gpu, batch, options)
+          const { update, parameters, result } = open(gpu, batch, options)
           await update.plan.run()
-          const report = await update.report()
+          const report = await result()
           const gradient = reference.policyGradient(batch)
           const what = `${sizes.join('-')}, ${rows} rows, every ${fisherEvery}`
           assertClose(await gpu.read(update.gradient), gradient, {
@@ -204,9 +210,9 @@ export const trpoTests: KernelTest[] = [
       // gain for what is far from the mean, in the first action alone
       const actions = new TestRandom(4).normals(800)
       const advantages = Float64Array.from({ length: 400 }, (_, row) => actions[2 * row]! ** 2 - 1)
-      const { update, parameters } = open(gpu, { ...batch, actions, advantages })
+      const { update, parameters, result } = open(gpu, { ...batch, actions, advantages })
       await update.plan.run()
-      assert((await update.report()).accepted, 'a step is taken')
+      assert((await result()).accepted, 'a step is taken')
       const tail = (await gpu.read(parameters)).slice(batch.net.parameterCount)
       assert(tail[0]! > -0.5 + 0.01, `log_std of the first action rises from -0.5, is ${tail[0]}`)
     },
@@ -223,9 +229,10 @@ export const trpoTests: KernelTest[] = [
         { what: 'inf', advantages: new Float32Array(33).fill(3e38), options: OPTIONS },
       ]
       for (const { what, advantages, options } of cases) {
-        const { update, parameters, ...arrays } = open(gpu, { ...batch, advantages }, options)
+        const opened = open(gpu, { ...batch, advantages }, options)
+        const { update, parameters, result } = opened
         await update.plan.run()
-        const report = await update.report()
+        const report = await result()
         assertIdentical(await gpu.read(parameters), Float32Array.from(batch.parameters), what)
         assert(!report.accepted, `${what}: nothing is accepted`)
         assert(report.zeroGradient === (what === 'zero'), `${what}: zero gradient`)
@@ -233,10 +240,10 @@ export const trpoTests: KernelTest[] = [
         assert((report.notFinite !== undefined) === wrong, `${what}: told ${report.notFinite}`)
         if (what === 'nan') assert(report.notFinite === 'the policy gradient', 'names it')
         // and the next batch is learnt from as if nothing had been
-        gpu.write(arrays.advantages, Float32Array.from(batch.advantages))
+        gpu.write(opened.advantages, Float32Array.from(batch.advantages))
         await update.plan.run()
         if (what !== 'failed') {
-          assert((await update.report()).accepted, `${what}: the next update goes on`)
+          assert((await result()).accepted, `${what}: the next update goes on`)
         }
       }
     },

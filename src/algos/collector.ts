@@ -1,0 +1,189 @@
+/**
+ * Rollouts: a batch of steps of all environments under a Gaussian policy, gathered on the GPU. The environments are
+ * two halves; while one half moves, the policy acts for the other. Observations go up once, from the workers' shared
+ * memory; actions are drawn on the GPU and come down once.
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { normalise } from '../engine/ops.ts'
+import type { Plan } from '../engine/plan.ts'
+import { FLAGS } from '../sim/index.ts'
+import { ENDS } from './advantages.ts'
+import type { Environments } from './environments.ts'
+import { sample } from './gaussian.ts'
+import type { Mlp } from './mlp.ts'
+
+/** A Gaussian policy on the GPU. */
+export interface Actor {
+  readonly net: Mlp
+  /** [network, outputs] */
+  readonly parameters: GpuArray<'f32'>
+  /** [3, inputs] of the observations' normaliser */
+  readonly statistics: GpuArray<'f32'>
+}
+
+interface Half {
+  readonly first: number
+  readonly count: number
+  readonly observations: GpuArray
+  readonly actions: GpuArray<'f32'>
+  readonly clock: GpuArray<'u32'>
+  readonly plan: Plan
+}
+
+/** Time of a batch that each side was busy, s; the two overlap. */
+export interface CollectorTimes {
+  readonly total: number
+  /** simulation, mean of the two halves */
+  readonly simulation: number
+  /** the policy, with its way to the GPU and back, likewise */
+  readonly policy: number
+}
+
+export class Collector {
+  /** of all steps and environments, time by time: [steps, size, inputs], [steps, size, outputs], [steps, size] */
+  readonly observations: GpuArray<'f32'>
+  readonly actions: GpuArray<'f32'>
+  readonly rewards: GpuArray<'f32'>
+  readonly ends: GpuArray<'u32'>
+  /** [finals, inputs] the states in which episodes were cut off, by time limits or the end of the batch */
+  finals = new Float32Array(0)
+  private readonly halves: readonly Half[]
+  private readonly hostRewards: Float32Array
+  private readonly hostEnds: Uint32Array
+  private readonly owned: GpuArray[] = []
+
+  /**
+   * @param steps of each environment in a batch
+   * @param seed of the noise on actions
+   */
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly environments: Environments,
+    private readonly actor: Actor,
+    private readonly steps: number,
+    seed: number,
+  ) {
+    const { size, observationSize, actionSize } = environments
+    const { net, parameters, statistics } = actor
+    if (net.inputs !== observationSize || net.outputs !== actionSize) {
+      throw new RangeError(
+        `a policy of ${net.inputs} inputs and ${net.outputs} outputs does not fit environments of ` +
+          `${observationSize} observations and ${actionSize} actions`,
+      )
+    }
+    const own = <T extends GpuArray>(array: T): T => {
+      this.owned.push(array)
+      return array
+    }
+    const rows = steps * size
+    this.observations = own(gpu.array(rows * net.inputs, 'batch observations'))
+    this.actions = own(gpu.array(rows * net.outputs, 'batch actions'))
+    this.rewards = own(gpu.array(rows, 'batch rewards'))
+    this.ends = own(gpu.array(rows, 'batch ends', 'u32'))
+    this.hostRewards = new Float32Array(rows)
+    this.hostEnds = new Uint32Array(rows)
+    const half = Math.ceil(size / 2)
+    this.halves = [
+      { first: 0, count: half },
+      { first: half, count: size - half },
+    ]
+      .filter(({ count }) => count > 0)
+      .map(({ first, count }) => {
+        const observations = own(gpu.array(count * net.inputs, 'observations'))
+        const inputs = own(gpu.array(count * net.inputs, 'inputs'))
+        const activations = net.activations(gpu, count).map(own)
+        const actions = own(gpu.array(count * net.outputs, 'actions'))
+        const clock = own(gpu.array(1, 'clock', 'u32'))
+        const plan = gpu.plan('policy')
+        normalise(plan, observations, inputs, statistics, { rows: count, columns: net.inputs })
+        net.forward(plan, parameters, inputs, activations, count)
+        const mean = activations.at(-1)!
+        const shape = { rows: count, columns: net.outputs, logStdAt: net.parameterCount }
+        sample(plan, { ...shape, first, seed }, { clock, parameters, mean, actions })
+        return { first, count, observations, actions, clock, plan }
+      })
+  }
+
+  /** Samples of a batch. */
+  get rows(): number {
+    return this.steps * this.environments.size
+  }
+
+  /**
+   * Gathers a batch; episodes that end are followed by the next.
+   * @param clock control steps that each environment has taken before, of which the noise is a function
+   */
+  async collect(clock: number): Promise<CollectorTimes> {
+    const started = performance.now()
+    const { environments, steps, gpu } = this
+    const { size } = environments
+    const idle = range(0, size).filter((e) => environments.flags[e] !== FLAGS.running)
+    if (idle.length) await environments.begin(idle)
+    const finals: Float32Array[] = []
+    let [simulation, policy] = [0, 0]
+    // the halves go on at their own pace: what they share is written by number, so that the result does not depend on it
+    const cut = new Map<number, Float32Array>()
+    const run = async (half: Half) => {
+      const { first, count } = half
+      for (let t = 0; t < steps; t++) {
+        const begun = performance.now()
+        await this.act(half, t, clock)
+        const acted = performance.now()
+        await environments.step(first, count)
+        const over: number[] = []
+        for (let e = first; e < first + count; e++) {
+          const row = t * size + e
+          this.hostRewards[row] = environments.rewards[e]!
+          const flag = environments.flags[e]
+          const last = t === steps - 1
+          this.hostEnds[row] =
+            flag === FLAGS.running || flag === FLAGS.finished ? ENDS.none : ENDS.fall
+          if (flag === FLAGS.finished || (flag === FLAGS.running && last)) {
+            cut.set(row, environments.observe(e, 1).slice())
+          }
+          if (flag !== FLAGS.running) over.push(e)
+        }
+        if (over.length) await environments.begin(over)
+        policy += acted - begun
+        simulation += performance.now() - acted
+      }
+    }
+    await Promise.all(this.halves.map(run))
+    for (const row of [...cut.keys()].sort((a, b) => a - b)) {
+      this.hostEnds[row] = ENDS.cut + finals.length
+      finals.push(cut.get(row)!)
+    }
+    const inputs = this.actor.net.inputs
+    this.finals = new Float32Array(finals.length * inputs)
+    finals.forEach((final, k) => this.finals.set(final, k * inputs))
+    gpu.write(this.rewards, this.hostRewards)
+    gpu.write(this.ends, this.hostEnds)
+    return {
+      total: (performance.now() - started) / 1000,
+      simulation: simulation / this.halves.length / 1000,
+      policy: policy / this.halves.length / 1000,
+    }
+  }
+
+  // actions for a half at time t of the batch
+  private async act(half: Half, t: number, clock: number): Promise<void> {
+    const { gpu, environments, actor } = this
+    const { first, count, observations, actions, plan } = half
+    const row = t * environments.size + first
+    gpu.write(observations, environments.observe(first, count))
+    gpu.write(half.clock, Uint32Array.of((clock + t) >>> 0))
+    await plan.run()
+    gpu.copy(observations, this.observations, { start: row * actor.net.inputs })
+    gpu.copy(actions, this.actions, { start: row * actor.net.outputs })
+    environments.actions.set(await gpu.read(actions), first * environments.actionSize)
+  }
+
+  release(): void {
+    this.gpu.release(...this.owned)
+  }
+}
+
+function range(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i)
+}

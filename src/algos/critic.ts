@@ -1,0 +1,187 @@
+/**
+ * The value network: what the rest of an episode is worth, learnt from a batch's targets by mini-batch Adam. Values are
+ * in the unit of a reward (advantages.ts).
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { slicesFor } from '../engine/matmul.ts'
+import { normalise, sumSlices } from '../engine/ops.ts'
+import type { Plan } from '../engine/plan.ts'
+import { Adam } from './adam.ts'
+import { MeanSquaredError } from './loss.ts'
+import type { Mlp } from './mlp.ts'
+import { Sampler } from './sampler.ts'
+
+export interface CriticOptions {
+  /** passes over a batch */
+  readonly vfIters: number
+  /** learning rate */
+  readonly vfLr: number
+  /** samples a step */
+  readonly vfBatchSize: number
+  readonly seed: number
+}
+
+/** The network's parameters, Adam's moments [2, parameters], and steps taken. */
+export interface CriticState {
+  readonly parameters: Float32Array
+  readonly moments: Float32Array
+  readonly steps: number
+}
+
+/** final states evaluated at a time */
+const BLOCK = 64
+
+export class Critic {
+  /** [rows] of the batch's states */
+  readonly values: GpuArray<'f32'>
+  /** [rows, rounded up] of the states in which episodes were cut off */
+  readonly finalValues: GpuArray<'f32'>
+  /** [steps of a fit] mean squared errors */
+  readonly losses: GpuArray<'f32'>
+  readonly parameters: GpuArray<'f32'>
+  private readonly adam: Adam
+  private readonly loss: MeanSquaredError
+  private readonly evaluation: Plan
+  private readonly block: { observations: GpuArray; values: GpuArray; plan: Plan }
+  private readonly keep: Plan
+  private readonly step: Plan
+  private readonly stepsPerPass: number
+  private readonly saved: GpuArray<'f32'>
+  private readonly savedMoments: GpuArray<'f32'>
+  private readonly owned: GpuArray[] = []
+  private steps = 0
+
+  /**
+   * @param net one output
+   * @param batch `rows` observations [rows, inputs] and their value targets [rows], and the normaliser [3, inputs]
+   */
+  constructor(
+    private readonly gpu: Gpu,
+    readonly net: Mlp,
+    batch: {
+      readonly rows: number
+      readonly observations: GpuArray
+      readonly statistics: GpuArray
+      readonly targets: GpuArray
+    },
+    private readonly options: CriticOptions,
+  ) {
+    const { rows, observations, statistics, targets } = batch
+    const { vfIters, vfLr, seed } = options
+    const own = <T extends GpuArray>(array: T): T => {
+      this.owned.push(array)
+      return array
+    }
+    const columns = net.inputs
+    const batchSize = Math.min(options.vfBatchSize, rows)
+    this.parameters = own(gpu.array(net.parameterCount, 'value parameters'))
+    this.saved = own(gpu.array(net.parameterCount, 'saved value parameters'))
+    this.savedMoments = own(gpu.array(2 * net.parameterCount, 'saved value moments'))
+    this.finalValues = own(gpu.array(Math.ceil(rows / BLOCK) * BLOCK, 'final values'))
+
+    const inputs = own(gpu.array(rows * columns, 'value inputs'))
+    const outputs = net.activations(gpu, rows, 'values').map(own)
+    this.values = outputs.at(-1) as GpuArray<'f32'>
+    this.evaluation = gpu.plan('values')
+    normalise(this.evaluation, observations, inputs, statistics, { rows, columns })
+    net.forward(this.evaluation, this.parameters, inputs, outputs, rows)
+
+    const blockObservations = own(gpu.array(BLOCK * columns, 'final observations'))
+    const blockInputs = own(gpu.array(BLOCK * columns, 'final inputs'))
+    const blockOutputs = net.activations(gpu, BLOCK, 'final values').map(own)
+    const plan = gpu.plan('final values')
+    normalise(plan, blockObservations, blockInputs, statistics, { rows: BLOCK, columns })
+    net.forward(plan, this.parameters, blockInputs, blockOutputs, BLOCK)
+    this.block = { observations: blockObservations, values: blockOutputs.at(-1)!, plan }
+
+    this.stepsPerPass = Math.ceil(rows / batchSize)
+    this.loss = new MeanSquaredError(gpu, batchSize, vfIters * this.stepsPerPass)
+    this.losses = this.loss.losses
+    this.adam = new Adam(gpu, net.parameterCount, { rate: vfLr })
+    this.keep = gpu.plan('keep values')
+    sumSlices(this.keep, this.saved, this.parameters, 1)
+    sumSlices(this.keep, this.savedMoments, this.adam.moments, 1)
+    const shape = { count: rows, rows: batchSize, inWidth: columns, outWidth: 1, seed }
+    const sampler = new Sampler(gpu, shape)
+    const activations = net.activations(gpu, batchSize).map(own)
+    const scratch = net.activations(gpu, batchSize, 'cotangents').map(own)
+    const gradient = own(net.gradientSlices(gpu, batchSize))
+    const cotangent = scratch.at(-1)!
+    const { progress } = this.loss
+    this.step = gpu.plan('value step')
+    sampler.gather(this.step, progress, inputs, targets)
+    net.forward(this.step, this.parameters, sampler.inputs, activations, batchSize)
+    this.loss.gradient(this.step, activations.at(-1)!, sampler.targets, cotangent)
+    net.backward(
+      this.step,
+      this.parameters,
+      sampler.inputs,
+      activations,
+      batchSize,
+      cotangent,
+      gradient,
+      scratch,
+    )
+    this.adam.step(this.step, this.parameters, gradient, slicesFor(batchSize), progress)
+    this.loss.finish(this.step)
+    for (const array of [sampler.inputs, sampler.targets, this.adam.moments]) own(array)
+  }
+
+  begin({ parameters, moments, steps }: CriticState): void {
+    if (parameters.length !== this.net.parameterCount) {
+      throw new RangeError(
+        `a value network of ${this.net.sizes.join('-')} has ${this.net.parameterCount} parameters, ` +
+          `the state to go on from has ${parameters.length}: were the sizes changed?`,
+      )
+    }
+    this.steps = steps
+    this.gpu.write(this.parameters, parameters)
+    this.gpu.write(this.adam.moments, moments)
+    this.gpu.write(this.loss.progress, Uint32Array.of(steps))
+  }
+
+  /** Values of the batch's states, and of final states [count, inputs]. */
+  async evaluate(finals: Float32Array): Promise<void> {
+    const { gpu, block, net } = this
+    await this.evaluation.run()
+    for (let first = 0; first < finals.length; first += BLOCK * net.inputs) {
+      gpu.write(block.observations, finals.subarray(first, first + BLOCK * net.inputs))
+      await block.plan.run()
+      gpu.copy(block.values, this.finalValues, { start: first / net.inputs })
+    }
+  }
+
+  /** Learns the targets; the losses of its steps are then in `losses`. */
+  async fit(): Promise<void> {
+    await this.keep.run()
+    const steps = this.options.vfIters * this.stepsPerPass
+    await this.step.run(steps)
+    this.steps += steps
+  }
+
+  /** Goes back to what it was before the latest fit. */
+  undo(): void {
+    this.gpu.copy(this.saved, this.parameters)
+    this.gpu.copy(this.savedMoments, this.adam.moments)
+  }
+
+  /** Mean loss of the latest pass, of `losses` as read back. */
+  lastLoss(losses: Float32Array): number {
+    // step s leaves its loss at s mod the number of steps of a fit, so that a fit leaves them in order
+    const last = losses.slice(-this.stepsPerPass)
+    return last.reduce((sum, loss) => sum + loss, 0) / last.length
+  }
+
+  async state(): Promise<CriticState> {
+    return {
+      parameters: await this.gpu.read(this.parameters),
+      moments: await this.gpu.read(this.adam.moments),
+      steps: this.steps,
+    }
+  }
+
+  release(): void {
+    this.gpu.release(...this.owned)
+  }
+}

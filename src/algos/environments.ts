@@ -1,0 +1,129 @@
+/** What reinforcement learning needs to know of a problem: environments in lock-step, seen through arrays. */
+
+import {
+  ACTION_SIZE,
+  type EpisodeMetrics,
+  FLAGS,
+  OBSERVATION_SIZE,
+  type Perturbation,
+  type VectorEnvironment,
+  type VectorEpisode,
+} from '../sim/index.ts'
+import { leading } from './policy.ts'
+
+export interface Environments {
+  readonly size: number
+  readonly observationSize: number
+  readonly actionSize: number
+  /** [size, actionSize], written by the owner before a step */
+  readonly actions: Float32Array
+  /** [size] of the latest step */
+  readonly rewards: Float32Array
+  /** [size] FLAGS: running, fell (nothing follows), finished (cut off by a time limit), failed */
+  readonly flags: Uint8Array
+  /** [count, observationSize] of environments `first` to `first + count - 1`: the present state, or an episode's last */
+  observe(first: number, count: number): Float32Array
+  /** Begins the next episode of each of these environments. */
+  begin(environments: readonly number[]): Promise<void>
+  /** One control step of environments `first` to `first + count - 1`. */
+  step(first: number, count: number): Promise<void>
+  /** The episodes as they stand, as plain data. */
+  save(): Promise<unknown>
+  /** Goes on with what `save` gave. */
+  load(saved: unknown): Promise<void>
+}
+
+export interface ImitationOptions {
+  /** clips of the pool's configuration; episodes take turns */
+  readonly clips: number
+  /** numbers that the policy sees of an observation, its first ones */
+  readonly observationSize: number
+  /** noise on the joints of an episode's first state, rad (ten times that in rad/s) */
+  readonly startNoise: number
+  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in every second episode */
+  readonly kicks: number
+}
+
+/** Random streams of training episodes begin there, far from all others. */
+const FIRST_EPISODE = 10_000_000
+
+interface SavedImitation {
+  readonly begun: readonly number[]
+  readonly episodes: Awaited<ReturnType<VectorEnvironment['save']>>
+}
+
+/** A vector of humanoids that imitate clips, episode after episode. */
+export class Imitation implements Environments {
+  readonly size: number
+  readonly observationSize: number
+  readonly actionSize = ACTION_SIZE
+  readonly actions: Float32Array
+  readonly rewards: Float32Array
+  readonly flags: Uint8Array
+  /** the episodes that ended since the owner emptied the list */
+  readonly ended: EpisodeMetrics[] = []
+  /** [size] episodes begun in each environment: what chance decides in the next follows from it alone */
+  private begun: number[]
+
+  constructor(
+    private readonly vector: VectorEnvironment,
+    private readonly options: ImitationOptions,
+  ) {
+    this.size = vector.size
+    this.observationSize = options.observationSize
+    this.actions = vector.actions
+    this.rewards = vector.rewards
+    this.flags = vector.flags
+    this.begun = new Array<number>(vector.size).fill(0)
+  }
+
+  /** Episodes that ended in an error, such as a simulation that diverged. */
+  get failures(): readonly { readonly message: string }[] {
+    return this.vector.errors
+  }
+
+  observe(first: number, count: number): Float32Array {
+    const rows = this.vector.observations.subarray(
+      first * OBSERVATION_SIZE,
+      (first + count) * OBSERVATION_SIZE,
+    )
+    return leading(rows, OBSERVATION_SIZE, this.observationSize)
+  }
+
+  async begin(environments: readonly number[]): Promise<void> {
+    const { clips, startNoise, kicks } = this.options
+    const episodes = environments.map((environment): VectorEpisode => {
+      const turn = this.begun[environment]!++
+      const number = turn * this.size + environment
+      const perturbation: Perturbation = { kicks: { speed: kicks, every: [1, 3] } }
+      return {
+        ...{ environment, episode: FIRST_EPISODE + number },
+        clip: number % clips,
+        startNoise: { position: startNoise, velocity: 10 * startNoise },
+        ...(kicks > 0 && turn % 2 === 1 && { perturbation }),
+      }
+    })
+    await this.vector.reset(episodes)
+  }
+
+  async step(first: number, count: number): Promise<void> {
+    await this.vector.step(first, count)
+    for (let e = first; e < first + count; e++) {
+      const result = this.vector.results[e]
+      if (result && this.flags[e] !== FLAGS.failed) this.ended.push(result)
+    }
+  }
+
+  async save(): Promise<SavedImitation> {
+    return { begun: this.begun, episodes: await this.vector.save() }
+  }
+
+  async load(saved: unknown): Promise<void> {
+    const { begun, episodes } = saved as SavedImitation
+    if (begun.length !== this.size) {
+      throw new RangeError(`the state of ${begun.length} environments does not fit ${this.size}`)
+    }
+    this.begun = [...begun]
+    await this.vector.load(episodes)
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * Reinforcement learning of a Gaussian policy: rollouts, values, advantages, one trust region update, one fit of the
+ * value network, again and again. Between the rollouts of an iteration and its end nothing is read back from the GPU.
+ */
+
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { moments } from '../engine/ops.ts'
+import type { Plan } from '../engine/plan.ts'
+import { type AdvantageOptions, Advantages, explainedVariance } from './advantages.ts'
+import { Collector } from './collector.ts'
+import { Critic, type CriticOptions, type CriticState } from './critic.ts'
+import type { Environments } from './environments.ts'
+import type { Mlp } from './mlp.ts'
+import { type TrpoOptions, type TrpoReport, TrpoUpdate } from './trpo.ts'
+
+export interface LearnerOptions extends TrpoOptions, AdvantageOptions, CriticOptions {
+  /** control steps of each environment in a batch */
+  readonly steps: number
+  /** iterations at the beginning in which only the value network learns */
+  readonly vfWarmup: number
+  /** observations of every batch are merged into the normaliser's statistics, after it; else those stay */
+  readonly updateStatistics: boolean
+}
+
+/** All that a stopped run needs to go on with the same numbers. */
+export interface LearnerState {
+  /** iterations finished */
+  readonly iteration: number
+  /** [network, outputs] */
+  readonly policy: Float32Array
+  /** [3, inputs] */
+  readonly statistics: Float32Array
+  readonly critic: CriticState
+  /** what Environments.save gave; undefined before the first iteration */
+  readonly environments: unknown
+}
+
+/** What an iteration came to. */
+export interface IterationReport {
+  /** from 1 */
+  readonly iteration: number
+  /** whether the policy was to be updated, not only the value network */
+  readonly updates: boolean
+  readonly update: TrpoReport
+  /** share of the targets' variance that the values explained, before they were fitted to them */
+  readonly explainedVariance: number
+  /** mean squared error of the latest pass, in squared units of a reward */
+  readonly valueLoss: number
+  /** of the policy that acted, nats */
+  readonly entropy: number
+  /** the quantity that was not finite, if one was: what was learnt from this batch has then been undone */
+  readonly notFinite: string | undefined
+  /** s; simulation and policy overlap within the rollout */
+  readonly seconds: {
+    readonly rollout: number
+    readonly simulation: number
+    readonly policy: number
+    readonly update: number
+  }
+}
+
+export class Learner {
+  readonly collector: Collector
+  private readonly policy: GpuArray<'f32'>
+  private readonly statistics: GpuArray<'f32'>
+  private readonly critic: Critic
+  private readonly advantages: Advantages
+  private readonly estimation: Plan
+  private readonly update: TrpoUpdate
+  private readonly observation: Plan
+  private readonly result: GpuArray<'f32'>
+  private iteration = 0
+
+  /**
+   * @param policyNet observation -> mean action
+   * @param valueNet observation -> one value
+   */
+  static async open(
+    gpu: Gpu,
+    environments: Environments,
+    policyNet: Mlp,
+    valueNet: Mlp,
+    options: LearnerOptions,
+  ): Promise<Learner> {
+    const rows = options.steps * environments.size
+    // before the plans are recorded, since they are recorded with the tiles
+    await gpu.tiles.tune(gpu, [
+      ...policyNet.shapes(rows),
+      ...policyNet.shapes(Math.ceil(rows / options.fisherEvery)),
+      ...valueNet.shapes(Math.min(rows, options.vfBatchSize)),
+    ])
+    return new Learner(gpu, environments, policyNet, valueNet, options)
+  }
+
+  private constructor(
+    private readonly gpu: Gpu,
+    private readonly environments: Environments,
+    private readonly policyNet: Mlp,
+    valueNet: Mlp,
+    private readonly options: LearnerOptions,
+  ) {
+    const { steps, seed } = options
+    const columns = policyNet.inputs
+    this.policy = gpu.array(policyNet.parameterCount + policyNet.outputs, 'policy')
+    this.statistics = gpu.array(3 * columns, 'observation statistics')
+    const actor = { net: policyNet, parameters: this.policy, statistics: this.statistics }
+    this.collector = new Collector(gpu, environments, actor, steps, seed)
+    const { rows, observations, actions, rewards, ends } = this.collector
+    this.advantages = new Advantages(gpu, steps, environments.size, options)
+    const { advantages, targets } = this.advantages
+    const { statistics } = this
+    this.critic = new Critic(gpu, valueNet, { rows, observations, statistics, targets }, options)
+    this.estimation = gpu.plan('advantages')
+    this.advantages.record(this.estimation, {
+      ...{ rewards, ends, values: this.critic.values, finals: this.critic.finalValues },
+    })
+    this.update = new TrpoUpdate(
+      gpu,
+      policyNet,
+      this.policy,
+      { rows, observations, statistics, actions, advantages },
+      options,
+    )
+    this.observation = gpu.plan('observation statistics')
+    moments(gpu, this.observation, observations, statistics, rows, columns)
+    this.result = gpu.array(
+      this.parts().reduce((sum, { length }) => sum + length, 0),
+      'result',
+    )
+  }
+
+  /** Goes to a state. */
+  async begin(state: LearnerState): Promise<void> {
+    const { policyNet } = this
+    const length = policyNet.parameterCount + policyNet.outputs
+    if (state.policy.length !== length || state.statistics.length !== 3 * policyNet.inputs) {
+      throw new RangeError(
+        `a policy of ${policyNet.sizes.join('-')} has ${length} parameters and ${3 * policyNet.inputs} statistics, ` +
+          `the state to go on from has ${state.policy.length} and ${state.statistics.length}: were the sizes changed?`,
+      )
+    }
+    this.gpu.write(this.policy, state.policy)
+    this.gpu.write(this.statistics, state.statistics)
+    this.critic.begin(state.critic)
+    this.iteration = state.iteration
+    if (state.environments !== undefined) await this.environments.load(state.environments)
+  }
+
+  /** The state after the latest iteration. */
+  async state(): Promise<LearnerState> {
+    return {
+      iteration: this.iteration,
+      policy: await this.gpu.read(this.policy),
+      statistics: await this.gpu.read(this.statistics),
+      critic: await this.critic.state(),
+      environments: await this.environments.save(),
+    }
+  }
+
+  /** Gathers a batch and learns from it. */
+  async iterate(): Promise<IterationReport> {
+    const { options, critic } = this
+    const times = await this.collector.collect(this.iteration * options.steps)
+    const updating = performance.now()
+    const updates = this.iteration >= options.vfWarmup
+    await critic.evaluate(this.collector.finals)
+    await this.estimation.run()
+    if (updates) await this.update.plan.run()
+    await critic.fit()
+    // the policy of the next batch sees by them; within this one they stood still
+    if (options.updateStatistics) await this.observation.run()
+    const result = await this.read()
+    const update = this.update.describe(result.update)
+    const valueLoss = critic.lastLoss(result.losses)
+    if (!Number.isFinite(valueLoss)) critic.undo()
+    this.iteration++
+    return {
+      ...{ iteration: this.iteration, updates, update, valueLoss },
+      explainedVariance: explainedVariance(result.spread, result.targets),
+      entropy: entropy(result.policy.subarray(this.policyNet.parameterCount)),
+      notFinite: Number.isFinite(valueLoss)
+        ? updates
+          ? update.notFinite
+          : undefined
+        : 'the loss of the value network',
+      seconds: {
+        ...{ rollout: times.total, simulation: times.simulation, policy: times.policy },
+        update: (performance.now() - updating) / 1000,
+      },
+    }
+  }
+
+  release(): void {
+    const { gpu, collector, critic, advantages, update, policy, statistics, result } = this
+    collector.release()
+    critic.release()
+    update.release()
+    gpu.release(...advantages.arrays, policy, statistics, result)
+  }
+
+  // what is read back after an iteration, one after another
+  private parts() {
+    return [
+      this.update.scalars,
+      this.advantages.spread,
+      this.advantages.targetSpread,
+      this.critic.losses,
+      this.policy,
+    ]
+  }
+
+  // one read-back for all of them
+  private async read() {
+    const parts = this.parts()
+    let start = 0
+    for (const part of parts) {
+      this.gpu.copy(part, this.result, { start })
+      start += part.length
+    }
+    const numbers = await this.gpu.read(this.result)
+    start = 0
+    const [update, spread, targets, losses, policy] = parts.map(({ length }) => {
+      start += length
+      return numbers.subarray(start - length, start)
+    }) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array]
+    return { update, spread, targets, losses, policy }
+  }
+}
+
+/** Differential entropy of a diagonal Gaussian, nats. */
+export function entropy(logStd: Float32Array): number {
+  return logStd.reduce((sum, s) => sum + s + 0.5 * Math.log(2 * Math.PI * Math.E), 0)
+}
