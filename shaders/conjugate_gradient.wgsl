@@ -1,11 +1,14 @@
-// Conjugate gradient for F x = g, F = the Fisher matrix of the policy plus `damping` times the identity (Hestenes &
-// Stiefel 1952). The iterations have a fixed number and no read-back; their scalars are in one array:
+// Conjugate gradient for F x = g (Hestenes & Stiefel 1952), F = the damped Fisher matrix of a policy. The diagonal
+// gets `damping` where it belongs to a log standard deviation s, whose information is 2, and damping times the mean
+// of exp(-2 s), the information of an action's mean, where it belongs to the network. So one value suits a policy of
+// any spread: the network's block grows as its actions narrow, and a constant would soon count for nothing. The iterations have a fixed number and no read-back; their scalars are in one array:
 //   scalars[residual_at + i] = r.r before iteration i,  scalars[curvature_at] = p.F p of the latest,
+//   scalars[damping_at] = what the network's diagonal gets
 //   scalars[done_at] = 1 once there is nothing left to do: r.r <= tolerance times its first value, or p.F p <= 0 or
 //   not a number, which exact arithmetic rules out
 // A sum over the vectors is left as one partial a workgroup by one kernel and finished by every workgroup of the next.
 //   BEGIN      x = 0, r = g; partials of r.r
-//   PRODUCT    z = F p: sum of the slices of J^T M J p, 2 p for the log standard deviations, + damping p; partials of p.z
+//   PRODUCT    z = F p: sum of the slices of J^T M J p, 2 p for the log standard deviations; + the damping; partials of p.z
 //   ADVANCE    a = r.r / p.z; x += a p, r -= a z; partials of r.r
 //   DIRECTION  b = r.r / its value before; p = r + b p. FIRST: p = r
 
@@ -13,7 +16,7 @@ struct Shape {
   length: u32,  // of the vectors
   network: u32,  // of them, the network's parameters; the rest are log standard deviations
   slices: u32, partials: u32, iteration: u32,
-  residual_at: u32, curvature_at: u32, done_at: u32,
+  residual_at: u32, curvature_at: u32, done_at: u32, damping_at: u32,
   damping: f32, tolerance: f32,
 }
 
@@ -23,11 +26,14 @@ struct Shape {
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> r: array<f32>;
 @group(0) @binding(4) var<storage, read_write> squares: array<f32>;
+@group(0) @binding(5) var<storage, read> parameters: array<f32>;
+@group(0) @binding(6) var<storage, read_write> scalars: array<f32>;
 #elif ${PRODUCT}
 @group(0) @binding(1) var<storage, read> product: array<f32>;  // [slices, network]
 @group(0) @binding(2) var<storage, read> p: array<f32>;
 @group(0) @binding(3) var<storage, read_write> z: array<f32>;
 @group(0) @binding(4) var<storage, read_write> curvatures: array<f32>;
+@group(0) @binding(5) var<storage, read> scalars: array<f32>;
 #elif ${ADVANCE}
 @group(0) @binding(1) var<storage, read> p: array<f32>;
 @group(0) @binding(2) var<storage, read> z: array<f32>;
@@ -82,14 +88,19 @@ fn main(
   }
   let sum = total(share, index);
   if (index == 0u) { squares[group.x] = sum; }
+  if (index == 0u && group.x == 0u) {
+    var information = 0.0;
+    for (var i = shape.network; i < shape.length; i++) { information += exp(-2.0 * parameters[i]); }
+    scalars[shape.damping_at] = shape.damping * information / f32(shape.length - shape.network);
+  }
 #elif ${PRODUCT}
+  let network_damping = scalars[shape.damping_at];
   for (var i = first; i < shape.length; i += stride) {
-    var y = 2.0 * p[i];
+    var y = (2.0 + shape.damping) * p[i];
     if (i < shape.network) {
-      y = 0.0;
+      y = network_damping * p[i];
       for (var s = 0u; s < shape.slices; s++) { y += product[s * shape.network + i]; }
     }
-    y = fma(shape.damping, p[i], y);
     z[i] = y;
     share = fma(p[i], y, share);
   }

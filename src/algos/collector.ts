@@ -12,6 +12,7 @@ import { ENDS } from './advantages.ts'
 import type { Environments } from './environments.ts'
 import { sample } from './gaussian.ts'
 import type { Mlp } from './mlp.ts'
+import { concat } from './sft.ts'
 
 /** A Gaussian policy on the GPU. */
 export interface Actor {
@@ -154,9 +155,7 @@ export class Collector {
       this.hostEnds[row] = ENDS.cut + finals.length
       finals.push(cut.get(row)!)
     }
-    const inputs = this.actor.net.inputs
-    this.finals = new Float32Array(finals.length * inputs)
-    finals.forEach((final, k) => this.finals.set(final, k * inputs))
+    this.finals = concat(finals)
     gpu.write(this.rewards, this.hostRewards)
     gpu.write(this.ends, this.hostEnds)
     return {

@@ -9,7 +9,10 @@ import { f32, type Plan, type Scalar } from '../engine/plan.ts'
 
 export interface ConjugateGradientOptions {
   readonly iterations: number
-  /** added to the diagonal of F: 0.1 is usual, more makes shorter and safer steps */
+  /**
+   * added to the diagonal of F, in units of the information of an action, which is the mean of exp(-2 log_std): 0.1 is
+   * usual, more makes steps more like the plain gradient's
+   */
   readonly damping: number
   /** r.r at which it is done, of its first value; default 1e-10 */
   readonly tolerance?: number
@@ -27,7 +30,7 @@ export interface FisherProduct {
 }
 
 /** scalars before the residuals */
-const [CURVATURE, DONE, RESIDUALS] = [0, 1, 2]
+const [CURVATURE, DONE, DAMPING, RESIDUALS] = [0, 1, 2, 3]
 
 /** Scalars that conjugate gradient leaves. */
 export function scalarCount(iterations: number): number {
@@ -47,8 +50,8 @@ export class ConjugateGradient {
   private readonly groups: number
 
   /**
-   * @param scalars receives, from `at` on, scalarCount numbers: p.F p of the latest iteration, whether it is done, and
-   * r.r before the first iteration and after each
+   * @param scalars receives, from `at` on, scalarCount numbers: p.F p of the latest iteration, whether it is done, the
+   * damping of the network's parameters, and r.r before the first iteration and after each
    */
   constructor(
     gpu: Gpu,
@@ -66,8 +69,11 @@ export class ConjugateGradient {
     this.curvatures = gpu.array(this.groups, 'curvatures')
   }
 
-  /** Records x = F^-1 gradient. */
-  record(plan: Plan, gradient: GpuArray, fisher: FisherProduct): void {
+  /**
+   * Records x = F^-1 gradient.
+   * @param parameters [network, log_std] of the policy that acted
+   */
+  record(plan: Plan, parameters: GpuArray, gradient: GpuArray, fisher: FisherProduct): void {
     const { x, residual: r, p, z, squares, curvatures, scalars, at } = this
     const dispatch = (
       what: 'begin' | 'product' | 'advance' | 'direction',
@@ -89,16 +95,17 @@ export class ConjugateGradient {
         arrays,
         shape: [
           ...[this.length, fisher.network, fisher.slices, this.groups, iteration],
-          ...[at + RESIDUALS, at + CURVATURE, at + DONE, f32(damping), f32(tolerance)],
+          ...[at + RESIDUALS, at + CURVATURE, at + DONE, at + DAMPING],
+          ...[f32(damping), f32(tolerance)],
         ],
         groups: [this.groups],
       })
     }
-    dispatch('begin', { gradient, x, r, squares })
+    dispatch('begin', { gradient, x, r, squares, parameters, scalars })
     dispatch('direction', { r, squares, p, scalars }, 0, true)
     for (let i = 0; i < this.options.iterations; i++) {
       fisher.record(plan, p, { array: scalars, at: at + DONE })
-      dispatch('product', { product: fisher.product, p, z, curvatures })
+      dispatch('product', { product: fisher.product, p, z, curvatures, scalars })
       dispatch('advance', { p, z, curvatures, x, r, squares, scalars }, i)
       dispatch('direction', { r, squares, p, scalars }, i)
     }

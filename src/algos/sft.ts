@@ -388,7 +388,7 @@ function rank(index: number, seed: number): number {
 }
 
 /** The arrays one after another. */
-export function concat(parts: readonly Float32Array[]): Float32Array {
+export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {

@@ -3,7 +3,7 @@
  * their advantages. All of it is one plan, replayed without a read-back:
  *
  *   g = gradient of mean(ratio * advantage)              forward, score, backward
- *   x = F^-1 g by conjugate gradient                     F v = J^T M J v + damping v: jvp, Fisher block, backward
+ *   x = F^-1 g by conjugate gradient                     F v = J^T M J v, damped: jvp, Fisher block, backward
  *   step = sqrt(2 max_kl / x.F x) x
  *   the first of step, b step, b^2 step, ... that gains and keeps the KL divergence within max_kl; else none
  *
@@ -32,7 +32,7 @@ export interface TrpoOptions {
   readonly maxKl: number
   /** iterations of conjugate gradient */
   readonly cgIters: number
-  /** added to the diagonal of the Fisher matrix */
+  /** added to the diagonal of the Fisher matrix (conjugate-gradient.ts) */
   readonly damping: number
   /** each `fisherEvery`-th sample has a part in Fisher-vector products */
   readonly fisherEvery: number
@@ -181,7 +181,12 @@ export class TrpoUpdate {
       net.forward(plan, old, inputs, activations, rows)
     }
     const tangents = net.activations(gpu, part.rows, 'tangents').map((array) => this.own(array))
-    this.conjugateGradient.record(plan, gradient, fisherProduct(net, old, { ...part, tangents }))
+    this.conjugateGradient.record(
+      plan,
+      old,
+      gradient,
+      fisherProduct(net, old, { ...part, tangents }),
+    )
 
     this.recordLineSearch(old, gaussian, inputs, scratch)
   }

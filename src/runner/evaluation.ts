@@ -42,6 +42,10 @@ export interface Evaluation extends Summary {
     /** the network before training */
     readonly untrained: Summary
   }
+  /** of trpo: what the policy started from, control steps it learnt from, and what it did in the meantime */
+  readonly init?: 'sft' | 'random'
+  readonly samples?: number
+  readonly curve?: readonly CurvePoint[]
   /** of DAgger, with what each policy did */
   readonly rounds?: readonly RoundRecord[]
   /** with noise on the PD targets, rad */
@@ -53,12 +57,15 @@ export interface Evaluation extends Summary {
     readonly expert: number
     readonly demonstrations: number
     readonly training: number
+    /** of trpo: of the run of sft that it started from */
+    readonly sft?: number
     readonly evaluation: number
   }
 }
 
-/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations. */
+/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations, and of trials. */
 const FIRST_EPISODE = 1_000_000
+export const FIRST_TRIAL = 900_000
 
 /** What a round came to. */
 export interface RoundRecord {
@@ -75,10 +82,25 @@ export interface RoundRecord {
   readonly survived_seconds: number
 }
 
+/** A point of a learning curve: trials without noise, that no evaluation uses. */
+export interface CurvePoint {
+  readonly iteration: number
+  /** control steps learnt from */
+  readonly samples: number
+  readonly seconds: number
+  readonly score: number
+  readonly survival: number
+  readonly nr: number
+}
+
 /** training.json: what evaluations report beside their own figures; seconds are over all sessions of the run. */
 export interface TrainingRecord {
   wall_seconds: { expert: number; demonstrations: number; training: number }
   rounds: RoundRecord[]
+  /** of trpo: control steps learnt from, what the policy did in the meantime, and seconds of the run it started from */
+  samples?: number
+  curve?: CurvePoint[]
+  sft_seconds?: number
   /** null until trained, or without a validation set */
   validation_loss: number | null
   mean_predictor_loss: number | null
@@ -200,7 +222,15 @@ export async function evaluate(
     ...(noisy.length && { noise: noisy }),
     ...(pushed && { push: pushed }),
     ...(training.rounds.length && { rounds: training.rounds }),
-    wall_seconds: { ...training.wall_seconds, evaluation: (performance.now() - started) / 1000 },
+    ...(training.samples !== undefined && {
+      init: training.sft_seconds === undefined ? 'random' : 'sft',
+      ...{ samples: training.samples, curve: training.curve },
+    }),
+    wall_seconds: {
+      ...training.wall_seconds,
+      ...(training.sft_seconds !== undefined && { sft: training.sft_seconds }),
+      evaluation: (performance.now() - started) / 1000,
+    },
   }
   return { evaluation, episodes: policy, openLoop }
 }

@@ -12,12 +12,14 @@ import {
   parseSettings,
   type Schema,
   sftSchema,
+  trpoSchema,
   UsageError,
   verifySchema,
 } from './options.ts'
 import { Interrupted } from './session.ts'
 import { dagger, resumeSft, sft, version } from './sft.ts'
 import { colour, say } from './terminal.ts'
+import { trpo } from './trpo.ts'
 import { verify } from './verify.ts'
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const
@@ -37,6 +39,7 @@ Examples:
   $ npx tsx src/runner clips my-walk.txt            is the clip sound?
   $ npx tsx src/runner verify --clip my-walk.txt    does everything work on this machine?
   $ npx tsx src/runner sft --clip my-walk.txt       demonstrations, training, evaluation
+  $ npx tsx src/runner trpo --load-sft-pretrain runs/sft-my-walk-1    better by practice
   $ npx tsx src/runner evaluate runs/sft-my-walk-1 --push`,
   )
 
@@ -53,6 +56,10 @@ command('dagger', daggerSchema, 'add rounds of DAgger to a run: the policy acts,
   .action(async (folder: string, options: Given, self: Command) => {
     await dagger(folder, parseSettings(daggerSchema, await collect(options, self)))
   })
+
+command('trpo', trpoSchema, 'reinforcement learning of a policy, from a run of sft or from nothing')
+  .option('--resume <folder>', 'go on with a run that was stopped, or has more to learn')
+  .action(async (options: Given, self: Command) => trpo(await collect(options, self)))
 
 command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
   .argument('<folder>', 'run folder')
@@ -96,7 +103,7 @@ function command(name: string, schema: Schema, description: string): Command {
 
 function metavariable(key: string): string {
   if (key === 'clip') return 'name|file'
-  if (key === 'out') return 'folder'
+  if (key === 'out' || key === 'loadSftPretrain') return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'
   return ['expert', 'action', 'activation', 'observation', 'keep'].includes(key) ? 'name' : 'number'

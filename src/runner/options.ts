@@ -103,23 +103,32 @@ const feedbackGenerations = count(0)
   .default(12)
   .describe("generations of the search for the feedback law's weights, 16 candidates each")
 
+const clips = z
+  .union([z.string(), z.array(z.string()).min(1)])
+  .default('walk')
+  .transform((value) => (typeof value === 'string' ? [value] : value))
+  .describe(
+    'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
+  )
+const observation = z
+  .enum(['full', 'compact'])
+  .default('full')
+  .describe('what the policy sees: all, or only errors and phase, without the next frame')
+const startNoise = atLeastZero()
+  .default(0.02)
+  .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)")
+const hiddenSize = count().default(256).describe('units of each hidden layer')
+const numLayers = count(0).default(2).describe('hidden layers')
+const activation = z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers')
+
 export const sftSchema = z.strictObject({
-  clip: z
-    .union([z.string(), z.array(z.string()).min(1)])
-    .default('walk')
-    .transform((value) => (typeof value === 'string' ? [value] : value))
-    .describe(
-      'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
-    ),
+  clip: clips,
   ...simulation,
   expert: z
     .enum(EXPERTS)
     .default('feedback')
     .describe('who demonstrates and labels; feedback and planner recover, and take minutes'),
-  observation: z
-    .enum(['full', 'compact'])
-    .default('full')
-    .describe('what the policy sees: all, or only errors and phase, without the next frame'),
+  observation,
   feedbackGenerations,
   demonstrations: count()
     .default(60)
@@ -146,12 +155,10 @@ export const sftSchema = z.strictObject({
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
-  startNoise: atLeastZero()
-    .default(0.02)
-    .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)"),
-  hiddenSize: count().default(256).describe('units of each hidden layer'),
-  numLayers: count(0).default(2).describe('hidden layers'),
-  activation: z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers'),
+  startNoise,
+  hiddenSize,
+  numLayers,
+  activation,
   epochs: count().default(30).describe('passes over the demonstrations'),
   batchSize: count(1, 65535).default(256).describe('samples a training step'),
   lr: positive().default(1e-3).describe('learning rate; falls to a twentieth along half a cosine'),
@@ -166,6 +173,62 @@ export const sftSchema = z.strictObject({
   seed,
   workers,
   out: z.string().optional().describe('run folder; default: runs/sft-<clip>-<number>'),
+})
+
+export const trpoSchema = z.strictObject({
+  loadSftPretrain: z
+    .string()
+    .optional()
+    .describe('run of sft to start from, with its clips, network and simulation'),
+  clip: clips,
+  ...simulation,
+  observation,
+  numTimesteps: count().default(2_000_000).describe('control steps to learn from, in all'),
+  timestepsPerBatch: count()
+    .default(4096)
+    .describe('control steps an update, of all environments together'),
+  envs: count().default(32).describe('environments in lock-step'),
+  maxKl: positive().default(0.01).describe('bound on the KL divergence of an update, nats'),
+  cgIters: count().default(10).describe('iterations of conjugate gradient'),
+  damping: atLeastZero()
+    .default(0.1)
+    .describe('added to the diagonal of the Fisher matrix, for actions of spread 1'),
+  fisherEvery: count()
+    .default(5)
+    .describe('every how manieth sample has a part in Fisher-vector products'),
+  gamma: share().default(0.97).describe('discount of a control step'),
+  lam: number(z.number().min(0).max(1))
+    .default(0.95)
+    .describe('of advantages: 0 trusts the value network, 1 the returns'),
+  vfIters: count().default(5).describe('passes of the value network over a batch'),
+  vfLr: positive().default(1e-3).describe('learning rate of the value network'),
+  vfBatchSize: count(1, 65535).default(256).describe('samples a step of the value network'),
+  vfHiddenSize: count().default(128).describe('units of each of its two hidden layers'),
+  vfWarmup: count(0)
+    .optional()
+    .describe(
+      'iterations at the beginning in which only the value network learns; default: 5 after sft, else 0',
+    ),
+  logStd: number(z.number().min(-10).max(2))
+    .optional()
+    .describe(
+      'log standard deviation of the first actions, action units; default: -3 after sft, else -1.5',
+    ),
+  startNoise,
+  kicks: atLeastZero()
+    .default(0)
+    .describe('kick the root every 1 to 3 s, in every second episode, m/s'),
+  hiddenSize,
+  numLayers,
+  activation,
+  savePerIter: count()
+    .default(50)
+    .describe('iterations from one checkpoint, and trial of the policy, to the next'),
+  eval: flag().default(true).describe('evaluate under physics when trained'),
+  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  seed,
+  workers,
+  out: z.string().optional().describe('run folder; default: runs/trpo-<clip>-<number>'),
 })
 
 export const evaluateSchema = z.strictObject({
@@ -215,6 +278,7 @@ export const clipsSchema = z.strictObject({
 })
 
 export type SftSettings = z.output<typeof sftSchema>
+export type TrpoSettings = z.output<typeof trpoSchema>
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>

@@ -3,7 +3,7 @@
 import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { SimulationConfig } from '../sim/index.ts'
-import type { TrainingRecord } from './evaluation.ts'
+import { FIRST_TRIAL, type TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
 import { needsLaw } from './prepare.ts'
@@ -72,9 +72,8 @@ export function roundFile(round: number): string {
   return `policy-round-${round}.safetensors`
 }
 
-/** Episodes tried without noise to tell which round's policy is best, and where their random streams begin. */
+/** Episodes tried without noise to tell which round's policy is best. */
 const ROUND_TRIALS = 40
-const FIRST_TRIAL = 900_000
 
 /** Measures the policy of a round, if that is not done yet. */
 export async function tryRound(

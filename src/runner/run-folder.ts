@@ -2,8 +2,7 @@
  * A run's folder:
  *
  *   config.json               every option, the seed, versions, adapter
- *   clip.txt                  the clip, so that the run can be evaluated anywhere
- *   feedback.safetensors      the feedback law, if the expert has one
+ *   clips/                    the clips, so that the run can be evaluated anywhere
  *   demonstrations.safetensors  episodes of observations and actions
  *   checkpoint-last.safetensors  weights, Adam's moments, best weights: what --resume goes on from
  *   policy.safetensors        the best weights and the normaliser: what acts
@@ -25,6 +24,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
+import type { LearnerState } from '../algos/learner.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { SftState } from '../algos/sft.ts'
 import { concat } from '../algos/sft.ts'
@@ -246,6 +246,46 @@ export class RunFolder {
       },
     }
     return { round: Number(metadata['round']), state }
+  }
+
+  /** What a run of trpo goes on from. */
+  writeLearner(name: string, state: LearnerState): void {
+    const { iteration, policy, statistics, critic, environments } = state
+    this.write(
+      name,
+      encodeTensors({
+        metadata: {
+          format: 'webmimic learner 1',
+          iteration: String(iteration),
+          value_steps: String(critic.steps),
+          environments: JSON.stringify(environments),
+        },
+        tensors: {
+          policy: { shape: [policy.length], data: policy },
+          statistics: { shape: [3, statistics.length / 3], data: statistics },
+          value: { shape: [critic.parameters.length], data: critic.parameters },
+          value_moments: { shape: [2, critic.parameters.length], data: critic.moments },
+        },
+      }),
+    )
+  }
+
+  readLearner(name: string): LearnerState {
+    const { tensors, metadata } = this.readTensors(name)
+    const [policy, statistics, parameters, moments] = named(tensors, [
+      ...['policy', 'statistics', 'value', 'value_moments'],
+    ]).map(({ data }) => data as Float32Array) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ]
+    return {
+      iteration: Number(metadata['iteration']),
+      ...{ policy, statistics },
+      critic: { parameters, moments, steps: Number(metadata['value_steps']) },
+      environments: JSON.parse(metadata['environments']!),
+    }
   }
 
   writePolicy(name: string, { sizes, activation, parameters, statistics }: PolicyWeights): void {

@@ -91,16 +91,31 @@ export function fisherMatrix(batch: Batch, every = 1): Float64Array[] {
   return matrix
 }
 
-export function multiply(matrix: readonly Float64Array[], v: Numbers, damping = 0): Float64Array {
-  return Float64Array.from(matrix, (row, i) => dot(row, v) + damping * v[i]!)
+/** What is added to the diagonal: of log_std `damping`, of the network that times the mean information of an action. */
+export function dampings({ net, parameters }: Batch, damping: number): number[] {
+  const logStd = Array.from(parameters).slice(net.parameterCount)
+  const information = logStd.reduce((sum, s) => sum + Math.exp(-2 * s), 0) / logStd.length
+  return Array.from(parameters, (_, i) => damping * (i < net.parameterCount ? information : 1))
 }
 
-/** Solves (matrix + damping) x = b by Gaussian elimination with pivoting. */
-export function solve(matrix: readonly Float64Array[], b: Numbers, damping: number): Float64Array {
+export function multiply(
+  matrix: readonly Float64Array[],
+  v: Numbers,
+  diagonal: readonly number[],
+): Float64Array {
+  return Float64Array.from(matrix, (row, i) => dot(row, v) + diagonal[i]! * v[i]!)
+}
+
+/** Solves (matrix + diagonal) x = b by Gaussian elimination with pivoting. */
+export function solve(
+  matrix: readonly Float64Array[],
+  b: Numbers,
+  diagonal: readonly number[],
+): Float64Array {
   const n = matrix.length
   const rows = matrix.map((row, i) => {
     const whole = Float64Array.from([...row, b[i]!])
-    whole[i]! += damping
+    whole[i]! += diagonal[i]!
     return whole
   })
   for (let c = 0; c < n; c++) {
@@ -155,7 +170,8 @@ export function trpoUpdate(
 ): { parameters: Float64Array; tried: number } {
   const gradient = policyGradient(batch)
   const matrix = fisherMatrix(batch, options.fisherEvery)
-  const product = (p: Float64Array) => multiply(matrix, p, options.damping)
+  const diagonal = dampings(batch, options.damping)
+  const product = (p: Float64Array) => multiply(matrix, p, diagonal)
   const x = conjugateGradient(product, gradient, options.cgIters)
   const step = Math.sqrt((2 * options.maxKl) / dot(x, product(x)))
   for (let j = 0; j < options.searchSteps; j++) {

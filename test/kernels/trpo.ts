@@ -89,7 +89,7 @@ async function product(gpu: Gpu, batch: reference.Batch, v: Float32Array, dampin
   })
   await runPlan(gpu, (plan) => {
     net.forward(plan, parameters, inputs, activations, rows)
-    cg.record(plan, gpu.upload(v, 'v'), fisher)
+    cg.record(plan, parameters, gpu.upload(v, 'v'), fisher)
   })
   return gpu.read(cg.z)
 }
@@ -106,7 +106,7 @@ export const trpoTests: KernelTest[] = [
         const matrix = reference.fisherMatrix(batch)
         for (const damping of [0, 0.1]) {
           const fv = await product(gpu, batch, v, damping)
-          const exact = reference.multiply(matrix, v, damping)
+          const exact = reference.multiply(matrix, v, reference.dampings(batch, damping))
           const atol = 1e-5 * norm(exact)
           assertClose(fv, exact, { rtol: 1e-4, atol }, `F v of ${sizes.join('-')}`)
           const fu = await product(gpu, batch, u, damping)
@@ -157,7 +157,8 @@ export const trpoTests: KernelTest[] = [
     async run(gpu) {
       const batch = batchOf([3, 5, 2], 33, 1)
       const gradient = reference.policyGradient(batch)
-      const exact = reference.solve(reference.fisherMatrix(batch), gradient, 0.1)
+      const diagonal = reference.dampings(batch, OPTIONS.damping)
+      const exact = reference.solve(reference.fisherMatrix(batch), gradient, diagonal)
       const solved: Float32Array[] = []
       // exact arithmetic needs at most as many iterations as there are unknowns: 34
       for (const cgIters of [60, 90]) {
