@@ -60,7 +60,8 @@ export class ConjugateGradient {
     private readonly scalars: GpuArray,
     private readonly at = 0,
   ) {
-    this.groups = Math.min(256, Math.ceil(length / 256))
+    // eight numbers a thread: sums over a workgroup cost a software renderer more than the numbers do
+    this.groups = Math.min(256, Math.ceil(length / 2048))
     this.x = gpu.array(length, 'direction')
     this.residual = gpu.array(length, 'residual')
     this.p = gpu.array(length, 'conjugate direction')
