@@ -225,26 +225,135 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
 
 test('sft with its default expert: a trajectory, a law, DAgger, planning', async () => {
   const out = join(folder, 'feedback')
+  // the beginning of a punch: what takes minutes takes seconds
+  const punch = JSON.parse(readFileSync(join(root, 'clips/punch.txt'), 'utf8'))
+  const clip = join(folder, 'jab.txt')
+  writeFileSync(clip, JSON.stringify({ ...punch, Frames: punch.Frames.slice(0, 16) }))
   const args = [
-    ...['sft', '--clip', 'punch', '--out', out, '--feedback-generations', '1', '--epochs', '2'],
+    ...['sft', '--clip', clip, '--out', out, '--feedback-generations', '1', '--epochs', '2'],
     ...['--dagger-rounds', '1', '--dagger-episodes', '4', '--planning-episodes', '1', ...SMALL],
   ]
   const done = await run(args)
   assert.is(done.code, 0, done.stderr)
-  assert.match(done.stderr, /punch: trajectory of (\S+) of \1 s, score/)
-  assert.match(done.stderr, /punch: feedback scores/)
-  assert.match(done.stderr, /round 2: 1 episodes, labelled by planner/)
+  assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
+  assert.match(done.stderr, /jab: feedback scores/)
+  assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
   for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
-    assert.ok(existsSync(join(out, 'experts', `punch-${name}`)), name)
+    assert.ok(existsSync(join(out, 'experts', `jab-${name}`)), name)
   }
   // the law is there already
   const compared = await run([
-    ...['verify', '--clip', 'punch', '--out', out, '--no-kernels', '--experts'],
+    ...['verify', '--clip', clip, '--out', out, '--no-kernels', '--experts'],
     ...['--trials', '1', '--trial-seconds', '0.3'],
   ])
   assert.match(compared.stderr, /planner( +\d+ % \S+ \S+){6} +\S+ s/)
   const { experts } = JSON.parse(readFileSync(join(out, 'verify.json'), 'utf8'))
   assert.is(experts.length, 4 * 6)
+})
+
+test('trpo: from sft, the same for any number of workers, stopped and resumed, and first steps do no harm', async () => {
+  const [sft, whole, parts] = ['trpo-sft', 'trpo-whole', 'trpo-parts'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string]
+  const learnt = await run([
+    ...['sft', '--clip', 'squat', '--out', sft, '--epochs', '20', '--no-eval', ...PLAIN],
+    ...['--episode-seconds', '2'],
+  ])
+  assert.is(learnt.code, 0, learnt.stderr)
+  const args = [
+    ...['trpo', '--load-sft-pretrain', sft, '--envs', '8', '--timesteps-per-batch', '256'],
+    ...['--num-timesteps', '1500', '--save-per-iter', '4', '--vf-hidden-size', '16'],
+    ...['--vf-warmup', '2', '--eval-episodes', '4'],
+  ]
+  const done = await run([...args, '--out', whole, '--workers', '1'])
+  assert.is(done.code, 0, done.stderr)
+  const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
+  const { clip, samples, init, curve, wall_seconds } = json(whole, 'evaluation.json')
+  // iterations are whole: 6 of 256
+  assert.equal([clip, samples, init], ['squat', 1536, 'sft'])
+  assert.ok(wall_seconds.sft > 0 && wall_seconds.training > 0)
+  assert.equal(
+    curve.map((point: { iteration: number }) => point.iteration),
+    [0, 4, 6],
+  )
+  assert.ok(
+    curve[2].score > curve[0].score - 0.5,
+    'four updates do not undo what was learnt before',
+  )
+  const metrics = readFileSync(join(whole, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  assert.is(metrics.length, 6)
+  assert.ok(JSON.parse(metrics[5]!)['losses/approx_kl'] <= 0.01)
+  assert.is(JSON.parse(metrics[1]!)['losses/approx_kl'], undefined)
+
+  const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 0,/)
+  assert.is(stopped.code, 130, stopped.stderr)
+  const resumed = await run(['trpo', '--resume', parts])
+  assert.is(resumed.code, 0, resumed.stderr)
+  for (const file of ['policy', 'checkpoint-last']) {
+    const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
+    assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
+  }
+  // and on, beyond what was asked for
+  const more = await run(['trpo', '--resume', parts, '--num-timesteps', '2048'])
+  assert.is(more.code, 0, more.stderr)
+  assert.is(json(parts, 'evaluation.json').samples, 2048)
+  const judged = await run(['evaluate', parts, '--episodes', '4'])
+  assert.is(judged.code, 0, judged.stderr)
+})
+
+test('trpo from nothing; what does not fit is refused in one line', async () => {
+  const out = join(folder, 'trpo-random')
+  const done = await run([
+    ...[
+      'trpo',
+      '--clip',
+      'squat',
+      '--clip',
+      'punch',
+      '--out',
+      out,
+      '--envs',
+      '4',
+      '--num-timesteps',
+      '128',
+    ],
+    ...[
+      '--timesteps-per-batch',
+      '64',
+      '--hidden-size',
+      '16',
+      '--kicks',
+      '0.3',
+      '--eval-episodes',
+      '2',
+    ],
+    ...['--episode-seconds', '2'],
+  ])
+  assert.is(done.code, 0, done.stderr)
+  const evaluations = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8'))
+  assert.equal(
+    evaluations.map(({ clip, init }: { clip: string; init: string }) => [clip, init]),
+    [
+      ['squat', 'random'],
+      ['punch', 'random'],
+    ],
+  )
+  const refused: [string[], RegExp][] = [
+    [['--envs', '7'], /must be a multiple of --envs, 7; got 4096/],
+    [['--load-sft-pretrain', folder], /holds no run/],
+    [
+      ['--load-sft-pretrain', join(folder, 'trpo-sft'), '--hidden-size', '8'],
+      /hiddenSize 32.*got 8/,
+    ],
+    [['--resume', join(folder, 'trpo-sft')], /is a run of sft/],
+    [['--resume', out, '--gamma', '0.9'], /--resume goes on.*got gamma/],
+  ]
+  for (const [args, message] of refused) {
+    const { code, stderr } = await run(['trpo', ...args])
+    assert.is(code, 2, stderr)
+    assert.is(lines(stderr).length, 1, stderr)
+    assert.match(stderr, message)
+  }
 })
 
 test('sft: a full disk is one clear line, and what was there stays', async () => {

@@ -9,6 +9,7 @@ import { Pool, values } from '../src/sim/pool.ts'
 import { PoolError, WorkerDeath } from '../src/sim/pool-worker.ts'
 import { FLAGS } from '../src/sim/protocol.ts'
 import { Random } from '../src/sim/random.ts'
+import type { VectorEnvironment } from '../src/sim/vector-environment.ts'
 import type { SimulationConfig } from '../src/sim/world.ts'
 import { makeClip, squats } from './sim-clips.ts'
 
@@ -166,6 +167,42 @@ test('part of a vector can be stepped while another part rests, and parts overla
   assert.ok(vector.scores.every((score) => score > 5 && score <= 10))
   await vector.close()
   assert.match((await rejection(vector.step())).message, /closed/)
+})
+
+test('episodes that were saved go on elsewhere, through JSON, to the same bits', async () => {
+  const perturbation = { kicks: { speed: 0.3, every: [0.2, 0.5] as const } }
+  const move = async (vector: VectorEnvironment, steps: number, random: Random) => {
+    for (let t = 0; t < steps; t++) {
+      for (let k = 0; k < vector.actions.length; k++) vector.actions[k] = 0.1 * random.normal()
+      await vector.step()
+    }
+  }
+  const [first, second] = [await shared.vector(3), await shared.vector(3)]
+  await first.reset(
+    [0, 1, 2].map((e) => ({ environment: e, episode: e, clip: e % 2, perturbation })),
+  )
+  await move(first, 8, new Random(1))
+  const saved = JSON.parse(JSON.stringify(await first.save()))
+  await move(first, 60, new Random(2))
+  // another worker has them now
+  await second.load([2, 0, 1].map((e) => ({ ...saved[e], environment: (e + 1) % 3 })))
+  assert.ok(second.flags.every((flag) => flag === FLAGS.running))
+  const actions = new Random(2)
+  for (let t = 0; t < 60; t++) {
+    for (let k = 0; k < second.actions.length; k++) {
+      second.actions[(k + NU) % second.actions.length] = 0.1 * actions.normal()
+    }
+    await second.step()
+  }
+  for (let e = 0; e < 3; e++) {
+    assert.equal(second.results[(e + 1) % 3], first.results[e])
+    assert.is(second.flags[(e + 1) % 3], first.flags[e])
+    const row = (vector: VectorEnvironment, at: number) =>
+      vector.observations.slice(at * OBSERVATION_SIZE, (at + 1) * OBSERVATION_SIZE)
+    assert.equal(row(second, (e + 1) % 3), row(first, e))
+  }
+  await first.close()
+  await second.close()
 })
 
 test('mistakes are named', () =>

@@ -125,7 +125,8 @@ function settle(given: Readonly<Record<string, unknown>>): {
   const inherited = Object.fromEntries(
     INHERITED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
   )
-  const settings = parseSettings(trpoSchema, { ...inherited, clip: options.clip, ...given })
+  const { clip, episodeSeconds } = options
+  const settings = parseSettings(trpoSchema, { ...inherited, clip, episodeSeconds, ...given })
   const name = file ? String(source).slice(folder.path.length + 1) : undefined
   const { wall_seconds } = folder.readJson<TrainingRecord>('training.json')
   return {

@@ -148,7 +148,7 @@ export const controlTests: KernelTest[] = [
       const before = costOf(initial.policy)
       assert(before > 2 * optimum, `untrained it costs ${before}, the optimum is ${optimum}`)
       await learner.begin(initial)
-      for (let i = 0; i < 60; i++) {
+      for (let i = 0; i < 40; i++) {
         const { update, updates, notFinite } = await learner.iterate()
         assert(notFinite === undefined, `${notFinite} is not finite`)
         assert(!updates || update.kl <= OPTIONS.maxKl * 1.001, `KL ${update.kl}`)
