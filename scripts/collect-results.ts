@@ -1,17 +1,18 @@
 /**
- * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json, in place
- * of those of the same clips and seed, and renders the end of an episode of each run's policy into docs/images. Then
- * `npm run docs` writes tables and plots from that file.
+ * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json or
+ * results/trpo.json, by the command of the run, in place of those of the same clips, seed and start, and renders the end
+ * of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from these files.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Evaluation } from '../src/runner/evaluation.ts'
-import { parseSettings, sftSchema } from '../src/runner/options.ts'
+import { parseSettings, sftSchema, trpoSchema } from '../src/runner/options.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { RunFolder } from '../src/runner/run-folder.ts'
 import { ownClips, simulationConfig } from '../src/runner/session.ts'
 import { clipsOf, type RunConfig } from '../src/runner/sft.ts'
+import type { TrpoConfig } from '../src/runner/trpo.ts'
 import { World } from '../src/sim/world.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -26,19 +27,32 @@ export interface Result extends Evaluation {
   readonly own: boolean
 }
 
-export const RESULTS = join(ROOT, 'results/sft.json')
+export type Method = 'sft' | 'trpo'
 
-export function readResults(): Result[] {
-  return existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : []
+export function readResults(method: Method): Result[] {
+  const file = resultsFile(method)
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : []
 }
+
+function resultsFile(method: Method): string {
+  return join(ROOT, `results/${method}.json`)
+}
+
+const DEFAULTS: Record<Method, Record<string, unknown>> = {
+  sft: parseSettings(sftSchema, {}),
+  trpo: parseSettings(trpoSchema, {}),
+}
+
+type Config = (RunConfig | TrpoConfig) & Pick<RunConfig, 'added'>
 
 function collect(path: string): Result[] {
   const folder = RunFolder.open(path)
-  const { clips, options, added = [] } = folder.readJson<RunConfig>('config.json')
+  const { command, clips, options, added = [] } = folder.readJson<Config>('config.json')
   const found = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
-  const { clip: _, out: __, workers: ___, ...rest } = options
-  const said = Object.entries(rest)
-    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[key]))
+  const omitted = ['clip', 'out', 'workers', 'loadSftPretrain']
+  const said = Object.entries(options)
+    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[command][key]))
+    .filter(([key]) => !omitted.includes(key))
     .map(([key, value]) => `--${key.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`)
   if (added.length) said.push(`and ${added.length} rounds added: ${added.join(', ')}`)
   return [found].flat().map((evaluation, i) => ({
@@ -90,22 +104,28 @@ async function render(path: string): Promise<void> {
   world.close()
 }
 
-const DEFAULTS: Record<string, unknown> = parseSettings(sftSchema, {})
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const paths = process.argv.slice(2)
   if (paths.length === 0) {
     console.error('usage: npx tsx scripts/collect-results.ts RUN...')
     process.exit(2)
   }
-  const fresh = paths.flatMap(collect)
-  const key = ({ clip, clips, own, seed }: Result) =>
-    `${own ? 'a' : 'b'} ${clip} ${clips.length} ${seed}`
-  const replaced = new Set(fresh.map(key))
-  const all = [...readResults().filter((result) => !replaced.has(key(result))), ...fresh]
-  all.sort((a, b) => key(a).localeCompare(key(b)))
   mkdirSync(join(ROOT, 'results'), { recursive: true })
-  writeFileSync(RESULTS, `${JSON.stringify(all, null, 1)}\n`)
-  for (const path of paths) await render(path)
-  console.log(`${fresh.length} evaluations collected, ${all.length} in ${RESULTS}`)
+  const key = ({ clip, clips, own, seed, init }: Result) =>
+    `${own ? 'a' : 'b'} ${clip} ${clips.length} ${seed} ${init ?? ''}`
+  for (const method of ['sft', 'trpo'] as const) {
+    const runs = paths.filter((path) => commandOf(path) === method)
+    const fresh = runs.flatMap(collect)
+    if (fresh.length === 0) continue
+    const replaced = new Set(fresh.map(key))
+    const all = [...readResults(method).filter((result) => !replaced.has(key(result))), ...fresh]
+    all.sort((a, b) => key(a).localeCompare(key(b)))
+    writeFileSync(resultsFile(method), `${JSON.stringify(all, null, 1)}\n`)
+    if (method === 'sft') for (const run of runs) await render(run)
+    console.log(`${fresh.length} evaluations collected, ${all.length} in ${resultsFile(method)}`)
+  }
+}
+
+function commandOf(path: string): Method {
+  return RunFolder.open(path).readJson<Config>('config.json').command
 }

@@ -14,6 +14,7 @@ import {
   optionEntries,
   type Schema,
   sftSchema,
+  trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 import { drawPlots, drawSpec } from '../src/runner/plots.ts'
@@ -21,7 +22,7 @@ import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'
-import { type Result, readResults } from './collect-results.ts'
+import { type Method, type Result, readResults } from './collect-results.ts'
 
 const ROOT = new URL('..', import.meta.url)
 
@@ -34,7 +35,9 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   observation,
   action,
   'dagger options': () => options(daggerSchema),
-  'sft results': results,
+  'trpo options': () => options(trpoSchema),
+  'sft results': () => results('sft'),
+  'trpo results': () => results('trpo'),
 }
 
 /** A document with its tables made anew. */
@@ -68,6 +71,7 @@ export async function pictures(): Promise<Record<string, string>> {
     'docs/images/results-scores.svg': await scores(),
     'docs/images/results-noise.svg': await noise(),
     'docs/images/results-rounds.svg': await rounds(),
+    'docs/images/results-learning.svg': await learning(),
   }
 }
 
@@ -83,15 +87,16 @@ function options(schema: Schema): string {
 }
 
 // a row a result
-function results(): string {
+function results(method: Method): string {
   const spread = ({ mean, std }: { mean: number; std: number }, digits: number) =>
     `${mean.toFixed(digits)} ± ${std.toFixed(digits)}`
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`
-  const rows = readResults().map((result) => {
+  const rows = readResults(method).map((result) => {
     const { nulls, noise: noisy = [], push, wall_seconds: wall } = result
-    const minutes = (wall.expert + wall.demonstrations + wall.training) / 60
+    const seconds = wall.expert + wall.demonstrations + wall.training + (wall.sft ?? 0)
     return [
       title(result),
+      ...(method === 'trpo' ? [from(result), ((result.samples ?? 0) / 1e6).toFixed(2)] : []),
       spread(result.score, 2),
       percent(result.survival),
       `${result.survived_seconds.toFixed(1)} of ${result.seconds.toFixed(1)}`,
@@ -99,11 +104,16 @@ function results(): string {
       ...[nulls.open_loop, nulls.untrained, nulls.frozen_pose].map((s) => s.score.mean.toFixed(2)),
       noisy.map((s) => `${percent(s.survival)} at ${s.level}`).join(', '),
       push ? percent(push.survival) : '',
-      minutes.toFixed(0),
+      (seconds / 60).toFixed(0),
     ]
   })
-  const head = ['clip', 'score', 'survival', 'upright s', 'NR', 'null: open loop', 'untrained']
+  const what = ['clip', ...(method === 'trpo' ? ['from', 'million samples'] : [])]
+  const head = [...what, 'score', 'survival', 'upright s', 'NR', 'null: open loop', 'untrained']
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
+}
+
+function from({ init }: Result): string {
+  return init === 'sft' ? 'SFT' : 'nothing'
 }
 
 function title({ clip, clips, own, seed }: Result): string {
@@ -112,7 +122,7 @@ function title({ clip, clips, own, seed }: Result): string {
 
 // scores by clip, with the null rows
 function scores(): Promise<string> {
-  const values = readResults().flatMap((result) => {
+  const values = readResults('sft').flatMap((result) => {
     const { nulls } = result
     const rows = {
       policy: result,
@@ -137,7 +147,7 @@ function scores(): Promise<string> {
 }
 
 function noise(): Promise<string> {
-  const lines = readResults()
+  const lines = readResults('sft')
     .filter(({ noise: noisy }) => noisy?.length)
     .map((result) => ({
       name: title(result),
@@ -150,7 +160,7 @@ function noise(): Promise<string> {
 }
 
 function rounds(): Promise<string> {
-  const lines = readResults()
+  const lines = readResults('sft')
     .filter((result) => result.rounds)
     .map((result) => ({
       name: title(result),
@@ -159,6 +169,25 @@ function rounds(): Promise<string> {
     }))
   return drawPlots('score after each round', [
     { title: '', xTitle: 'round', yTitle: 'score', lines },
+  ])
+}
+
+// learning curves of reinforcement learning
+function learning(): Promise<string> {
+  const runs = readResults('trpo').filter(({ curve }) => curve?.length)
+  const panel = (key: 'score' | 'survival', xTitle: string, x: 'samples' | 'seconds') => ({
+    ...{ title: '', xTitle, yTitle: key },
+    lines: runs.map((result) => ({
+      name: `${title(result)}, from ${from(result)}`,
+      x: result.curve!.map((point) => point[x] / (x === 'samples' ? 1e6 : 60)),
+      y: result.curve!.map((point) => point[key]),
+    })),
+  })
+  return drawPlots('TRPO: trials without noise', [
+    panel('score', 'million samples', 'samples'),
+    panel('score', 'minutes', 'seconds'),
+    panel('survival', 'million samples', 'samples'),
+    panel('survival', 'minutes', 'seconds'),
   ])
 }
 

@@ -13,6 +13,7 @@ import {
   optionEntries,
   type Schema,
   sftSchema,
+  trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 
@@ -25,6 +26,7 @@ const HINT = 'run npx tsx scripts/make-docs.ts'
 
 const COMMANDS: Record<string, Schema> = {
   sft: sftSchema,
+  trpo: trpoSchema,
   dagger: daggerSchema,
   evaluate: evaluateSchema,
   verify: verifySchema,

@@ -246,7 +246,8 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
     ...['verify', '--clip', clip, '--out', out, '--no-kernels', '--experts'],
     ...['--trials', '1', '--trial-seconds', '0.3'],
   ])
-  assert.match(compared.stderr, /planner( +\d+ % \S+ \S+){6} +\S+ s/)
+  assert.match(compared.stderr, /noise \.05( +\d+ % \S+ \S+){4}\n/)
+  assert.match(compared.stderr, /cost( +\S+ s){4}\n/)
   const { experts } = JSON.parse(readFileSync(join(out, 'verify.json'), 'utf8'))
   assert.is(experts.length, 4 * 6)
 })

@@ -75,24 +75,22 @@ export async function compareExperts(
   return rows
 }
 
-/** A table for each clip: a row an expert; survival, score and NR in each condition. */
+/** A table for each clip: a row a condition, survival, score and NR of each expert. */
 export function printExperts(rows: readonly ExpertRow[], trialSeconds: number): void {
   for (const clip of new Set(rows.map((row) => row.clip))) {
-    const cells = rows.filter((row) => row.clip === clip)
-    const lines = [...new Set(cells.map(({ expert }) => expert))].map((expert) => {
-      const own = cells.filter((row) => row.expert === expert)
-      const cost = own.reduce((sum, row) => sum + row.cost, 0) / own.length
-      return [
-        expert,
-        ...own.map(
-          ({ survival, score, nr }) =>
-            `${(100 * survival).toFixed(0)} % ${score.toFixed(1)} ${nr.toFixed(2)}`,
-        ),
-        `${cost.toPrecision(2)} s`,
-      ]
-    })
-    const head = [`${clip}, ${trialSeconds} s`, ...CONDITIONS.map(({ name }) => name), 'cost']
-    say(`\n${table([head, ...lines])}`)
+    const cells = EXPERTS.map((expert) =>
+      rows.filter((row) => row.clip === clip && row.expert === expert),
+    )
+    const conditions = CONDITIONS.map(({ name }, c) => [
+      name,
+      ...cells.map((own) => {
+        const { survival, score, nr } = own[c]!
+        return `${(100 * survival).toFixed(0)} % ${score.toFixed(1)} ${nr.toFixed(2)}`
+      }),
+    ])
+    const costs = cells.map((own) => own.reduce((sum, row) => sum + row.cost, 0) / own.length)
+    const cost = ['cost', ...costs.map((seconds) => `${seconds.toPrecision(2)} s`)]
+    say(`\n${table([[`${clip}, ${trialSeconds} s`, ...EXPERTS], ...conditions, cost])}`)
   }
   say('\nsurvival, score and NR; cost: seconds of one core for a second of motion')
 }
