@@ -41,8 +41,17 @@ export function score(
   gradient: GpuArray,
 ): void {
   const { parameters, mean, actions, weights } = batch
-  record(plan, 'score', batch, { parameters, mean, actions, weights, cotangent })
+  pull(plan, batch, cotangent)
   record(plan, 'spread', batch, { parameters, mean, actions, weights, gradient })
+}
+
+/**
+ * Records cotangent = gradient by the mean of 1/rows sum of weight * log density of `actions`, both [rows, columns]: with
+ * a teacher's means for actions, a pull towards them in units of the policy's own spread.
+ */
+export function pull(plan: Plan, batch: GaussianBatch, cotangent: GpuArray): void {
+  const { parameters, mean, actions, weights } = batch
+  record(plan, 'score', batch, { parameters, mean, actions, weights, cotangent })
 }
 
 /** Records cotangent = Fisher information of the mean times tangent / rows; both [rows, columns]. */

@@ -11,13 +11,19 @@ import { Collector } from './collector.ts'
 import { Critic, type CriticOptions, type CriticState } from './critic.ts'
 import type { Environments } from './environments.ts'
 import type { Mlp } from './mlp.ts'
-import { type TrpoOptions, type TrpoReport, TrpoUpdate } from './trpo.ts'
+import { type Teacher, type TrpoOptions, type TrpoReport, TrpoUpdate } from './trpo.ts'
 
 export interface LearnerOptions extends TrpoOptions, AdvantageOptions, CriticOptions {
   /** control steps of each environment in a batch */
   readonly steps: number
   /** iterations at the beginning in which only the value network learns */
   readonly vfWarmup: number
+  /**
+   * weight of a teacher's actions beside the advantages in the first update, and its factor from one update to the
+   * next; default none
+   */
+  readonly imitation?: number
+  readonly imitationDecay?: number
   /** observations of every batch are merged into the normaliser's statistics, after it; else those stay */
   readonly updateStatistics: boolean
 }
@@ -67,6 +73,7 @@ export class Learner {
   private readonly advantages: Advantages
   private readonly estimation: Plan
   private readonly update: TrpoUpdate
+  private readonly teacher: Teacher | undefined
   private readonly observation: Plan
   private readonly result: GpuArray<'f32'>
   private iteration = 0
@@ -74,6 +81,7 @@ export class Learner {
   /**
    * @param policyNet observation -> mean action
    * @param valueNet observation -> one value
+   * @param teacher [network] parameters of the policy that `imitation` speaks of, under the same statistics
    */
   static async open(
     gpu: Gpu,
@@ -81,6 +89,7 @@ export class Learner {
     policyNet: Mlp,
     valueNet: Mlp,
     options: LearnerOptions,
+    teacher?: Float32Array,
   ): Promise<Learner> {
     const rows = options.steps * environments.size
     // before the plans are recorded, since they are recorded with the tiles
@@ -89,7 +98,7 @@ export class Learner {
       ...policyNet.shapes(Math.ceil(rows / options.fisherEvery)),
       ...valueNet.shapes(Math.min(rows, options.vfBatchSize)),
     ])
-    return new Learner(gpu, environments, policyNet, valueNet, options)
+    return new Learner(gpu, environments, policyNet, valueNet, options, teacher)
   }
 
   private constructor(
@@ -98,6 +107,7 @@ export class Learner {
     private readonly policyNet: Mlp,
     valueNet: Mlp,
     private readonly options: LearnerOptions,
+    teacher?: Float32Array,
   ) {
     const { steps, seed } = options
     const columns = policyNet.inputs
@@ -114,12 +124,17 @@ export class Learner {
     this.advantages.record(this.estimation, {
       ...{ rewards, ends, values: this.critic.values, finals: this.critic.finalValues },
     })
+    if (teacher && options.imitation) {
+      const parameters = gpu.upload(teacher, 'teacher')
+      this.teacher = { parameters, weights: gpu.array(rows, 'teacher weights') }
+    }
     this.update = new TrpoUpdate(
       gpu,
       policyNet,
       this.policy,
       { rows, observations, statistics, actions, advantages },
       options,
+      this.teacher,
     )
     this.observation = gpu.plan('observation statistics')
     moments(gpu, this.observation, observations, statistics, rows, columns)
@@ -165,7 +180,10 @@ export class Learner {
     const updates = this.iteration >= options.vfWarmup
     await critic.evaluate(this.collector.finals)
     await this.estimation.run()
-    if (updates) await this.update.plan.run()
+    if (updates) {
+      this.weighTeacher()
+      await this.update.plan.run()
+    }
     await critic.fit()
     // the policy of the next batch sees by them; within this one they stood still
     if (options.updateStatistics) await this.observation.run()
@@ -196,6 +214,15 @@ export class Learner {
     critic.release()
     update.release()
     gpu.release(...advantages.arrays, policy, statistics, result)
+    if (this.teacher) gpu.release(this.teacher.parameters, this.teacher.weights)
+  }
+
+  private weighTeacher(): void {
+    if (!this.teacher) return
+    const { imitation = 0, imitationDecay = 1, vfWarmup } = this.options
+    const weight = imitation * imitationDecay ** (this.iteration - vfWarmup)
+    const { weights } = this.teacher
+    this.gpu.write(weights, new Float32Array(weights.length).fill(weight))
   }
 
   // what is read back after an iteration, one after another

@@ -14,7 +14,7 @@
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { slicesFor } from '../engine/matmul.ts'
-import { normalise, sumSlices } from '../engine/ops.ts'
+import { axpy, normalise, sumSlices } from '../engine/ops.ts'
 import { f32, type Plan, type Scalar } from '../engine/plan.ts'
 import { ConjugateGradient, type FisherProduct, scalarCount } from './conjugate-gradient.ts'
 import {
@@ -23,6 +23,7 @@ import {
   fisher,
   type GaussianBatch,
   type GaussianShape,
+  pull,
   score,
 } from './gaussian.ts'
 import type { Mlp } from './mlp.ts'
@@ -52,6 +53,14 @@ export interface TrpoBatch {
   readonly actions: GpuArray
   /** [rows] */
   readonly advantages: GpuArray
+}
+
+/** A policy to stay near to. */
+export interface Teacher {
+  /** [network] of the same sizes */
+  readonly parameters: GpuArray
+  /** [rows] all the same: how much its mean actions count beside the advantages, which have variance 1 */
+  readonly weights: GpuArray
 }
 
 /** What an update came to. */
@@ -126,6 +135,7 @@ export class TrpoUpdate {
 
   /**
    * @param parameters [network, outputs]: the policy's, which the update changes in place
+   * @param teacher has a part in the direction; what is taken must still gain
    */
   constructor(
     private readonly gpu: Gpu,
@@ -133,6 +143,7 @@ export class TrpoUpdate {
     readonly parameters: GpuArray<'f32'>,
     batch: TrpoBatch,
     private readonly options: TrpoOptions,
+    teacher?: Teacher,
   ) {
     const { rows } = batch
     const length = net.parameterCount + net.outputs
@@ -169,6 +180,14 @@ export class TrpoUpdate {
       weights: batch.advantages,
     }
     score(plan, gaussian, scratch.at(-1)!, gradient)
+    if (teacher) {
+      const taught = net.activations(gpu, rows, 'teacher').map((array) => this.own(array))
+      const towards = this.own(gpu.array(rows * net.outputs, 'pull'))
+      net.forward(plan, teacher.parameters, inputs, taught, rows)
+      const { weights } = teacher
+      pull(plan, { ...gaussian, actions: taught.at(-1)!, weights }, towards)
+      axpy(plan, scratch.at(-1)!, towards, 1)
+    }
     net.backward(plan, old, inputs, activations, rows, scratch.at(-1)!, slices, scratch)
     sumSlices(plan, gradient, slices, slicesFor(rows), net.parameterCount)
 

@@ -209,6 +209,14 @@ export const trpoSchema = z.strictObject({
     .describe(
       'iterations at the beginning in which only the value network learns; default: 5 after sft, else 0',
     ),
+  imitation: atLeastZero()
+    .default(0)
+    .describe(
+      'weight of the actions of the run it starts from, beside the advantages, in the first update',
+    ),
+  imitationDecay: number(z.number().positive().max(1))
+    .default(0.95)
+    .describe('factor on that weight from one update to the next'),
   logStd: number(z.number().min(-10).max(2))
     .optional()
     .describe(

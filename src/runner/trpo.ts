@@ -66,6 +66,9 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
       `--timesteps-per-batch must be a multiple of --envs, ${settings.envs}; got ${settings.timestepsPerBatch}`,
     )
   }
+  if (settings.imitation > 0 && !sft) {
+    throw new UsageError('--imitation is of the run that --load-sft-pretrain names; none was given')
+  }
   const names = loaded.map(({ clip }) => clip.name)
   await withSession(settings, async (session) => {
     const folder = RunFolder.create(settings.out, `trpo-${names.join('-')}`)
@@ -195,6 +198,7 @@ async function learn(
       ...{ steps: timestepsPerBatch / envs, vfWarmup, updateStatistics: !folder.has(SFT_POLICY) },
       ...{ searchSteps: 10, backtrack: 0.8 },
     },
+    folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY).parameters : undefined,
   )
   const resumed = folder.has(CHECKPOINT)
   const state = resumed ? folder.readLearner(CHECKPOINT) : initial

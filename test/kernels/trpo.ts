@@ -4,8 +4,9 @@ import { Advantages, ENDS, explainedVariance } from '../../src/algos/advantages.
 import { ConjugateGradient, scalarCount } from '../../src/algos/conjugate-gradient.ts'
 import { sample } from '../../src/algos/gaussian.ts'
 import { Mlp } from '../../src/algos/mlp.ts'
-import { fisherProduct, type TrpoOptions, TrpoUpdate } from '../../src/algos/trpo.ts'
+import { fisherProduct, type Teacher, type TrpoOptions, TrpoUpdate } from '../../src/algos/trpo.ts'
 import type { Gpu, GpuArray } from '../../src/engine/gpu.ts'
+import { forward } from './reference.ts'
 import {
   assert,
   assertClose,
@@ -45,7 +46,7 @@ function batchOf(sizes: readonly number[], rows: number, seed: number): referenc
 // no observation has been seen: the normaliser then passes them on
 const identity = (inputs: number) => new Float32Array(3 * inputs)
 
-function open(gpu: Gpu, batch: reference.Batch, options: TrpoOptions = OPTIONS) {
+function open(gpu: Gpu, batch: reference.Batch, options: TrpoOptions = OPTIONS, teacher?: Teacher) {
   const { net, rows } = batch
   const upload = (data: ArrayLike<number>, label: string) =>
     gpu.upload(Float32Array.from(data), label)
@@ -62,6 +63,7 @@ function open(gpu: Gpu, batch: reference.Batch, options: TrpoOptions = OPTIONS) 
       actions: upload(batch.actions, 'actions'),
     },
     options,
+    teacher,
   )
   const result = async () => update.describe(await gpu.read(update.scalars))
   return { update, parameters, advantages, result }
@@ -216,6 +218,28 @@ export const trpoTests: KernelTest[] = [
       assert((await result()).accepted, 'a step is taken')
       const tail = (await gpu.read(parameters)).slice(batch.net.parameterCount)
       assert(tail[0]! > -0.5 + 0.01, `log_std of the first action rises from -0.5, is ${tail[0]}`)
+    },
+  },
+  {
+    name: 'trpo: a teacher adds to the gradient what its actions, weighted, would as a batch',
+    async run(gpu) {
+      const batch = batchOf([3, 5, 2], 33, 1)
+      const { net, rows } = batch
+      const taught = net.initialise(new TestRandom(9), 1)
+      const weight = 0.7
+      const teacher = {
+        parameters: gpu.upload(taught, 'teacher'),
+        weights: gpu.upload(new Float32Array(rows).fill(weight), 'weights'),
+      }
+      const { update } = open(gpu, batch, OPTIONS, teacher)
+      await update.plan.run()
+      const own = reference.policyGradient(batch)
+      const actions = forward(net, taught, batch.inputs, rows).at(-1)!
+      const advantages = new Float64Array(rows).fill(weight)
+      const towards = reference.policyGradient({ ...batch, actions, advantages })
+      const sum = own.map((g, i) => g + (i < net.parameterCount ? towards[i]! : 0))
+      assertClose(await gpu.read(update.gradient), sum, { rtol: 1e-4, atol: 1e-5 * norm(sum) })
+      assert(norm(towards.subarray(0, net.parameterCount)) > 0.1, 'the teacher pulls')
     },
   },
   {
