@@ -1,25 +1,11 @@
 /** `trpo`: reinforcement learning of a policy, from a run of sft or from nothing. */
 
 import { dirname } from 'node:path'
-import { Imitation } from '../algos/environments.ts'
-import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
-import { type IterationReport, Learner, type LearnerState } from '../algos/learner.ts'
-import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
-import { networkSizes } from '../algos/sft.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
-import type { Clip } from '../mocap/clip.ts'
-import { ACTION_SIZE, type EpisodeMetrics, Random, VIEWS } from '../sim/index.ts'
-import {
-  evaluate,
-  evaluationTable,
-  FIRST_TRIAL,
-  NO_TRAINING,
-  networkRandom,
-  type TrainingRecord,
-} from './evaluation.ts'
+import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
+import { learn, SFT_POLICY } from './learning.ts'
 import { parseSettings, type TrpoSettings, trpoSchema, UsageError } from './options.ts'
-import { drawPlots } from './plots.ts'
 import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
@@ -30,8 +16,7 @@ import {
   withSession,
 } from './session.ts'
 import { clipsOf, type RunConfig, version } from './sft.ts'
-import { EventWriter } from './tensorboard.ts'
-import { colour, duration, Progress, say } from './terminal.ts'
+import { colour, say } from './terminal.ts'
 
 /** config.json of a run */
 export interface TrpoConfig {
@@ -48,13 +33,6 @@ const INHERITED = [
   ...['action', 'lookahead', 'kpScale', 'kdScale', 'gains', 'observation'],
   ...['hiddenSize', 'numLayers', 'activation'],
 ] as const
-
-/** Trials of the policy without noise at every checkpoint, and what tells apart which is best. */
-const TRIALS = 40
-const TIE = 0.02
-
-/** Episodes that the live line's figures are of. */
-const WINDOW = 100
 
 /** Starts a run, or goes on with one; `given` are the options that the user gave. */
 export async function trpo(given: Readonly<Record<string, unknown>>): Promise<void> {
@@ -73,7 +51,7 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
   await withSession(settings, async (session) => {
     const folder = RunFolder.create(settings.out, `trpo-${names.join('-')}`)
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
-    if (sft) folder.writePolicy('policy-sft.safetensors', sft.weights)
+    if (sft) folder.writePolicy(SFT_POLICY, sft.weights)
     folder.writeJson(
       'training.json',
       sft ? { ...NO_TRAINING, sft_seconds: sft.seconds } : NO_TRAINING,
@@ -151,7 +129,7 @@ async function run(
   const { gpu, pool, signal } = session
   const clips = loaded.map(({ clip }) => clip)
   const names = clips.map(({ name }) => name).join(', ')
-  const fromSft = folder.has('policy-sft.safetensors')
+  const fromSft = folder.has(SFT_POLICY)
   say(
     `${colour.bold('trpo')} ${names}${fromSft ? ', from sft' : ''} → ${folder.path}   ${colour.dim(gpu.report.name)}`,
   )
@@ -172,235 +150,4 @@ async function run(
   }
   folder.writeEvaluation(results)
   say(`\nresults: ${folder.file('evaluation.json')}, plots: ${folder.file('plots')}`)
-}
-
-/** Learns until the control steps are used up; returns the best policy. */
-async function learn(
-  { gpu, pool, signal }: Session,
-  folder: RunFolder,
-  clips: readonly Clip[],
-  settings: TrpoSettings,
-): Promise<PolicyWeights> {
-  const { envs, timestepsPerBatch, numTimesteps, savePerIter } = settings
-  const vector = await pool.vector(envs)
-  const environments = new Imitation(vector, {
-    ...{ clips: clips.length, observationSize: VIEWS[settings.observation] },
-    ...{ startNoise: settings.startNoise, kicks: settings.kicks },
-  })
-  const { initial, vfWarmup, sizes, valueSizes } = start(folder, settings)
-  const learner = await Learner.open(
-    gpu,
-    environments,
-    new Mlp(sizes, settings.activation),
-    new Mlp(valueSizes, settings.activation),
-    {
-      ...settings,
-      ...{ steps: timestepsPerBatch / envs, vfWarmup, updateStatistics: !folder.has(SFT_POLICY) },
-      ...{ searchSteps: 10, backtrack: 0.8 },
-    },
-    folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY).parameters : undefined,
-  )
-  const resumed = folder.has(CHECKPOINT)
-  const state = resumed ? folder.readLearner(CHECKPOINT) : initial
-  await learner.begin(state)
-  folder.trimMetrics(({ iteration }) => iteration! <= state.iteration)
-  const record = folder.readJson<TrainingRecord>('training.json')
-  record.curve = (record.curve ?? []).filter(({ iteration }) => iteration <= state.iteration)
-  const weightsOf = ({ policy, statistics }: LearnerState): PolicyWeights => ({
-    ...{ sizes, activation: settings.activation, statistics },
-    parameters: policy.subarray(0, policy.length - ACTION_SIZE),
-  })
-
-  const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
-  const events = new EventWriter(folder.path)
-  const progress = new Progress('trpo, iteration', iterations)
-  const before = record.wall_seconds.training
-  let recent: EpisodeMetrics[] = []
-  let failures = 0
-  let iteration = state.iteration
-  // tried at checkpoints: what the policy does without noise
-  const tried = async (now: LearnerState) => {
-    const trials = Array.from({ length: TRIALS }, (_, i) => ({
-      ...{ episode: FIRST_TRIAL + i, clip: i % clips.length },
-    }))
-    const weights = weightsOf(now)
-    const { score, survival, nr } = summarise(
-      await evaluatePolicy(gpu, pool, weights, trials, { signal }),
-      clips[0]!.dt,
-    )
-    const best = Math.max(0, ...record.curve!.map((point) => point.score))
-    record.wall_seconds.training = before + progress.seconds
-    record.samples = now.iteration * timestepsPerBatch
-    record.curve!.push({
-      ...{ iteration: now.iteration, samples: record.samples },
-      ...{ seconds: record.wall_seconds.training },
-      ...{ score: score.mean, survival, nr: nr.mean },
-    })
-    if (score.mean >= best - TIE) folder.writePolicy('policy.safetensors', weights)
-    const metrics = { 'eval/score': score.mean, 'eval/survival': survival, 'eval/nr': nr.mean }
-    events.scalars(record.samples, metrics)
-    say(
-      `iteration ${now.iteration}, ${thousands(record.samples)} samples: score ${score.mean.toFixed(2)}, ` +
-        `survival ${(100 * survival).toFixed(0)} %, NR ${nr.mean.toFixed(3)} without noise, ${duration(record.wall_seconds.training)}`,
-    )
-  }
-  // the checkpoint last: what is beyond it is dropped when a run goes on, what is missing would stay missing
-  const keep = async () => {
-    const now = await learner.state()
-    if (record.curve!.at(-1)?.iteration !== now.iteration) {
-      await tried(now)
-      folder.writeJson('training.json', record)
-      await plot(folder, record)
-    }
-    folder.writeLearner(CHECKPOINT, now)
-  }
-  try {
-    if (!resumed) await keep()
-    while (iteration < iterations && !signal.aborted) {
-      const report = await learner.iterate()
-      iteration = report.iteration
-      recent = [...recent, ...inOrder(environments.ended.splice(0))].slice(-WINDOW)
-      for (const { message } of environments.failures.slice(failures)) {
-        say(colour.yellow(`${message}: the episode was given up`))
-      }
-      failures = environments.failures.length
-      if (report.notFinite) {
-        say(
-          colour.yellow(
-            `iteration ${iteration}: ${report.notFinite} is not finite; what was learnt from this batch is undone`,
-          ),
-        )
-      }
-      const metrics = metricsOf(report, recent, timestepsPerBatch)
-      folder.appendMetrics({ iteration, ...metrics })
-      events.scalars(iteration * timestepsPerBatch, metrics)
-      progress.update(iteration, note(report, metrics))
-      if (iteration % savePerIter === 0 || iteration === iterations) await keep()
-    }
-    if (signal.aborted) {
-      folder.writeLearner(CHECKPOINT, await learner.state())
-      record.wall_seconds.training = before + progress.seconds
-      folder.writeJson('training.json', record)
-      say(
-        `stopped after iteration ${iteration} of ${iterations}; go on with --resume ${folder.path}`,
-      )
-      signal.throwIfAborted()
-    }
-  } finally {
-    progress.finish()
-  }
-  learner.release()
-  await vector.close()
-  say(
-    `trpo: ${iterations} iterations, ${thousands(iterations * timestepsPerBatch)} samples, ` +
-      `${duration(record.wall_seconds.training)}; policy: the best of ${record.curve.length} trials`,
-  )
-  return folder.readPolicy()
-}
-
-const CHECKPOINT = 'checkpoint-last.safetensors'
-const SFT_POLICY = 'policy-sft.safetensors'
-
-/** The state that a run begins with. */
-function start(folder: RunFolder, settings: TrpoSettings) {
-  const inputs = VIEWS[settings.observation]
-  const sft = folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY) : undefined
-  const sizes = sft?.sizes ?? networkSizes(inputs, ACTION_SIZE, settings)
-  const valueSizes = [inputs, settings.vfHiddenSize, settings.vfHiddenSize, 1]
-  const policyNet = new Mlp(sizes, settings.activation)
-  const valueNet = new Mlp(valueSizes, settings.activation)
-  const policy = new Float32Array(policyNet.parameterCount + ACTION_SIZE)
-  policy.set(sft?.parameters ?? policyNet.initialise(networkRandom(settings.seed)))
-  policy.fill(settings.logStd ?? (sft ? -3 : -1.5), policyNet.parameterCount)
-  const initial: LearnerState = {
-    ...{ iteration: 0, policy, environments: undefined },
-    statistics: sft?.statistics ?? new Float32Array(3 * inputs),
-    critic: {
-      parameters: valueNet.initialise(new Random(settings.seed, VALUE_STREAM)),
-      moments: new Float32Array(2 * valueNet.parameterCount),
-      steps: 0,
-    },
-  }
-  return { initial, sizes, valueSizes, vfWarmup: settings.vfWarmup ?? (sft ? 5 : 0) }
-}
-
-/** Key of the random stream of the value network's starting parameters. */
-const VALUE_STREAM = 0x76616c
-
-// the halves of a rollout end episodes in an order of their own
-function inOrder(episodes: EpisodeMetrics[]): EpisodeMetrics[] {
-  return episodes.sort((a, b) => a.score - b.score || a.steps - b.steps)
-}
-
-/** An iteration in CleanRL's names; what there is nothing of is left out. */
-function metricsOf(
-  { update, updates, seconds, explainedVariance, valueLoss, entropy }: IterationReport,
-  episodes: readonly EpisodeMetrics[],
-  samples: number,
-): Record<string, number> {
-  const mean = (f: (episode: EpisodeMetrics) => number) =>
-    episodes.reduce((sum, episode) => sum + f(episode), 0) / episodes.length
-  const all: Record<string, number> = {
-    'charts/SPS': samples / (seconds.rollout + seconds.update),
-    'charts/episodic_return': mean((e) => e.reward * e.length),
-    'charts/episodic_length': mean((e) => e.steps),
-    'charts/score': mean((e) => e.score),
-    'charts/survival': mean((e) => Number(e.survived)),
-    'losses/value_loss': valueLoss,
-    'losses/explained_variance': explainedVariance,
-    'losses/entropy': entropy,
-    ...(updates && {
-      'losses/policy_loss': -update.gain,
-      'losses/approx_kl': update.kl,
-      'losses/gradient_norm': update.gradientNorm,
-      'losses/cg_residual': update.residual,
-      'losses/line_search_steps': update.accepted ? update.lineSearchSteps : 0,
-    }),
-    'time/simulation': seconds.simulation,
-    'time/policy': seconds.policy,
-    'time/update': seconds.update,
-  }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => Number.isFinite(value)))
-}
-
-function note(
-  { update, updates, seconds, explainedVariance }: IterationReport,
-  metrics: Readonly<Record<string, number>>,
-): string {
-  const shown = (name: string, digits: number) =>
-    metrics[name] === undefined ? '–' : metrics[name].toFixed(digits)
-  const total = seconds.rollout + seconds.update
-  const share = (part: number) => Math.round((100 * part) / total)
-  const search = update.zeroGradient
-    ? 'no gradient'
-    : update.accepted
-      ? `KL ${update.kl.toPrecision(2)}, ${update.lineSearchSteps} tried`
-      : 'line search failed, policy kept'
-  return [
-    `return ${shown('charts/episodic_return', 0)}`,
-    `score ${shown('charts/score', 2)}`,
-    `survival ${metrics['charts/survival'] === undefined ? '–' : Math.round(100 * metrics['charts/survival'])} %`,
-    updates ? search : 'values only',
-    `EV ${explainedVariance.toFixed(2)}`,
-    `${Math.round(metrics['charts/SPS']!)} samples/s (sim ${share(seconds.simulation)} policy ${share(seconds.policy)} update ${share(seconds.update)} %)`,
-  ].join(', ')
-}
-
-function thousands(count: number): string {
-  return count.toLocaleString('en')
-}
-
-/** Learning curves. */
-async function plot(folder: RunFolder, { curve = [] }: TrainingRecord): Promise<void> {
-  const samples = curve.map((point) => point.samples / 1e6)
-  const panel = (title: string, key: 'score' | 'survival' | 'nr') => ({
-    ...{ title, xTitle: 'million samples', yTitle: key },
-    lines: [{ name: key, x: samples, y: curve.map((point) => point[key]) }],
-  })
-  const svg = await drawPlots(`${folder.name}: without noise, ${TRIALS} episodes`, [
-    panel('score', 'score'),
-    panel('survival', 'survival'),
-    panel('normalised return', 'nr'),
-  ])
-  folder.write('plots/learning.svg', svg)
 }
