@@ -40,6 +40,8 @@ export interface ImitationOptions {
   readonly observationSize: number
   /** noise on the joints of an episode's first state, rad (ten times that in rad/s) */
   readonly startNoise: number
+  /** share of the reward that is the score of joint angles, a tenth of it; the rest is DeepMimic's reward */
+  readonly scoreShare: number
   /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in every second episode */
   readonly kicks: number
 }
@@ -72,7 +74,7 @@ export class Imitation implements Environments {
     this.size = vector.size
     this.observationSize = options.observationSize
     this.actions = vector.actions
-    this.rewards = vector.rewards
+    this.rewards = new Float32Array(vector.size)
     this.flags = vector.flags
     this.begun = new Array<number>(vector.size).fill(0)
   }
@@ -107,9 +109,12 @@ export class Imitation implements Environments {
   }
 
   async step(first: number, count: number): Promise<void> {
-    await this.vector.step(first, count)
+    const { vector, options } = this
+    await vector.step(first, count)
     for (let e = first; e < first + count; e++) {
-      const result = this.vector.results[e]
+      const own = (1 - options.scoreShare) * vector.rewards[e]!
+      this.rewards[e] = own + (options.scoreShare * vector.scores[e]!) / 10
+      const result = vector.results[e]
       if (result && this.flags[e] !== FLAGS.failed) this.ended.push(result)
     }
   }

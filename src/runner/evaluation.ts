@@ -57,7 +57,7 @@ export interface Evaluation extends Summary {
     readonly expert: number
     readonly demonstrations: number
     readonly training: number
-    /** of trpo: of the run of sft that it started from */
+    /** of trpo: of the runs that it started from */
     readonly sft?: number
     readonly evaluation: number
   }
@@ -97,10 +97,11 @@ export interface CurvePoint {
 export interface TrainingRecord {
   wall_seconds: { expert: number; demonstrations: number; training: number }
   rounds: RoundRecord[]
-  /** of trpo: control steps learnt from, what the policy did in the meantime, and seconds of the run it started from */
+  /** of trpo: control steps learnt from, what the policy did in the meantime */
   samples?: number
   curve?: CurvePoint[]
-  sft_seconds?: number
+  /** of trpo: what the runs took that it started from; missing if it started from nothing */
+  before?: { readonly seconds: number; readonly samples: number }
   /** null until trained, or without a validation set */
   validation_loss: number | null
   mean_predictor_loss: number | null
@@ -223,12 +224,13 @@ export async function evaluate(
     ...(pushed && { push: pushed }),
     ...(training.rounds.length && { rounds: training.rounds }),
     ...(training.samples !== undefined && {
-      init: training.sft_seconds === undefined ? 'random' : 'sft',
-      ...{ samples: training.samples, curve: training.curve },
+      init: training.before ? 'sft' : 'random',
+      samples: training.samples + (training.before?.samples ?? 0),
+      curve: training.curve,
     }),
     wall_seconds: {
       ...training.wall_seconds,
-      ...(training.sft_seconds !== undefined && { sft: training.sft_seconds }),
+      ...(training.before && { sft: training.before.seconds }),
       evaluation: (performance.now() - started) / 1000,
     },
   }

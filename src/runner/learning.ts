@@ -37,7 +37,7 @@ export async function learn(
   const vector = await pool.vector(envs)
   const environments = new Imitation(vector, {
     ...{ clips: clips.length, observationSize: VIEWS[settings.observation] },
-    ...{ startNoise: settings.startNoise, kicks: settings.kicks },
+    ...{ startNoise: settings.startNoise, kicks: settings.kicks, scoreShare: settings.scoreShare },
   })
   const { initial, vfWarmup, sizes, valueSizes } = start(folder, settings)
   const learner = await Learner.open(

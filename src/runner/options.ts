@@ -223,6 +223,11 @@ export const trpoSchema = z.strictObject({
       'log standard deviation of the first actions, action units; default: -3 after sft, else -1.5',
     ),
   startNoise,
+  scoreShare: number(z.number().min(0).max(1))
+    .default(0)
+    .describe(
+      "share of the reward that is the score of joint angles, a tenth of it; the rest is DeepMimic's",
+    ),
   kicks: atLeastZero()
     .default(0)
     .describe('kick the root every 1 to 3 s, in every second episode, m/s'),

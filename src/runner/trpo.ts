@@ -1,6 +1,6 @@
 /** `trpo`: reinforcement learning of a policy, from a run of sft or from nothing. */
 
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
@@ -52,10 +52,7 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
     const folder = RunFolder.create(settings.out, `trpo-${names.join('-')}`)
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
     if (sft) folder.writePolicy(SFT_POLICY, sft.weights)
-    folder.writeJson(
-      'training.json',
-      sft ? { ...NO_TRAINING, sft_seconds: sft.seconds } : NO_TRAINING,
-    )
+    folder.writeJson('training.json', { ...NO_TRAINING, ...(sft && { before: sft.before }) })
     const config: TrpoConfig = {
       ...{ command: 'trpo', version: version(), node: process.version, clips: names },
       ...{ options: settings, adapter: session.gpu.report },
@@ -85,7 +82,7 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
 function settle(given: Readonly<Record<string, unknown>>): {
   settings: TrpoSettings
   loaded: LoadedClip[]
-  sft?: { weights: PolicyWeights; seconds: number }
+  sft?: { weights: PolicyWeights; before: { seconds: number; samples: number } }
 } {
   const source = given['loadSftPretrain']
   if (source === undefined) {
@@ -97,7 +94,9 @@ function settle(given: Readonly<Record<string, unknown>>): {
   const folder = RunFolder.open(file ? dirname(String(source)) : String(source))
   const { options } = folder.readJson<RunConfig>('config.json')
   for (const key of INHERITED) {
-    if (given[key] !== undefined && String(given[key]) !== String(options[key])) {
+    if (given[key] === undefined) continue
+    const wanted = parseSettings(trpoSchema, { [key]: given[key] })[key]
+    if (JSON.stringify(wanted) !== JSON.stringify(options[key])) {
       throw new UsageError(
         `--load-sft-pretrain: the run has ${key} ${options[key]}, which its policy was trained for; got ${given[key]}`,
       )
@@ -108,14 +107,15 @@ function settle(given: Readonly<Record<string, unknown>>): {
   )
   const { clip, episodeSeconds } = options
   const settings = parseSettings(trpoSchema, { ...inherited, clip, episodeSeconds, ...given })
-  const name = file ? String(source).slice(folder.path.length + 1) : undefined
-  const { wall_seconds } = folder.readJson<TrainingRecord>('training.json')
+  const name = file ? basename(String(source)) : undefined
+  const { wall_seconds, before, samples = 0 } = folder.readJson<TrainingRecord>('training.json')
+  const own = wall_seconds.expert + wall_seconds.demonstrations + wall_seconds.training
   return {
     settings,
     loaded: given['clip'] === undefined ? clipsOf(folder) : settings.clip.map(readClip),
     sft: {
       weights: folder.readPolicy(name),
-      seconds: wall_seconds.expert + wall_seconds.demonstrations + wall_seconds.training,
+      before: { seconds: own + (before?.seconds ?? 0), samples: samples + (before?.samples ?? 0) },
     },
   }
 }
