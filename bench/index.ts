@@ -12,12 +12,16 @@ import { benchForward, benchProducts } from './products.ts'
 import { type Row, table } from './report.ts'
 import { benchRollout } from './rollout.ts'
 import { benchTraining } from './training.ts'
+import { benchTrpo } from './trpo.ts'
 
-const PARTS = [benchProducts, benchForward, benchTraining, benchLatency, benchRollout]
-const NAMES = ['gemm', 'forward', 'training step', 'sum', 'read back', 'submit', 'rollout']
+const PARTS = [benchProducts, benchForward, benchTraining, benchTrpo, benchLatency, benchRollout]
+const NAMES = [
+  ...['gemm', 'forward', 'training step', 'fvp', 'policy update'],
+  ...['sum', 'read back', 'submit', 'rollout'],
+]
 
 const command = new Command('bench')
-  .description('Measures kernels, training steps and simulation on this machine.')
+  .description('Measures kernels, training steps, policy updates and simulation on this machine.')
   .argument('[names...]', `only rows whose name holds one of these words: ${NAMES.join(', ')}`)
   .option('--json', 'print one JSON document instead of a table')
   .option('--quick', 'fewer and shorter rounds: a first impression')

@@ -6,10 +6,12 @@ export interface Effort {
   readonly rounds: number
   /** a round repeats its case until it takes about this long, ms */
   readonly roundTime: number
+  /** what would take longer than about this once is left out, ms */
+  readonly longest: number
 }
 
-export const FULL: Effort = { rounds: 15, roundTime: 100 }
-export const QUICK: Effort = { rounds: 5, roundTime: 30 }
+export const FULL: Effort = { rounds: 15, roundTime: 100, longest: 5000 }
+export const QUICK: Effort = { rounds: 5, roundTime: 30, longest: 3000 }
 
 /** One case: does its work `times` times and waits for the end of it. */
 export type Case = (times: number) => Promise<unknown>
@@ -27,7 +29,7 @@ const MOST_REPEATS = 2000
 /** Times the cases in turn, round after round. */
 export async function interleave<const C extends readonly Case[]>(
   cases: C,
-  { rounds, roundTime }: Effort,
+  { rounds, roundTime }: Pick<Effort, 'rounds' | 'roundTime'>,
 ): Promise<{ [K in keyof C]: Times }> {
   const repeats: number[] = []
   for (const run of cases) {

@@ -11,7 +11,7 @@ export interface Row extends Times {
   readonly gbs?: number
   /** share of what the roofs measured in the same run allow */
   readonly roof_share?: number
-  /** time of the peer over ours, from alternating rounds */
+  /** time of the peer over ours, from alternating rounds unless the peer is a process of its own */
   readonly ratio_to_peer?: number
   readonly peer?: string
   /** simulation: control steps, or physics steps of the bare loop, a second */

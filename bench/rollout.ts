@@ -1,8 +1,14 @@
-// Environments stepped in lock-step by the workers of a pool, against a bare loop of physics steps in as many workers.
+// Environments stepped in lock-step by the workers of a pool, alone and with a policy on the GPU, against a bare loop of
+// physics steps in as many workers.
 
 import { availableCores, readAsset } from '#platform'
+import { Collector } from '../src/algos/collector.ts'
+import { Imitation } from '../src/algos/environments.ts'
+import { Mlp } from '../src/algos/mlp.ts'
+import type { Gpu } from '../src/engine/gpu.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { FLAGS, Pool, type VectorEnvironment, values } from '../src/sim/index.ts'
+import { Random } from '../src/sim/random.ts'
 import { PHYSICS_RATE } from '../src/sim/reference.ts'
 import type { Bench } from './bench.ts'
 import { describe } from './measure.ts'
@@ -13,18 +19,20 @@ const CLIP = 'walk'
 
 const ENVIRONMENTS_A_WORKER = 8
 
+const POLICY = [112, 64, 64, 28]
+/** Control steps of each environment in a batch. */
+const STEPS = 64
+/** Log standard deviation of the policy's actions, small as after `sft`: falls would cost time of their own. */
+const LOG_STD = -3
+
 export async function benchRollout(bench: Bench): Promise<Row[]> {
   if (!bench.wants('rollout')) return []
-  const clip = loadClip(await readAsset(`clips/${CLIP}.txt`), CLIP)
-  const substeps = Math.round(clip.dt * PHYSICS_RATE)
   const rows: Row[] = []
   for (const workers of counts(availableCores())) {
     bench.say(`rollout, ${workers} workers`)
-    const pool = new Pool({ workers })
+    const { pool, substeps } = await openPool(workers)
     try {
-      await pool.configure({ clips: [{ clip }], seed: 1 })
-      const vector = await pool.vector(ENVIRONMENTS_A_WORKER * workers)
-      rows.push(...(await comparison(bench, pool, vector, workers, substeps)))
+      rows.push(...(await comparison(bench, pool, workers, substeps)))
     } finally {
       await pool.close()
     }
@@ -32,46 +40,104 @@ export async function benchRollout(bench: Bench): Promise<Row[]> {
   return rows
 }
 
+/** Workers that simulate the clip, by default one a core, and the physics steps of a control step. */
+export async function openPool(
+  workers = availableCores(),
+): Promise<{ pool: Pool; substeps: number }> {
+  const clip = loadClip(await readAsset(`clips/${CLIP}.txt`), CLIP)
+  const pool = new Pool({ workers })
+  try {
+    await pool.configure({ clips: [{ clip }], seed: 1 })
+  } catch (error) {
+    await pool.close()
+    throw error
+  }
+  return { pool, substeps: Math.round(clip.dt * PHYSICS_RATE) }
+}
+
+/** Batches of `steps` steps of each environment under an untrained policy. */
+export function openCollector(gpu: Gpu, vector: VectorEnvironment, net: Mlp, steps: number) {
+  const start = new Float32Array(net.parameterCount + net.outputs).fill(LOG_STD)
+  start.set(net.initialise(new Random(1)))
+  const parameters = gpu.upload(start, 'policy')
+  const statistics = gpu.array(3 * net.inputs, 'statistics')
+  const environments = new Imitation(vector, {
+    ...{ clips: 1, observationSize: net.inputs, startNoise: 0.02, kicks: 0, scoreShare: 0 },
+  })
+  const collector = new Collector(gpu, environments, { net, parameters, statistics }, steps, 1)
+  let clock = 0
+  return {
+    /** Gathers a batch; resolves with its samples. */
+    async collect(): Promise<number> {
+      await collector.collect(clock)
+      clock += steps
+      return collector.rows
+    },
+    release() {
+      collector.release()
+      gpu.release(parameters, statistics)
+    },
+  }
+}
+
 async function comparison(
-  { effort }: Bench,
+  { gpu, effort }: Bench,
   pool: Pool,
-  vector: VectorEnvironment,
   workers: number,
   substeps: number,
 ): Promise<Row[]> {
   const seconds = (4 * effort.roundTime) / 1000
-  // control steps a second of all workers together
-  const lockstep: number[] = []
-  const bare: number[] = []
-  let episode = 0
-  const begin = (environment: number) => ({ environment, episode: episode++ })
-  await vector.reset(Array.from({ length: vector.size }, (_, e) => begin(e)))
+  const size = ENVIRONMENTS_A_WORKER * workers
+  const step = await lockstep(await pool.vector(size))
+  const collector = openCollector(gpu, await pool.vector(size), new Mlp(POLICY, 'tanh'), STEPS)
+  // control steps a second of all workers together, physics steps of the bare loop
+  const rates = { alone: [] as number[], policy: [] as number[], bare: [] as number[] }
   for (let round = 0; round <= effort.rounds; round++) {
-    const start = performance.now()
-    let steps = 0
-    while (performance.now() - start < seconds * 1000) {
-      await vector.step()
-      steps += vector.size
-      const over = [...vector.flags.keys()].filter((e) => vector.flags[e] !== FLAGS.running)
-      if (over.length) await vector.reset(over.map(begin))
-    }
-    const rate = (steps * 1000) / (performance.now() - start)
+    const alone = await rate(step, seconds)
+    const policy = await rate(collector.collect, seconds)
     const items = Array.from({ length: workers }, () => ({ of: 'physics', seconds }) as const)
     const loops = values(await pool.map('benchmark', items))
     // the first round warms up
     if (round === 0) continue
-    lockstep.push(rate)
-    bare.push(loops.reduce((sum, loop) => sum + loop.steps / loop.seconds, 0))
+    rates.alone.push(alone)
+    rates.policy.push(policy)
+    rates.bare.push(loops.reduce((sum, loop) => sum + loop.steps / loop.seconds, 0))
   }
+  collector.release()
   const shape = `${workers} worker${workers > 1 ? 's' : ''}`
-  const row = (name: string, rates: number[]): Row => {
-    const times = describe(rates.map((rate) => 1000 / rate))
+  const row = (name: string, of: number[]): Row => {
+    const times = describe(of.map((rate) => 1000 / rate))
     return { name, shape, ...times, steps_per_s: 1000 / times.median_ms }
   }
-  const [mine, raw] = [row('rollout', lockstep), row('bare mj_step', bare)]
-  // by round: what loads the machine loads both of a round
-  const shares = lockstep.map((rate, round) => (rate * substeps) / bare[round]!)
-  return [{ ...mine, roof_share: describe(shares).median_ms }, raw]
+  // by round: what loads the machine loads all of a round
+  const share = (of: number[]) =>
+    describe(of.map((rate, round) => (rate * substeps) / rates.bare[round]!)).median_ms
+  return [
+    { ...row('rollout', rates.alone), roof_share: share(rates.alone) },
+    { ...row('rollout with policy', rates.policy), roof_share: share(rates.policy) },
+    row('bare mj_step', rates.bare),
+  ]
+}
+
+// one control step of all environments, whose episodes follow one another; resolves with their number
+async function lockstep(vector: VectorEnvironment): Promise<() => Promise<number>> {
+  let episode = 0
+  const begin = (environment: number) => ({ environment, episode: episode++ })
+  await vector.reset(Array.from({ length: vector.size }, (_, e) => begin(e)))
+  return async () => {
+    await vector.step()
+    const over = [...vector.flags.keys()].filter((e) => vector.flags[e] !== FLAGS.running)
+    if (over.length) await vector.reset(over.map(begin))
+    return vector.size
+  }
+}
+
+// control steps a second of what resolves with how many it took, over some seconds
+async function rate(advance: () => Promise<number>, seconds: number): Promise<number> {
+  const start = performance.now()
+  let steps = 0
+  while (performance.now() - start < seconds * 1000) steps += await advance()
+  return (steps * 1000) / (performance.now() - start)
 }
 
 // 1, 2, 4, ... and all cores
