@@ -10,6 +10,11 @@ import { f32, type Plan } from '../engine/plan.ts'
 export interface AdvantageOptions {
   /** discount of a control step; rewards are multiplied by 1 - gamma, so that values have the unit of a reward */
   readonly gamma: number
+  /**
+   * bound of the advantages once they have mean 0 and variance 1. A few states, in the midst of a fall, have advantages
+   * of 30 and more; without a bound updates are made for them alone. DeepMimic and its successors take 4 to 5
+   */
+  readonly advClip: number
   /** of GAE: 0 trusts the value network, 1 the returns */
   readonly lam: number
 }
@@ -25,7 +30,7 @@ export const ENDS = {
 } as const
 
 export class Advantages {
-  /** [steps, environments] normalised to mean 0 and variance 1 */
+  /** [steps, environments] normalised to mean 0 and variance 1, clamped to +-advClip */
   readonly advantages: GpuArray<'f32'>
   /** [steps, environments] what the values should have been */
   readonly targets: GpuArray<'f32'>
@@ -56,7 +61,7 @@ export class Advantages {
     arrays: { rewards: GpuArray; ends: GpuArray<'u32'>; values: GpuArray; finals: GpuArray },
   ): void {
     const { gpu, steps, environments, raw, advantages, targets, spread, targetSpread } = this
-    const { gamma, lam } = this.options
+    const { gamma, lam, advClip: bound } = this.options
     const rows = steps * environments
     plan.add({
       shader: 'advantages',
@@ -69,7 +74,7 @@ export class Advantages {
     sumSlices(plan, targetSpread, this.zeros, 1)
     moments(gpu, plan, raw, spread, rows, 1)
     moments(gpu, plan, targets, targetSpread, rows, 1)
-    normalise(plan, raw, advantages, spread, { rows, columns: 1, bound: 1e30, epsilon: 1e-12 })
+    normalise(plan, raw, advantages, spread, { rows, columns: 1, bound, epsilon: 1e-12 })
   }
 
   get arrays(): GpuArray[] {

@@ -200,6 +200,7 @@ export const trpoSchema = z.strictObject({
   lam: number(z.number().min(0).max(1))
     .default(0.95)
     .describe('of advantages: 0 trusts the value network, 1 the returns'),
+  advClip: positive().default(4).describe('bound of normalised advantages'),
   vfIters: count().default(5).describe('passes of the value network over a batch'),
   vfLr: positive().default(1e-3).describe('learning rate of the value network'),
   vfBatchSize: count(1, 65535).default(256).describe('samples a step of the value network'),

@@ -111,7 +111,7 @@ class Carts implements Environments {
 
 const OPTIONS: LearnerOptions = {
   ...{ maxKl: 0.02, cgIters: 10, damping: 0.1, fisherEvery: 1, searchSteps: 10, backtrack: 0.8 },
-  ...{ gamma: 0.98, lam: 0.95, vfIters: 10, vfLr: 3e-3, vfBatchSize: 256, seed: 1 },
+  ...{ gamma: 0.98, lam: 0.95, advClip: 4, vfIters: 10, vfLr: 3e-3, vfBatchSize: 256, seed: 1 },
   ...{ steps: 32, vfWarmup: 1, updateStatistics: false },
 }
 
