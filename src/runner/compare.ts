@@ -40,9 +40,11 @@ export async function compareExperts(
 ): Promise<ExpertRow[]> {
   const { pool, signal } = session
   const setup = { ...config, episodeSeconds: trialSeconds }
-  const experts = await prepareExperts(session, folder, setup, {
+  const { experts, failures } = await prepareExperts(session, folder, setup, {
     ...{ expert: 'planner', feedbackGenerations },
   })
+  const failure = failures.find((reason) => reason)
+  if (failure) throw new Error(failure)
   await pool.configure({ ...setup, experts })
   const rows: ExpertRow[] = []
   const cells = config.clips.flatMap(({ clip }, index) =>

@@ -4,6 +4,7 @@ import type { Clip } from '../mocap/clip.ts'
 import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
+import type { Prepared } from './prepare.ts'
 import { PLANNING, type Round } from './rounds.ts'
 import type { EpisodeData, RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
@@ -19,10 +20,15 @@ function repeats({ loop, frames, dt }: Clip, seconds: number): number {
   return Math.min(MOST_REPEATS, Math.round(seconds / mean))
 }
 
+/** What is learnt, and for which clips nobody knows how to recover. */
+export interface Lessons extends Pick<Prepared, 'failures'> {
+  readonly clips: readonly Clip[]
+}
+
 /** The episodes of a round. */
 function itemsOf(
   settings: SftSettings,
-  clips: readonly Clip[],
+  { clips, failures }: Lessons,
   { round, kind }: Round,
 ): DemonstrationItem[] {
   const { demonstrationSeconds, startNoise, expert, demonstrationKicks } = settings
@@ -35,10 +41,12 @@ function itemsOf(
   const noise = planning ? PLANNING.noise : settings.noise
   const kick = planning ? PLANNING.kick : demonstrationKicks
   const seconds = planning ? PLANNING.seconds : demonstrationSeconds
+  // a planner keeps to what a law can hold
+  const asked = (index: number) => (planning && failures[index] ? 0 : counts[kind])
   const items = clips.flatMap((clip, index) =>
-    Array.from({ length: counts[kind] * repeats(clip, seconds) }, (_, turn) => ({
+    Array.from({ length: asked(index) * repeats(clip, seconds) }, (_, turn) => ({
       clip: index,
-      expert: planning ? 'planner' : expert,
+      expert: planning ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
       noise: noise[turn % noise.length]!,
       startNoise: { position: startNoise, velocity: 10 * startNoise },
@@ -55,13 +63,13 @@ export async function gather(
   { pool, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
-  clips: readonly Clip[],
+  lessons: Lessons,
   { round, kind }: Round,
   record: TrainingRecord,
 ): Promise<EpisodeData[]> {
   const name = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
   const what = round ? `round ${round}, episodes` : 'demonstrations'
-  const items = itemsOf(settings, clips, { round, kind })
+  const items = itemsOf(settings, lessons, { round, kind })
   const episodes = folder.has(name)
     ? folder.readDemonstrations(name)
     : new Array<EpisodeData | undefined>(items.length).fill(undefined)

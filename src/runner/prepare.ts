@@ -49,18 +49,24 @@ interface Subject {
   readonly index: number
 }
 
-/**
- * The experts' parameters for the simulation's configuration; leaves the pool configured for trials.
- * @throws Error for a clip that no trajectory is found for
- */
+/** What experts know of the clips of a configuration. */
+export interface Prepared {
+  /** their parameters, for the simulation's configuration */
+  readonly experts: NonNullable<SimulationConfig['experts']>
+  /** by clip: why there is no law for it, if there is none */
+  readonly failures: readonly (string | undefined)[]
+}
+
+/** The experts' parameters; leaves the pool configured for trials. */
 export async function prepareExperts(
   session: Session,
   folder: RunFolder,
   config: SimulationConfig,
   settings: Pick<SftSettings, 'expert' | 'feedbackGenerations'>,
-): Promise<NonNullable<SimulationConfig['experts']>> {
-  if (!needsLaw(settings.expert)) return {}
-  const laws: FeedbackLaw[] = []
+): Promise<Prepared> {
+  if (!needsLaw(settings.expert)) return { experts: {}, failures: [] }
+  const laws: (FeedbackLaw | undefined)[] = []
+  const failures: (string | undefined)[] = []
   await session.pool.configure({ ...config, episodeSeconds: TRIAL_SECONDS })
   for (const [index, { clip }] of config.clips.entries()) {
     const file = `experts/${clip.name}-feedback.safetensors`
@@ -68,13 +74,20 @@ export async function prepareExperts(
     if (!folder.has(file)) {
       const subject = { clip, index }
       const trajectory = await findTrajectory(session, folder, subject, config.seed ?? 0)
+      if (!cyclesOf(trajectory, clip)) {
+        const seconds = (trajectory.offsets.length * clip.dt).toFixed(1)
+        failures[index] =
+          `no trajectory was found for "${clip.name}": the best fell after ${seconds} s; another --seed may find one`
+        laws.push(undefined)
+        continue
+      }
       const law = await evolveLaw(session, folder, subject, trajectory, config.seed ?? 0, settings)
       writeLaw(folder, file, law)
     }
     laws.push(readLaw(folder, file))
   }
-  const parameters = laws.map((law) => ({ law }))
-  return { feedback: parameters, planner: parameters }
+  const parameters = laws.map((law) => law && { law })
+  return { experts: { feedback: parameters, planner: parameters }, failures }
 }
 
 async function findTrajectory(
@@ -116,17 +129,16 @@ async function findTrajectory(
   return readTrajectory(folder, file)
 }
 
-/** Cycles of a trajectory that a law is about, from the first to before the second; a one-shot clip is one cycle. */
-function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] {
+/**
+ * Cycles of a trajectory that a law is about, from the first to before the second; a one-shot clip is one cycle.
+ * Undefined if the trajectory fell too early for that.
+ */
+function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefined {
   const steps = trajectory.offsets.length
   // the first cycle of a loop starts on the reference, not on the cycle that physics settles in
   const range: [number, number] = clip.loop ? [1, Math.floor(steps / clip.frames)] : [0, 1]
   const enough = clip.loop ? range[1] >= 2 : trajectory.complete
-  if (enough) return range
-  throw new Error(
-    `no trajectory was found for "${clip.name}": the best fell after ${(steps * clip.dt).toFixed(1)} s; ` +
-      'try another --seed, or --expert inverse-dynamics',
-  )
+  return enough ? range : undefined
 }
 
 /** Of an evolution: where it is, and what came of each generation. */
@@ -146,7 +158,7 @@ async function evolveLaw(
 ): Promise<FeedbackLaw> {
   const { pool, signal } = session
   const { clip, index } = subject
-  const cycles = cyclesOf(trajectory, clip)
+  const cycles = cyclesOf(trajectory, clip)!
   const models = await linearModels(session, subject, trajectory, cycles)
   const [path] = values(await pool.map('mean-path', [{ clip: index, trajectory, cycles }]))
   const item = { clip: index, models, path: path! }

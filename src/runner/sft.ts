@@ -139,10 +139,18 @@ async function run(
       'rounds of planning add offsets to what the policy does: they need --action offset, got absolute',
     )
   }
-  const experts = await prepareExperts(session, folder, demonstrations, {
+  const { experts, failures } = await prepareExperts(session, folder, demonstrations, {
     ...settings,
     ...(planned && { expert: 'planner' as const }),
   }).finally(prepared)
+  // what cannot be shown how to recover is shown at least how to move
+  for (const reason of failures) {
+    if (reason) say(colour.yellow(`${reason}; inverse-dynamics demonstrates instead`))
+  }
+  if (clips.every((_, c) => failures[c]) && !roundsAsked(settings)) {
+    own = ['demonstrations']
+    rounds.splice(0, rounds.length, ...own, ...added)
+  }
 
   const gathered: EpisodeData[][] = []
   let weights: PolicyWeights | undefined
@@ -151,16 +159,21 @@ async function run(
     // the planner improves on the best that there is
     if (kind === 'planning') weights = folder.readPolicy(roundFile(bestRound(record)))
     const students = clips.map(() => weights)
-    const planner = experts['planner']?.map((parameters) => ({
-      ...(parameters as FeedbackParameters),
-      ...(kind === 'planning' && { student: weights }),
-    }))
+    const planner = experts['planner']?.map(
+      (parameters) =>
+        parameters && {
+          ...(parameters as FeedbackParameters),
+          ...(kind === 'planning' && { student: weights }),
+        },
+    )
     await pool.configure({
       ...demonstrations,
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
       experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
     })
-    gathered.push(await gather(session, folder, settings, clips, { round, kind }, record))
+    gathered.push(
+      await gather(session, folder, settings, { clips, failures }, { round, kind }, record),
+    )
     // what the planner says around a policy is not what the expert says: it is learnt by itself
     const family = gathered.filter((_, r) => (rounds[r] === 'planning') === (kind === 'planning'))
     weights = await train(
