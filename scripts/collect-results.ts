@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Evaluation } from '../src/runner/evaluation.ts'
-import { parseSettings, sftSchema, trpoSchema } from '../src/runner/options.ts'
+import { flagOf, parseSettings, sftSchema, trpoSchema } from '../src/runner/options.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { RunFolder } from '../src/runner/run-folder.ts'
 import { ownClips, simulationConfig } from '../src/runner/session.ts'
@@ -19,8 +19,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** An evaluation with what it takes to repeat it. */
 export interface Result extends Evaluation {
-  /** the run's options that are not the default */
+  /** the run's options that are not the default, and of trpo the command and such options of the run it started from */
   readonly options: string
+  readonly source?: string
   /** clips of the policy: more than one for a policy of several */
   readonly clips: readonly string[]
   /** whether the clip ships with webmimic; else it is one of DeepMimic's */
@@ -49,16 +50,26 @@ function collect(path: string): Result[] {
   const folder = RunFolder.open(path)
   const { command, clips, options, added = [] } = folder.readJson<Config>('config.json')
   const found = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
-  const omitted = ['clip', 'out', 'workers', 'loadSftPretrain']
-  const said = Object.entries(options)
-    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[command][key]))
-    .filter(([key]) => !omitted.includes(key))
-    .map(([key, value]) => `--${key.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`)
+  const { source } = folder.readJson<Partial<TrpoConfig>>('config.json')
+  const said = given(command, options)
   if (added.length) said.push(`and ${added.length} rounds added: ${added.join(', ')}`)
   return [found].flat().map((evaluation, i) => ({
     ...evaluation,
     ...{ clips, own: ownClips().includes(options.clip[i]!), options: said.join(' ') },
+    ...(source && { source: [source.command, ...given(source.command, source.options)].join(' ') }),
   }))
+}
+
+// what is not the default, as on the command line
+function given(command: Method, options: Config['options']): string[] {
+  const omitted = ['clip', 'out', 'workers', 'loadSftPretrain']
+  return Object.entries(options)
+    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[command][key]))
+    .filter(([key]) => !omitted.includes(key))
+    .map(([key, value]) => {
+      const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+      return `--${flagOf(key)} ${text}`
+    })
 }
 
 /** An episode of a run's policy from the first frame, beside the reference, as a picture. */

@@ -27,6 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   // 24 bits each, as f32 holds them; the first is never 0
   let u = (f32(bits.x >> 8u) + 1.0) / 16777216.0;
   let v = f32(bits.y >> 8u) / 16777216.0;
-  let noise = sqrt(-2.0 * log(u)) * cos(6.28318531 * v);
+  // a driver's log of nearly 1 may be above 0
+  let noise = sqrt(max(0.0, -2.0 * log(u))) * cos(6.28318531 * v);
   actions[id.x] = mean[id.x] + exp(parameters[shape.log_std_at + k]) * noise;
 }

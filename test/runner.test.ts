@@ -286,8 +286,10 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
   assert.ok(JSON.parse(metrics[5]!)['losses/approx_kl'] <= 0.01)
   assert.is(JSON.parse(metrics[1]!)['losses/approx_kl'], undefined)
 
-  const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 0,/)
+  // in the midst of it, after a trial
+  const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 4,/)
   assert.is(stopped.code, 130, stopped.stderr)
+  assert.match(stopped.stderr, /stopped after iteration [45] of 6; go on with --resume/)
   const resumed = await run(['trpo', '--resume', parts])
   assert.is(resumed.code, 0, resumed.stderr)
   for (const file of ['policy', 'checkpoint-last']) {
@@ -297,7 +299,14 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
   // and on, beyond what was asked for
   const more = await run(['trpo', '--resume', parts, '--num-timesteps', '2048'])
   assert.is(more.code, 0, more.stderr)
-  assert.is(json(parts, 'evaluation.json').samples, 2048)
+  const { samples: all, kept } = json(parts, 'evaluation.json')
+  assert.is(all, 2048)
+  assert.ok([0, 4, 6, 8].includes(kept.iteration))
+  const less = await run(['trpo', '--resume', parts, '--num-timesteps', '256'])
+  assert.is(less.code, 2)
+  assert.match(less.stderr, /has learnt from 2048 control steps already, got 256/)
+  assert.match((await run(['trpo', '--resume', parts])).stderr, /is finished/)
+  assert.match((await run(['dagger', parts])).stderr, /is a run of trpo, not of sft/)
   const judged = await run(['evaluate', parts, '--episodes', '4'])
   assert.is(judged.code, 0, judged.stderr)
 })
@@ -344,8 +353,9 @@ test('trpo from nothing; what does not fit is refused in one line', async () => 
     [['--load-sft-pretrain', folder], /holds no run/],
     [
       ['--load-sft-pretrain', join(folder, 'trpo-sft'), '--hidden-size', '8'],
-      /hiddenSize 32.*got 8/,
+      /--hidden-size 32.*got "8"/,
     ],
+    [['--clip', 'walk', '--clip', 'walk'], /"walk" was given twice/],
     [['--resume', join(folder, 'trpo-sft')], /is a run of sft/],
     [['--resume', out, '--gamma', '0.9'], /--resume goes on.*got gamma/],
   ]

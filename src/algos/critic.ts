@@ -29,6 +29,9 @@ export interface CriticState {
   readonly steps: number
 }
 
+/** replays of the step sent at once, as in sft */
+const STEPS_PER_SUBMIT = 16
+
 /** final states evaluated at a time */
 const BLOCK = 64
 
@@ -156,7 +159,9 @@ export class Critic {
   async fit(): Promise<void> {
     await this.keep.run()
     const steps = this.options.vfIters * this.stepsPerPass
-    await this.step.run(steps)
+    for (let done = 0; done < steps; done += STEPS_PER_SUBMIT) {
+      await this.step.run(Math.min(STEPS_PER_SUBMIT, steps - done))
+    }
     this.steps += steps
   }
 

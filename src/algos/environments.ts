@@ -62,8 +62,10 @@ export class Imitation implements Environments {
   readonly actions: Float32Array
   readonly rewards: Float32Array
   readonly flags: Uint8Array
-  /** the episodes that ended since the owner emptied the list */
-  readonly ended: EpisodeMetrics[] = []
+  /** the episodes that ended since the owner took them, with their environment and its control step */
+  private ended: { environment: number; step: number; metrics: EpisodeMetrics }[] = []
+  /** [size] control steps so far */
+  private readonly steps: Uint32Array
   /** [size] episodes begun in each environment: what chance decides in the next follows from it alone */
   private begun: number[]
 
@@ -76,6 +78,7 @@ export class Imitation implements Environments {
     this.actions = vector.actions
     this.rewards = new Float32Array(vector.size)
     this.flags = vector.flags
+    this.steps = new Uint32Array(vector.size)
     this.begun = new Array<number>(vector.size).fill(0)
   }
 
@@ -114,9 +117,19 @@ export class Imitation implements Environments {
     for (let e = first; e < first + count; e++) {
       const own = (1 - options.scoreShare) * vector.rewards[e]!
       this.rewards[e] = own + (options.scoreShare * vector.scores[e]!) / 10
-      const result = vector.results[e]
-      if (result && this.flags[e] !== FLAGS.failed) this.ended.push(result)
+      this.steps[e]!++
+      const metrics = vector.results[e]
+      if (metrics && this.flags[e] !== FLAGS.failed) {
+        this.ended.push({ environment: e, step: this.steps[e]!, metrics })
+      }
     }
+  }
+
+  /** The episodes that ended since the last time, in the order in which they did, whichever half was ahead. */
+  takeEnded(): EpisodeMetrics[] {
+    const ended = this.ended.sort((a, b) => a.step - b.step || a.environment - b.environment)
+    this.ended = []
+    return ended.map(({ metrics }) => metrics)
   }
 
   async save(): Promise<SavedImitation> {

@@ -37,13 +37,15 @@ export interface RolloutOptions {
   /** is told the control step that all trials of a batch are at, batches one after another, and how many trials have ended */
   readonly onProgress?: ((step: number, ended: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
+  /** an episode whose simulation diverged counts as a fall; by default it ends the evaluation */
+  readonly tolerant?: boolean
   /** of the trials' noise: its seed, and [28] how many rad an action unit is */
   readonly noise?: { readonly seed: number; readonly unit: ArrayLike<number> }
 }
 
 /**
  * Runs every trial with the policy's mean actions, on a pool that is configured.
- * @throws Error naming the first trial that ended in an error, such as a simulation that diverged
+ * @throws Error naming the first trial that ended in an error, such as a simulation that diverged, unless `tolerant`
  */
 export async function evaluatePolicy(
   gpu: Gpu,
@@ -94,7 +96,9 @@ export async function evaluatePolicy(
     await Promise.all(parts.map(run))
     before += Math.max(...steps)
     await vector.close()
-    const failure = vector.errors[0]
+    const failure = vector.errors.find(
+      ({ environment }) => !options.tolerant || !vector.results[environment],
+    )
     if (failure)
       throw new Error(`evaluation, episode ${first + failure.environment}: ${failure.message}`)
     results.push(...(vector.results as EpisodeMetrics[]))

@@ -52,10 +52,10 @@ export interface IterationReport {
   readonly explainedVariance: number
   /** mean squared error of the latest pass, in squared units of a reward */
   readonly valueLoss: number
-  /** of the policy that acted, nats */
+  /** of the policy after the update, nats */
   readonly entropy: number
-  /** the quantity that was not finite, if one was: what was learnt from this batch has then been undone */
-  readonly notFinite: string | undefined
+  /** what was not finite, and what was kept as it was for it; the statistics then did not see the batch */
+  readonly notFinite: readonly string[]
   /** s; simulation and policy overlap within the rollout */
   readonly seconds: {
     readonly rollout: number
@@ -185,22 +185,25 @@ export class Learner {
       await this.update.plan.run()
     }
     await critic.fit()
-    // the policy of the next batch sees by them; within this one they stood still
-    if (options.updateStatistics) await this.observation.run()
     const result = await this.read()
     const update = this.update.describe(result.update)
     const valueLoss = critic.lastLoss(result.losses)
-    if (!Number.isFinite(valueLoss)) critic.undo()
+    const notFinite: string[] = []
+    if (updates && update.notFinite) {
+      notFinite.push(`${update.notFinite} is not finite: the policy stays as it was`)
+    }
+    if (!Number.isFinite(valueLoss)) {
+      critic.undo()
+      notFinite.push("the value network's loss is not finite: it stays as it was")
+    }
+    // the policy of the next batch sees by them; within this one they stood still
+    if (options.updateStatistics && notFinite.length === 0) await this.observation.run()
     this.iteration++
     return {
       ...{ iteration: this.iteration, updates, update, valueLoss },
       explainedVariance: explainedVariance(result.spread, result.targets),
       entropy: entropy(result.policy.subarray(this.policyNet.parameterCount)),
-      notFinite: Number.isFinite(valueLoss)
-        ? updates
-          ? update.notFinite
-          : undefined
-        : 'the loss of the value network',
+      notFinite,
       seconds: {
         ...{ rollout: times.total, simulation: times.simulation, policy: times.policy },
         update: (performance.now() - updating) / 1000,

@@ -35,7 +35,7 @@ export interface TrpoOptions {
   readonly cgIters: number
   /** added to the diagonal of the Fisher matrix (conjugate-gradient.ts) */
   readonly damping: number
-  /** each `fisherEvery`-th sample has a part in Fisher-vector products */
+  /** one sample of each `fisherEvery` has a part in Fisher-vector products */
   readonly fisherEvery: number
   /** candidates of the line search, each `backtrack` times as long as the one before */
   readonly searchSteps: number
@@ -195,9 +195,9 @@ export class TrpoUpdate {
     const every = options.fisherEvery
     const part = every > 1 ? this.workspace(Math.ceil(rows / every)) : whole
     if (every > 1) {
-      const { rows, inputs, activations } = part
+      const { inputs, activations } = part
       normalise(plan, batch.observations, inputs, batch.statistics, { rows, columns, every })
-      net.forward(plan, old, inputs, activations, rows)
+      net.forward(plan, old, inputs, activations, part.rows)
     }
     const tangents = net.activations(gpu, part.rows, 'tangents').map((array) => this.own(array))
     this.conjugateGradient.record(
@@ -279,7 +279,8 @@ export class TrpoUpdate {
       zeroGradient,
       ...{ gain: scalars[GAIN]!, kl: scalars[KL]!, expectedGain: scalars[EXPECTED]! },
       gradientNorm: Math.sqrt(first),
-      residual: zeroGradient ? 0 : Math.sqrt(residuals.at(-1)! / first),
+      // an iteration that breaks down leaves 0
+      residual: zeroGradient ? 0 : Math.sqrt(residuals.findLast((rr) => rr !== 0)! / first),
       notFinite: state > 0 ? undefined : wrong?.[0],
     }
   }

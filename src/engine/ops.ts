@@ -145,8 +145,8 @@ export function moments(
 }
 
 /**
- * y = (x - mean) / standard deviation by the running statistics, clamped to +-bound; y [rows, columns], x the same, or
- * `every` times the rows, of which the first of each `every` is taken.
+ * y = (x - mean) / standard deviation by the running statistics, clamped to +-bound; x [rows, columns],
+ * y the same, or one row of each `every` rows of x.
  */
 export function normalise(
   plan: Plan,
@@ -155,16 +155,17 @@ export function normalise(
   statistics: GpuArray,
   { rows, columns, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
 ): void {
-  const length = rows * columns
+  const length = Math.ceil(rows / every) * columns
   plan.add({
     shader: 'normalise',
     arrays: { x, y, statistics },
-    shape: [length, columns, every, f32(epsilon), f32(bound)],
+    shape: [length, columns, rows, every, f32(epsilon), f32(bound)],
     groups: [workgroups(length)],
   })
 }
 
 export interface NormaliseShape {
+  /** of x */
   readonly rows: number
   readonly columns: number
   /** default 1 */

@@ -45,6 +45,8 @@ export interface Evaluation extends Summary {
   /** of trpo: what the policy started from, control steps it learnt from, and what it did in the meantime */
   readonly init?: 'sft' | 'random'
   readonly samples?: number
+  /** the policy is that of this iteration of its run, after so many of that run's control steps */
+  readonly kept?: TrainingRecord['kept']
   readonly curve?: readonly CurvePoint[]
   /** of DAgger, with what each policy did */
   readonly rounds?: readonly RoundRecord[]
@@ -101,7 +103,9 @@ export interface TrainingRecord {
   samples?: number
   curve?: CurvePoint[]
   /** of trpo: what the runs took that it started from; missing if it started from nothing */
-  before?: { readonly seconds: number; readonly samples: number }
+  before?: { readonly init: 'sft' | 'random'; readonly seconds: number; readonly samples: number }
+  /** of trpo: iteration of the policy that is kept, and control steps up to there */
+  kept?: { readonly iteration: number; readonly samples: number }
   /** null until trained, or without a validation set */
   validation_loss: number | null
   mean_predictor_loss: number | null
@@ -224,7 +228,8 @@ export async function evaluate(
     ...(pushed && { push: pushed }),
     ...(training.rounds.length && { rounds: training.rounds }),
     ...(training.samples !== undefined && {
-      init: training.before ? 'sft' : 'random',
+      init: training.before?.init ?? 'random',
+      kept: training.kept,
       samples: training.samples + (training.before?.samples ?? 0),
       curve: training.curve,
     }),

@@ -26,6 +26,15 @@ const WINDOW = 100
 /** The policy that a run starts from, if there is one. */
 export const SFT_POLICY = 'policy-sft.safetensors'
 
+/** Whether a run has used its control steps up. */
+export function finished(
+  folder: RunFolder,
+  { numTimesteps, timestepsPerBatch }: TrpoSettings,
+): boolean {
+  const done = folder.has(CHECKPOINT) ? folder.readLearner(CHECKPOINT).iteration : 0
+  return done >= Math.ceil(numTimesteps / timestepsPerBatch)
+}
+
 /** Learns until the control steps are used up; returns the best policy. */
 export async function learn(
   { gpu, pool, signal }: Session,
@@ -65,7 +74,7 @@ export async function learn(
 
   const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
   const events = new EventWriter(folder.path)
-  const progress = new Progress('trpo, iteration', iterations)
+  const progress = new Progress('trpo, iteration', iterations, state.iteration)
   const before = record.wall_seconds.training
   let recent: EpisodeMetrics[] = []
   let failures = 0
@@ -77,7 +86,7 @@ export async function learn(
     }))
     const weights = weightsOf(now)
     const { score, survival, nr } = summarise(
-      await evaluatePolicy(gpu, pool, weights, trials, { signal }),
+      await evaluatePolicy(gpu, pool, weights, trials, { signal, tolerant: true }),
       clips[0]!.dt,
     )
     const best = Math.max(0, ...record.curve!.map((point) => point.score))
@@ -88,7 +97,10 @@ export async function learn(
       ...{ seconds: record.wall_seconds.training },
       ...{ score: score.mean, survival, nr: nr.mean },
     })
-    if (score.mean >= best - TIE) folder.writePolicy('policy.safetensors', weights)
+    if (score.mean >= best - TIE) {
+      folder.writePolicy('policy.safetensors', weights)
+      record.kept = { iteration: now.iteration, samples: record.samples }
+    }
     const metrics = { 'eval/score': score.mean, 'eval/survival': survival, 'eval/nr': nr.mean }
     events.scalars(record.samples, metrics)
     say(
@@ -96,43 +108,42 @@ export async function learn(
         `survival ${(100 * survival).toFixed(0)} %, NR ${nr.mean.toFixed(3)} without noise, ${duration(record.wall_seconds.training)}`,
     )
   }
-  // the checkpoint last: what is beyond it is dropped when a run goes on, what is missing would stay missing
+  const due = (n: number) => n % savePerIter === 0 || n === iterations
+  // a trial that is stopped is made up for when the run goes on
   const keep = async () => {
     const now = await learner.state()
-    if (record.curve!.at(-1)?.iteration !== now.iteration) {
-      await tried(now)
-      folder.writeJson('training.json', record)
+    if (
+      due(now.iteration) &&
+      !signal.aborted &&
+      record.curve!.at(-1)?.iteration !== now.iteration
+    ) {
+      await tried(now).catch((error) => {
+        if (!signal.aborted) throw error
+      })
       await plot(folder, record)
     }
+    record.wall_seconds.training = before + progress.seconds
+    folder.writeJson('training.json', record)
     folder.writeLearner(CHECKPOINT, now)
   }
   try {
-    if (!resumed) await keep()
+    if (!resumed || due(iteration)) await keep()
     while (iteration < iterations && !signal.aborted) {
       const report = await learner.iterate()
       iteration = report.iteration
-      recent = [...recent, ...inOrder(environments.ended.splice(0))].slice(-WINDOW)
+      recent = [...recent, ...environments.takeEnded()].slice(-WINDOW)
       for (const { message } of environments.failures.slice(failures)) {
         say(colour.yellow(`${message}: the episode was given up`))
       }
       failures = environments.failures.length
-      if (report.notFinite) {
-        say(
-          colour.yellow(
-            `iteration ${iteration}: ${report.notFinite} is not finite; what was learnt from this batch is undone`,
-          ),
-        )
-      }
+      for (const what of report.notFinite) say(colour.yellow(`iteration ${iteration}: ${what}`))
       const metrics = metricsOf(report, recent, timestepsPerBatch)
       folder.appendMetrics({ iteration, ...metrics })
       events.scalars(iteration * timestepsPerBatch, metrics)
       progress.update(iteration, note(report, metrics))
-      if (iteration % savePerIter === 0 || iteration === iterations) await keep()
+      if (due(iteration) || signal.aborted) await keep()
     }
     if (signal.aborted) {
-      folder.writeLearner(CHECKPOINT, await learner.state())
-      record.wall_seconds.training = before + progress.seconds
-      folder.writeJson('training.json', record)
       say(
         `stopped after iteration ${iteration} of ${iterations}; go on with --resume ${folder.path}`,
       )
@@ -145,7 +156,7 @@ export async function learn(
   await vector.close()
   say(
     `trpo: ${iterations} iterations, ${thousands(iterations * timestepsPerBatch)} samples, ` +
-      `${duration(record.wall_seconds.training)}; policy: the best of ${record.curve.length} trials`,
+      `${duration(record.wall_seconds.training)}; policy: that of iteration ${record.kept?.iteration}, the latest of those that score most in trials`,
   )
   return folder.readPolicy()
 }
@@ -172,16 +183,11 @@ function start(folder: RunFolder, settings: TrpoSettings) {
       steps: 0,
     },
   }
-  return { initial, sizes, valueSizes, vfWarmup: settings.vfWarmup ?? (sft ? 5 : 0) }
+  return { initial, sizes, valueSizes, vfWarmup: settings.vfWarmup ?? (sft ? 5 : 1) }
 }
 
 /** Key of the random stream of the value network's starting parameters. */
 const VALUE_STREAM = 0x76616c
-
-// the halves of a rollout end episodes in an order of their own
-function inOrder(episodes: EpisodeMetrics[]): EpisodeMetrics[] {
-  return episodes.sort((a, b) => a.score - b.score || a.steps - b.steps)
-}
 
 /** An iteration in CleanRL's names; what there is nothing of is left out. */
 function metricsOf(
@@ -201,8 +207,9 @@ function metricsOf(
     'losses/explained_variance': explainedVariance,
     'losses/entropy': entropy,
     ...(updates && {
-      'losses/policy_loss': -update.gain,
-      'losses/approx_kl': update.kl,
+      // a candidate that was refused moved nothing
+      'losses/policy_loss': update.accepted ? -update.gain : 0,
+      'losses/approx_kl': update.accepted ? update.kl : 0,
       'losses/gradient_norm': update.gradientNorm,
       'losses/cg_residual': update.residual,
       'losses/line_search_steps': update.accepted ? update.lineSearchSteps : 0,

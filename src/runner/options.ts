@@ -195,11 +195,11 @@ export const trpoSchema = z.strictObject({
     .describe('added to the diagonal of the Fisher matrix, for actions of spread 1'),
   fisherEvery: count()
     .default(5)
-    .describe('every how manieth sample has a part in Fisher-vector products'),
+    .describe('one sample of so many has a part in Fisher-vector products'),
   gamma: share().default(0.97).describe('discount of a control step'),
   lam: number(z.number().min(0).max(1))
     .default(0.95)
-    .describe('of advantages: 0 trusts the value network, 1 the returns'),
+    .describe('lambda of generalised advantages: 0 trusts the value network, 1 the returns'),
   advClip: positive().default(4).describe('bound of normalised advantages'),
   vfIters: count().default(5).describe('passes of the value network over a batch'),
   vfLr: positive().default(1e-3).describe('learning rate of the value network'),
@@ -208,7 +208,7 @@ export const trpoSchema = z.strictObject({
   vfWarmup: count(0)
     .optional()
     .describe(
-      'iterations at the beginning in which only the value network learns; default: 5 after sft, else 0',
+      'iterations at the beginning in which only the value network learns; default: 5 after sft, else 1',
     ),
   imitation: atLeastZero()
     .default(0)
@@ -227,7 +227,7 @@ export const trpoSchema = z.strictObject({
   scoreShare: number(z.number().min(0).max(1))
     .default(0)
     .describe(
-      "share of the reward that is the score of joint angles, a tenth of it; the rest is DeepMimic's",
+      "share of the reward that is score / 10, which is of joint angles alone; the rest is DeepMimic's",
     ),
   kicks: atLeastZero()
     .default(0)
@@ -319,6 +319,11 @@ export interface OptionEntry {
   readonly default: unknown
 }
 
+/** kpScale -> kp-scale */
+export function flagOf(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
 /** The options of a schema, in its order. */
 export function optionEntries(schema: Schema): OptionEntry[] {
   return Object.entries(schema.shape).map(([key, field]) => {
@@ -327,7 +332,7 @@ export function optionEntries(schema: Schema): OptionEntry[] {
     const isFlag = inner instanceof z.ZodUnion && inner.options[0] instanceof z.ZodBoolean
     return {
       key,
-      flag: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+      flag: flagOf(key),
       description: (field as z.ZodType).description ?? '',
       type: isFlag ? 'flag' : Array.isArray(value.data) && key === 'clip' ? 'list' : 'value',
       choices: inner instanceof z.ZodEnum ? inner.options.map(String) : [],
@@ -347,8 +352,6 @@ export function parseSettings<S extends Schema>(
   const result = schema.safeParse(given)
   if (result.success) return result.data
   const entries = optionEntries(schema)
-  const flagOf = (key: PropertyKey | undefined) =>
-    entries.find((entry) => entry.key === key)?.flag ?? String(key)
   const issue = result.error.issues[0]!
   if (issue.code === 'unrecognized_keys') {
     const unknown = issue.keys[0]!
@@ -356,7 +359,7 @@ export function parseSettings<S extends Schema>(
   }
   const key = issue.path[0]
   throw new UsageError(
-    `--${flagOf(key)}: ${issue.message}, got ${JSON.stringify(given[String(key)])}`,
+    `--${flagOf(String(key))}: ${issue.message}, got ${JSON.stringify(given[String(key)])}`,
   )
 }
 

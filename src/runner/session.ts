@@ -50,6 +50,18 @@ export function readClip(source: string): LoadedClip {
   return parseClip(text, clipName(source))
 }
 
+/**
+ * Reads several clips.
+ * @throws UsageError also for two of one name
+ */
+export function readClips(sources: readonly string[]): LoadedClip[] {
+  const loaded = sources.map(readClip)
+  const names = loaded.map(({ clip }) => clip.name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice) throw new UsageError(`--clip: "${twice}" was given twice`)
+  return loaded
+}
+
 /** Makes a clip of a file's content. */
 export function parseClip(text: string, name: string): LoadedClip {
   const capture = parseDeepMimic(text, name)

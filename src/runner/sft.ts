@@ -29,7 +29,7 @@ import { type EpisodeData, RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
   parseClip,
-  readClip,
+  readClips,
   type Session,
   simulationConfig,
   withSession,
@@ -52,10 +52,8 @@ export interface RunConfig {
 
 /** Starts a run. */
 export async function sft(settings: SftSettings): Promise<void> {
-  const loaded = settings.clip.map(readClip)
+  const loaded = readClips(settings.clip)
   const names = loaded.map(({ clip }) => clip.name)
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice) throw new UsageError(`--clip: "${twice}" was given twice`)
   await withSession(settings, (session) => {
     const folder = RunFolder.create(settings.out, `sft-${names.join('-')}`)
     const config: RunConfig = {
@@ -76,6 +74,7 @@ export async function sft(settings: SftSettings): Promise<void> {
 export async function resumeSft(
   path: string,
   given: Readonly<Record<string, unknown>>,
+  extra: readonly RoundKind[] = [],
 ): Promise<void> {
   const others = Object.keys(given).filter((key) => key !== 'workers')
   if (others.length) {
@@ -84,9 +83,14 @@ export async function resumeSft(
     )
   }
   const folder = RunFolder.open(path)
-  const { options } = folder.readJson<RunConfig>('config.json')
+  const { command, options } = folder.readJson<RunConfig>('config.json')
+  if (command !== 'sft') {
+    throw new UsageError(
+      `${path} is a run of ${command}, not of sft: use ${command} --resume ${path}`,
+    )
+  }
   const settings = parseSettings(sftSchema, { ...options, ...given })
-  await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings))
+  await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings, extra))
 }
 
 /** Goes on with a run by more rounds than it was started with. */
@@ -94,12 +98,9 @@ export async function dagger(
   path: string,
   { rounds, planning, workers }: DaggerSettings,
 ): Promise<void> {
-  const folder = RunFolder.open(path)
-  const config = folder.readJson<RunConfig>('config.json')
   const kind: RoundKind = planning ? 'planning' : 'dagger'
-  const added = [...(config.added ?? []), ...new Array<RoundKind>(rounds).fill(kind)]
-  folder.writeJson('config.json', { ...config, added })
-  await resumeSft(path, workers === undefined ? {} : { workers })
+  const extra = new Array<RoundKind>(rounds).fill(kind)
+  await resumeSft(path, workers === undefined ? {} : { workers }, extra)
 }
 
 /** The clips of a run. */
@@ -114,6 +115,7 @@ async function run(
   folder: RunFolder,
   loaded: readonly LoadedClip[],
   settings: SftSettings,
+  extra: readonly RoundKind[] = [],
 ): Promise<void> {
   const { gpu, pool, signal } = session
   const clips = loaded.map(({ clip }) => clip)
@@ -130,7 +132,8 @@ async function run(
     record.wall_seconds.expert = before + (performance.now() - started) / 1000
     folder.writeJson('training.json', record)
   }
-  const { added = [] } = folder.readJson<RunConfig>('config.json')
+  const runConfig = folder.readJson<RunConfig>('config.json')
+  const added = [...(runConfig.added ?? []), ...extra]
   let own = roundsOf(settings)
   const rounds = [...own, ...added]
   const planned = rounds.includes('planning')
@@ -147,10 +150,16 @@ async function run(
   for (const reason of failures) {
     if (reason) say(colour.yellow(`${reason}; inverse-dynamics demonstrates instead`))
   }
-  if (clips.every((_, c) => failures[c]) && !roundsAsked(settings)) {
-    own = ['demonstrations']
+  if (clips.every((_, c) => failures[c])) {
+    if (!roundsAsked(settings)) own = ['demonstrations']
     rounds.splice(0, rounds.length, ...own, ...added)
+    if (rounds.includes('planning')) {
+      throw new UsageError(
+        'rounds of planning need a feedback law, and none was found; try another --seed',
+      )
+    }
   }
+  if (extra.length) folder.writeJson('config.json', { ...runConfig, added })
 
   const gathered: EpisodeData[][] = []
   let weights: PolicyWeights | undefined

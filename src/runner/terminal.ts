@@ -8,7 +8,10 @@ export const colour = pc
 
 /** Prints a line for the user. Results that a program may read go to stdout, all else to stderr. */
 export function say(text = ''): void {
+  // a line that moves makes room for the text, and goes on below it
+  for (const progress of open) progress.pause()
   process.stderr.write(`${text}\n`)
+  for (const progress of open) progress.goOn()
 }
 
 /** Without a terminal a progress line is printed this often, ms. */
@@ -27,11 +30,16 @@ export class Progress {
   private readonly bar: cliProgress.SingleBar | undefined
   private readonly started = performance.now()
   private printed = performance.now()
+  private done: number
+  private text = ''
 
+  /** @param from what was done before, in another session */
   constructor(
     private readonly what: string,
     private readonly total: number,
+    private readonly from = 0,
   ) {
+    this.done = from
     if (!process.stderr.isTTY) return
     open.add(this)
     this.bar = new cliProgress.SingleBar({
@@ -42,19 +50,29 @@ export class Progress {
       clearOnComplete: true,
       fps: 5,
     })
-    this.bar.start(total, 0, { note: '' })
+    this.goOn()
+  }
+
+  /** Takes the moving line away for a while. */
+  pause(): void {
+    this.bar?.stop()
+  }
+
+  goOn(): void {
+    this.bar?.start(this.total, this.done, { note: this.text })
   }
 
   /** @param note what else is worth knowing now; the time left is added */
   update(done: number, note = ''): void {
-    const left = (this.seconds / Math.max(1e-9, done)) * (this.total - done)
-    const text = [note, done && done < this.total ? `${duration(left)} left` : '']
+    const left = (this.seconds / Math.max(1e-9, done - this.from)) * (this.total - done)
+    this.done = done
+    this.text = [note, done > this.from && done < this.total ? `${duration(left)} left` : '']
       .filter(Boolean)
       .join(', ')
-    if (this.bar) this.bar.update(done, { note: text })
+    if (this.bar) this.bar.update(done, { note: this.text })
     else if (performance.now() - this.printed > PLAIN_INTERVAL) {
       this.printed = performance.now()
-      say(`${this.what} ${done}/${this.total}  ${text}`)
+      say(`${this.what} ${done}/${this.total}  ${this.text}`)
     }
   }
 

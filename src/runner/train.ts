@@ -57,7 +57,7 @@ export async function train(
   folder.trimMetrics(({ epoch }) => epoch! <= past + (resume?.epoch ?? 0))
   const events = new EventWriter(folder.path)
   const what = round ? `round ${round}, training` : 'training'
-  const progress = new Progress(what, options.epochs)
+  const progress = new Progress(what, options.epochs, resume?.epoch)
   const before = record.wall_seconds.training
   let last: EpochReport | undefined
   const result = await trainSft(gpu, data, options, networkRandom(settings.seed), {

@@ -4,19 +4,22 @@ import { basename, dirname } from 'node:path'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import { learn, SFT_POLICY } from './learning.ts'
-import { parseSettings, type TrpoSettings, trpoSchema, UsageError } from './options.ts'
+import { finished, learn, SFT_POLICY } from './learning.ts'
+import { flagOf, parseSettings, type TrpoSettings, trpoSchema, UsageError } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
   parseClip,
-  readClip,
+  readClips,
   type Session,
   simulationConfig,
   withSession,
 } from './session.ts'
 import { clipsOf, type RunConfig, version } from './sft.ts'
 import { colour, say } from './terminal.ts'
+
+/** A run that another starts from. */
+type Source = Pick<RunConfig | TrpoConfig, 'command' | 'options'>
 
 /** config.json of a run */
 export interface TrpoConfig {
@@ -25,6 +28,8 @@ export interface TrpoConfig {
   readonly node: string
   readonly clips: readonly string[]
   readonly options: TrpoSettings
+  /** of the run that it started from, if there is one */
+  readonly source?: Source
   readonly adapter: AdapterReport
 }
 
@@ -55,7 +60,7 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
     folder.writeJson('training.json', { ...NO_TRAINING, ...(sft && { before: sft.before }) })
     const config: TrpoConfig = {
       ...{ command: 'trpo', version: version(), node: process.version, clips: names },
-      ...{ options: settings, adapter: session.gpu.report },
+      ...{ options: settings, ...(sft && { source: sft.source }), adapter: session.gpu.report },
     }
     folder.writeJson('config.json', config)
     await run(session, folder, loaded, settings)
@@ -71,8 +76,21 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
   }
   const folder = RunFolder.open(path)
   const config = folder.readJson<TrpoConfig>('config.json')
-  if (config.command !== 'trpo') throw new UsageError(`${path} is a run of ${config.command}`)
+  if (config.command !== 'trpo') {
+    throw new UsageError(
+      `${path} is a run of ${config.command}, not of trpo: use ${config.command} --resume ${path}`,
+    )
+  }
   const settings = parseSettings(trpoSchema, { ...config.options, ...given })
+  const { samples = 0 } = folder.readJson<TrainingRecord>('training.json')
+  if (settings.numTimesteps < samples) {
+    throw new UsageError(
+      `--num-timesteps: the run has learnt from ${samples} control steps already, got ${settings.numTimesteps}`,
+    )
+  }
+  if (finished(folder, settings) && folder.has('evaluation.json')) {
+    return say(`${path} is finished: give it a larger --num-timesteps, or use evaluate ${path}`)
+  }
   folder.writeJson('config.json', { ...config, options: settings })
   const loaded = config.clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
   await withSession(settings, (session) => run(session, folder, loaded, settings))
@@ -82,23 +100,28 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
 function settle(given: Readonly<Record<string, unknown>>): {
   settings: TrpoSettings
   loaded: LoadedClip[]
-  sft?: { weights: PolicyWeights; before: { seconds: number; samples: number } }
+  sft?: {
+    weights: PolicyWeights
+    before: NonNullable<TrainingRecord['before']>
+    source: Source
+  }
 } {
   const source = given['loadSftPretrain']
   if (source === undefined) {
     const settings = parseSettings(trpoSchema, given)
-    return { settings, loaded: settings.clip.map(readClip) }
+    return { settings, loaded: readClips(settings.clip) }
   }
   // a run, or one of its policies
   const file = String(source).endsWith('.safetensors')
   const folder = RunFolder.open(file ? dirname(String(source)) : String(source))
-  const { options } = folder.readJson<RunConfig>('config.json')
+  const { command, options } = folder.readJson<RunConfig | TrpoConfig>('config.json')
   for (const key of INHERITED) {
     if (given[key] === undefined) continue
     const wanted = parseSettings(trpoSchema, { [key]: given[key] })[key]
     if (JSON.stringify(wanted) !== JSON.stringify(options[key])) {
       throw new UsageError(
-        `--load-sft-pretrain: the run has ${key} ${options[key]}, which its policy was trained for; got ${given[key]}`,
+        `--load-sft-pretrain: the run has --${flagOf(key)} ${JSON.stringify(options[key])}, which its policy was trained for; ` +
+          `got ${JSON.stringify(given[key])}`,
       )
     }
   }
@@ -108,14 +131,22 @@ function settle(given: Readonly<Record<string, unknown>>): {
   const { clip, episodeSeconds } = options
   const settings = parseSettings(trpoSchema, { ...inherited, clip, episodeSeconds, ...given })
   const name = file ? basename(String(source)) : undefined
+  if (name && !folder.has(name)) {
+    throw new UsageError(`--load-sft-pretrain: there is no ${name} in ${folder.path}`)
+  }
   const { wall_seconds, before, samples = 0 } = folder.readJson<TrainingRecord>('training.json')
   const own = wall_seconds.expert + wall_seconds.demonstrations + wall_seconds.training
   return {
     settings,
-    loaded: given['clip'] === undefined ? clipsOf(folder) : settings.clip.map(readClip),
+    loaded: given['clip'] === undefined ? clipsOf(folder) : readClips(settings.clip),
     sft: {
       weights: folder.readPolicy(name),
-      before: { seconds: own + (before?.seconds ?? 0), samples: samples + (before?.samples ?? 0) },
+      source: { command, options },
+      before: {
+        init: command === 'sft' ? 'sft' : (before?.init ?? 'random'),
+        seconds: own + (before?.seconds ?? 0),
+        samples: samples + (before?.samples ?? 0),
+      },
     },
   }
 }

@@ -1,6 +1,8 @@
 // A control problem whose optimum is known: a cart on a line, pushed by a force, with quadratic costs (LQR). The
 // learner must come within 5 % of the cost of the optimal law, which Riccati's equation gives.
 
+import { ENDS } from '../../src/algos/advantages.ts'
+import { Collector } from '../../src/algos/collector.ts'
 import type { Environments } from '../../src/algos/environments.ts'
 import { Learner, type LearnerOptions } from '../../src/algos/learner.ts'
 import { Mlp } from '../../src/algos/mlp.ts'
@@ -109,6 +111,65 @@ class Carts implements Environments {
   }
 }
 
+/** Environments whose every number says where it is from, whose episodes end each in its way, and that take their time. */
+class Coded implements Environments {
+  readonly observationSize = 3
+  readonly actionSize = 1
+  readonly actions: Float32Array
+  readonly rewards: Float32Array
+  readonly flags: Uint8Array
+  /** [environment]: episode, step in it */
+  readonly places: [number, number][]
+  /** actions by environment, in order */
+  readonly seen: number[][]
+
+  constructor(readonly size: number) {
+    this.actions = new Float32Array(size)
+    this.rewards = new Float32Array(size)
+    this.flags = new Uint8Array(size)
+    this.places = Array.from({ length: size }, () => [-1, 0])
+    this.seen = Array.from({ length: size }, () => [])
+  }
+
+  /** Steps of an episode, and what ends it. */
+  static plan(environment: number, episode: number): { length: number; end: number } {
+    const ends = [FLAGS.fell, FLAGS.finished, FLAGS.failed]
+    return {
+      length: 1 + ((3 * environment + episode) % 5),
+      end: ends[(environment + episode) % 3]!,
+    }
+  }
+
+  observe(first: number, count: number): Float32Array {
+    const rows = this.places.slice(first, first + count)
+    return Float32Array.from(rows.flatMap(([episode, step], i) => [first + i, episode, step]))
+  }
+
+  async begin(environments: readonly number[]): Promise<void> {
+    for (const e of environments) {
+      this.places[e] = [this.places[e]![0] + 1, 0]
+      this.flags[e] = FLAGS.running
+    }
+  }
+
+  async step(first: number, count: number): Promise<void> {
+    // the second half is slower at times, the first at others
+    const slow = (this.places[first]![1] + first) % 3
+    await new Promise((resolve) => setTimeout(resolve, slow))
+    for (let e = first; e < first + count; e++) {
+      const place = this.places[e]!
+      place[1]++
+      const { length, end } = Coded.plan(e, place[0])
+      this.rewards[e] = 100 * e + 10 * place[0] + place[1]
+      this.seen[e]!.push(this.actions[e]!)
+      this.flags[e] = place[1] === length ? end : FLAGS.running
+    }
+  }
+
+  async save() {}
+  async load() {}
+}
+
 const OPTIONS: LearnerOptions = {
   ...{ maxKl: 0.02, cgIters: 10, damping: 0.1, fisherEvery: 1, searchSteps: 10, backtrack: 0.8 },
   ...{ gamma: 0.98, lam: 0.95, advClip: 4, vfIters: 10, vfLr: 3e-3, vfBatchSize: 256, seed: 1 },
@@ -138,6 +199,55 @@ async function open(gpu: Gpu, options: LearnerOptions = OPTIONS) {
 
 export const controlTests: KernelTest[] = [
   {
+    name: 'collector: every observation, action, reward and end in its place, whichever half is ahead',
+    async run(gpu) {
+      const [size, steps] = [5, 9]
+      const environments = new Coded(size)
+      const net = new Mlp([3, 1])
+      const policy = new Float32Array(net.parameterCount + 1)
+      const parameters = gpu.upload(policy, 'policy')
+      const statistics = gpu.array(9, 'statistics')
+      const collector = new Collector(gpu, environments, { net, parameters, statistics }, steps, 1)
+      // each environment's place, as the batches go on from one another
+      const places = Array.from({ length: size }, () => [0, 0] as [number, number])
+      for (const batch of [0, 1]) {
+        await collector.collect(batch * steps)
+        const [observations, actions] = [collector.observations, collector.actions]
+        const [seen, acted] = [await gpu.read(observations), await gpu.read(actions)]
+        const [rewards, ends] = [await gpu.read(collector.rewards), await gpu.read(collector.ends)]
+        let finals = 0
+        for (let row = 0; row < size * steps; row++) {
+          const e = row % size
+          const [episode, step] = places[e]!
+          const what = `batch ${batch}, row ${row}`
+          assertIdentical(
+            seen.slice(3 * row, 3 * row + 3),
+            [e, episode, step],
+            `${what}: observation`,
+          )
+          const action = environments.seen[e]![batch * steps + Math.floor(row / size)]
+          assertIdentical([acted[row]!], [action!], `${what}: action`)
+          assertIdentical([rewards[row]!], [100 * e + 10 * episode + step + 1], `${what}: reward`)
+          const { length, end } = Coded.plan(e, episode)
+          const over = step + 1 === length
+          const last = row >= size * (steps - 1)
+          const cut = over ? end === FLAGS.finished : last
+          const expected = cut ? ENDS.cut + finals : over ? ENDS.fall : ENDS.none
+          assertIdentical([ends[row]!], [expected], `${what}: end`)
+          if (cut) {
+            const final = collector.finals.slice(3 * finals, 3 * finals + 3)
+            assertIdentical(final, [e, episode, step + 1], `${what}: final state`)
+            finals++
+          }
+          places[e] = over ? [episode + 1, 0] : [episode, step + 1]
+        }
+        assert(collector.finals.length === 3 * finals, 'no more final states than ends')
+      }
+      assert(new Set(environments.seen.flat()).size === 2 * size * steps, 'no action comes twice')
+      collector.release()
+    },
+  },
+  {
     name: 'learner: a linear-quadratic regulator to within 5 % of its optimum',
     async run(gpu) {
       const gains = riccati()
@@ -150,7 +260,7 @@ export const controlTests: KernelTest[] = [
       await learner.begin(initial)
       for (let i = 0; i < 40; i++) {
         const { update, updates, notFinite } = await learner.iterate()
-        assert(notFinite === undefined, `${notFinite} is not finite`)
+        assert(notFinite.length === 0, notFinite.join())
         assert(!updates || update.kl <= OPTIONS.maxKl * 1.001, `KL ${update.kl}`)
       }
       const after = costOf((await learner.state()).policy)
@@ -163,21 +273,25 @@ export const controlTests: KernelTest[] = [
   {
     name: 'learner: a run that was stopped goes on to the same bits',
     async run(gpu) {
-      const whole = await open(gpu)
+      const options = { ...OPTIONS, updateStatistics: true }
+      const whole = await open(gpu, options)
       await whole.learner.begin(whole.initial)
       for (let i = 0; i < 4; i++) await whole.learner.iterate()
       const expected = await whole.learner.state()
 
-      const first = await open(gpu)
+      const first = await open(gpu, options)
       await first.learner.begin(first.initial)
       for (let i = 0; i < 2; i++) await first.learner.iterate()
       const kept = structuredClone(await first.learner.state())
-      const second = await open(gpu)
+      const second = await open(gpu, options)
       await second.learner.begin(kept)
       for (let i = 0; i < 2; i++) await second.learner.iterate()
       const got = await second.learner.state()
       assertIdentical(got.policy, expected.policy, 'policy')
+      assertIdentical(got.statistics, expected.statistics, 'statistics')
+      assert(got.statistics[0]! > 0, 'the statistics have seen the batches')
       assertIdentical(got.critic.parameters, expected.critic.parameters, 'value network')
+      assertIdentical(got.critic.moments, expected.critic.moments, 'moments of the value network')
       for (const { learner } of [whole, first, second]) learner.release()
     },
   },

@@ -66,14 +66,23 @@ export function policyGradient(batch: Batch): Float64Array {
   return gradient
 }
 
-/** The Fisher matrix of the rows 0, every, 2 every, ..., without damping: its rows one after another. */
+// as in shaders/normalise.wgsl
+function hash(value: number): number {
+  let x = value
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
+  return (x ^ (x >>> 16)) >>> 0
+}
+
+/** The Fisher matrix of one row of each `every`, without damping: its rows one after another. */
 export function fisherMatrix(batch: Batch, every = 1): Float64Array[] {
   const { net, parameters, inputs, rows } = batch
   const n = net.parameterCount + net.outputs
   const matrix = Array.from({ length: n }, () => new Float64Array(n))
   const { logStd } = distribution(batch, parameters)
   const used = Math.ceil(rows / every)
-  for (let row = 0; row < rows; row += every) {
+  for (let r = 0; r < used; r++) {
+    const row = Math.min(rows - 1, r * every + (hash(r) % every))
     const x = Array.from({ length: net.inputs }, (_, i) => inputs[row * net.inputs + i]!)
     for (let k = 0; k < net.outputs; k++) {
       const unit = Array.from({ length: net.outputs }, (_, j) => Number(j === k))

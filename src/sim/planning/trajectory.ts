@@ -154,6 +154,9 @@ export interface Search {
   readonly options?: TrajectoryOptions
 }
 
+/** How much more noise each time the search has gone back in a row, of what it began with. */
+const ESCALATION = 0.4
+
 /** Samples that are worth a message. */
 const CHUNK = 25
 
@@ -183,7 +186,9 @@ export async function searchTrajectory(
     if (step >= end || dead > options.retries) break
     const ends = population.map(({ state, offset, total }) => ({ state, offset, total }))
     const items = Array.from({ length: Math.ceil(options.samples / CHUNK) }, (_, chunk) => ({
-      ...{ ends, step, seed, attempt, noise: options.noise },
+      ...{ ends, step, seed, attempt },
+      // where it is hard, further afield
+      noise: options.noise * (1 + ESCALATION * dead),
       window: Math.min(options.window, end - step),
       first: chunk * CHUNK,
       count: Math.min(CHUNK, options.samples - chunk * CHUNK),
