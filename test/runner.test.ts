@@ -10,7 +10,6 @@ import * as assert from 'uvu/assert'
 import { decodeTensors } from '../src/runner/safetensors.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const tsx = fileURLToPath(import.meta.resolve('tsx/cli'))
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
 
 interface Finished {
@@ -22,7 +21,8 @@ interface Finished {
 /** Runs the command line; `stopAt` sends Ctrl-C once stderr holds that text. */
 function run(args: readonly string[], stopAt?: RegExp): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [tsx, 'src/runner', ...args], { cwd: root })
+    // not by tsx's own command, which kills what does not answer a signal within 60 ms
+    const child = spawn(process.execPath, ['bin/webmimic.mjs', ...args], { cwd: root })
     let [stdout, stderr] = ['', '']
     let stopped = false
     child.stdout.on('data', (chunk) => {

@@ -20,6 +20,9 @@ import { colour, duration, Progress, say } from './terminal.ts'
 const TRIALS = 40
 const TIE = 0.02
 
+/** A checkpoint is written at least this often, s: a process that is killed loses no more. */
+const KEEP_SECONDS = 60
+
 /** Episodes that the live line's figures are of. */
 const WINDOW = 100
 
@@ -78,6 +81,7 @@ export async function learn(
   const before = record.wall_seconds.training
   let recent: EpisodeMetrics[] = []
   let failures = 0
+  let kept = 0
   let iteration = state.iteration
   // tried at checkpoints: what the policy does without noise
   const tried = async (now: LearnerState) => {
@@ -125,6 +129,7 @@ export async function learn(
     record.wall_seconds.training = before + progress.seconds
     folder.writeJson('training.json', record)
     folder.writeLearner(CHECKPOINT, now)
+    kept = progress.seconds
   }
   try {
     if (!resumed || due(iteration)) await keep()
@@ -141,7 +146,7 @@ export async function learn(
       folder.appendMetrics({ iteration, ...metrics })
       events.scalars(iteration * timestepsPerBatch, metrics)
       progress.update(iteration, note(report, metrics))
-      if (due(iteration) || signal.aborted) await keep()
+      if (due(iteration) || signal.aborted || progress.seconds - kept > KEEP_SECONDS) await keep()
     }
     if (signal.aborted) {
       say(

@@ -237,7 +237,7 @@ export const trpoSchema = z.strictObject({
   activation,
   savePerIter: count()
     .default(50)
-    .describe('iterations from one checkpoint, and trial of the policy, to the next'),
+    .describe('iterations from one trial of the policy, and checkpoint, to the next'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),
   seed,
