@@ -4,13 +4,10 @@
  */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { slicesFor } from '../engine/matmul.ts'
 import { normalise, sumSlices } from '../engine/ops.ts'
 import type { Plan } from '../engine/plan.ts'
-import { Adam } from './adam.ts'
-import { MeanSquaredError } from './loss.ts'
 import type { Mlp } from './mlp.ts'
-import { Sampler } from './sampler.ts'
+import { Regression, STEPS_PER_SUBMIT } from './regression.ts'
 
 export interface CriticOptions {
   /** passes over a batch */
@@ -29,9 +26,6 @@ export interface CriticState {
   readonly steps: number
 }
 
-/** replays of the step sent at once, as in sft */
-const STEPS_PER_SUBMIT = 16
-
 /** final states evaluated at a time */
 const BLOCK = 64
 
@@ -43,12 +37,12 @@ export class Critic {
   /** [steps of a fit] mean squared errors */
   readonly losses: GpuArray<'f32'>
   readonly parameters: GpuArray<'f32'>
-  private readonly adam: Adam
-  private readonly loss: MeanSquaredError
+  private readonly regression: Regression
+  /** [2, parameters] Adam's */
+  private readonly moments: GpuArray<'f32'>
   private readonly evaluation: Plan
   private readonly block: { observations: GpuArray; values: GpuArray; plan: Plan }
   private readonly keep: Plan
-  private readonly step: Plan
   private readonly stepsPerPass: number
   private readonly saved: GpuArray<'f32'>
   private readonly savedMoments: GpuArray<'f32'>
@@ -99,36 +93,19 @@ export class Critic {
     this.block = { observations: blockObservations, values: blockOutputs.at(-1)!, plan }
 
     this.stepsPerPass = Math.ceil(rows / batchSize)
-    this.loss = new MeanSquaredError(gpu, batchSize, vfIters * this.stepsPerPass)
-    this.losses = this.loss.losses
-    this.adam = new Adam(gpu, net.parameterCount, { rate: vfLr })
+    this.regression = new Regression(
+      gpu,
+      net,
+      this.parameters,
+      { count: rows, inputs, targets },
+      { batchSize, capacity: vfIters * this.stepsPerPass, seed, adam: { rate: vfLr } },
+    )
+    this.losses = this.regression.loss.losses
+    this.moments = this.regression.adam.moments
+    this.owned.push(...this.regression.arrays)
     this.keep = gpu.plan('keep values')
     sumSlices(this.keep, this.saved, this.parameters, 1)
-    sumSlices(this.keep, this.savedMoments, this.adam.moments, 1)
-    const shape = { count: rows, rows: batchSize, inWidth: columns, outWidth: 1, seed }
-    const sampler = new Sampler(gpu, shape)
-    const activations = net.activations(gpu, batchSize).map(own)
-    const scratch = net.activations(gpu, batchSize, 'cotangents').map(own)
-    const gradient = own(net.gradientSlices(gpu, batchSize))
-    const cotangent = scratch.at(-1)!
-    const { progress } = this.loss
-    this.step = gpu.plan('value step')
-    sampler.gather(this.step, progress, inputs, targets)
-    net.forward(this.step, this.parameters, sampler.inputs, activations, batchSize)
-    this.loss.gradient(this.step, activations.at(-1)!, sampler.targets, cotangent)
-    net.backward(
-      this.step,
-      this.parameters,
-      sampler.inputs,
-      activations,
-      batchSize,
-      cotangent,
-      gradient,
-      scratch,
-    )
-    this.adam.step(this.step, this.parameters, gradient, slicesFor(batchSize), progress)
-    this.loss.finish(this.step)
-    for (const array of [sampler.inputs, sampler.targets, this.adam.moments]) own(array)
+    sumSlices(this.keep, this.savedMoments, this.moments, 1)
   }
 
   begin({ parameters, moments, steps }: CriticState): void {
@@ -140,8 +117,8 @@ export class Critic {
     }
     this.steps = steps
     this.gpu.write(this.parameters, parameters)
-    this.gpu.write(this.adam.moments, moments)
-    this.gpu.write(this.loss.progress, Uint32Array.of(steps))
+    this.gpu.write(this.moments, moments)
+    this.gpu.write(this.regression.loss.progress, Uint32Array.of(steps))
   }
 
   /** Values of the batch's states, and of final states [count, inputs]. */
@@ -160,7 +137,7 @@ export class Critic {
     await this.keep.run()
     const steps = this.options.vfIters * this.stepsPerPass
     for (let done = 0; done < steps; done += STEPS_PER_SUBMIT) {
-      await this.step.run(Math.min(STEPS_PER_SUBMIT, steps - done))
+      await this.regression.plan.run(Math.min(STEPS_PER_SUBMIT, steps - done))
     }
     this.steps += steps
   }
@@ -168,7 +145,7 @@ export class Critic {
   /** Goes back to what it was before the latest fit. */
   undo(): void {
     this.gpu.copy(this.saved, this.parameters)
-    this.gpu.copy(this.savedMoments, this.adam.moments)
+    this.gpu.copy(this.savedMoments, this.moments)
   }
 
   /** Mean loss of the latest pass, of `losses` as read back. */
@@ -181,7 +158,7 @@ export class Critic {
   async state(): Promise<CriticState> {
     return {
       parameters: await this.gpu.read(this.parameters),
-      moments: await this.gpu.read(this.adam.moments),
+      moments: await this.gpu.read(this.moments),
       steps: this.steps,
     }
   }

@@ -9,14 +9,13 @@
  */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { type Activation, slicesFor } from '../engine/matmul.ts'
+import type { Activation } from '../engine/matmul.ts'
 import { moments, normalise } from '../engine/ops.ts'
 import type { Plan } from '../engine/plan.ts'
-import { Adam } from './adam.ts'
 import { MeanSquaredError } from './loss.ts'
 import { Mlp, type NormalSource } from './mlp.ts'
 import { type PolicyWeights, renormalise } from './policy.ts'
-import { Sampler } from './sampler.ts'
+import { Regression, STEPS_PER_SUBMIT } from './regression.ts'
 
 /** Observations with the actions an expert took there, episode after episode. */
 export interface Demonstrations {
@@ -103,9 +102,6 @@ export interface SftHooks {
   readonly signal?: AbortSignal
 }
 
-/** replays of the step sent at once: few enough to stay responsive, enough to hide the cost of a submit */
-const STEPS_PER_SUBMIT = 16
-
 /**
  * Trains a network on demonstrations; losses are in squared action units.
  * @param random only for the starting parameters
@@ -185,12 +181,12 @@ export function networkSizes(
 export class Trainer {
   readonly samplesPerEpoch: number
   private readonly stepsPerEpoch: number
-  private readonly step: Plan
   private readonly validation: Plan
   private readonly preparation: Plan
   private readonly network: GpuArray<'f32'>
-  private readonly adam: Adam
-  private readonly loss: MeanSquaredError
+  private readonly regression: Regression
+  /** [2, parameters] Adam's */
+  private readonly moments: GpuArray<'f32'>
   private readonly validationLoss: MeanSquaredError
   private readonly statistics: GpuArray<'f32'>
   private readonly owned: GpuArray[] = []
@@ -231,39 +227,23 @@ export class Trainer {
       columns,
     })
 
-    // one training step
-    const shape = { rows: batchSize, inWidth: net.inputs, outWidth: net.outputs }
-    const sampler = new Sampler(gpu, { ...shape, count: train.count, seed })
-    this.loss = new MeanSquaredError(gpu, batchSize * net.outputs, this.stepsPerEpoch)
-    const steps = epochs * this.stepsPerEpoch
-    this.adam = new Adam(gpu, net.parameterCount, {
-      rate: lr,
-      lastRate: lr / 20,
-      steps,
-      decay: weightDecay,
-    })
-    const activations = net.activations(gpu, batchSize).map(own)
-    const scratch = net.activations(gpu, batchSize, 'cotangents').map(own)
-    const gradient = own(net.gradientSlices(gpu, batchSize))
-    const { progress } = this.loss
-    const cotangent = scratch.at(-1)!
-    const predictions = activations.at(-1)!
-    this.step = gpu.plan('training step')
-    sampler.gather(this.step, progress, normalised, targets)
-    net.forward(this.step, this.network, sampler.inputs, activations, batchSize)
-    this.loss.gradient(this.step, predictions, sampler.targets, cotangent)
-    net.backward(
-      this.step,
+    this.regression = new Regression(
+      gpu,
+      net,
       this.network,
-      sampler.inputs,
-      activations,
-      batchSize,
-      cotangent,
-      gradient,
-      scratch,
+      { count: train.count, inputs: normalised, targets },
+      {
+        ...{ batchSize, capacity: this.stepsPerEpoch, seed },
+        adam: {
+          rate: lr,
+          lastRate: lr / 20,
+          steps: epochs * this.stepsPerEpoch,
+          decay: weightDecay,
+        },
+      },
     )
-    this.adam.step(this.step, this.network, gradient, slicesFor(batchSize), progress)
-    this.loss.finish(this.step)
+    this.moments = this.regression.adam.moments
+    this.owned.push(...this.regression.arrays)
 
     // the validation loss
     this.validation = gpu.plan('validation')
@@ -275,9 +255,6 @@ export class Trainer {
       this.validationLoss.gradient(this.validation, outputs.at(-1)!, heldTargets, ignored)
       this.validationLoss.finish(this.validation)
     }
-    own(sampler.inputs)
-    own(sampler.targets)
-    own(this.adam.moments)
   }
 
   /** Normalises the data; returns the observation statistics [3, inputs]. */
@@ -295,20 +272,20 @@ export class Trainer {
       )
     }
     this.gpu.write(this.network, state.parameters)
-    this.gpu.write(this.adam.moments, state.moments)
-    this.gpu.write(this.loss.progress, Uint32Array.of(state.epoch * this.stepsPerEpoch))
+    this.gpu.write(this.moments, state.moments)
+    this.gpu.write(this.regression.loss.progress, Uint32Array.of(state.epoch * this.stepsPerEpoch))
   }
 
   /** Replays the training step through one epoch; returns the mean loss of its steps. */
   async epoch(onProgress?: (samples: number, total: number) => void): Promise<number> {
     for (let done = 0; done < this.stepsPerEpoch; ) {
       const steps = Math.min(STEPS_PER_SUBMIT, this.stepsPerEpoch - done)
-      await this.step.run(steps)
+      await this.regression.plan.run(steps)
       await this.gpu.finish()
       done += steps
       onProgress?.(done * this.options.batchSize, this.samplesPerEpoch)
     }
-    const losses = await this.gpu.read(this.loss.losses)
+    const losses = await this.gpu.read(this.regression.loss.losses)
     const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
     if (!Number.isFinite(mean)) {
       throw new Error(
@@ -328,13 +305,13 @@ export class Trainer {
   async parameters(): Promise<{ parameters: Float32Array; moments: Float32Array }> {
     return {
       parameters: await this.gpu.read(this.network),
-      moments: await this.gpu.read(this.adam.moments),
+      moments: await this.gpu.read(this.moments),
     }
   }
 
   /** The plan of one step, for the benchmark and the profiler. */
   get plan(): Plan {
-    return this.step
+    return this.regression.plan
   }
 
   release(): void {

@@ -135,10 +135,11 @@ async function findTrajectory(
  */
 function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefined {
   const steps = trajectory.offsets.length
-  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in
-  const range: [number, number] = clip.loop ? [1, Math.floor(steps / clip.frames)] : [0, 1]
-  const enough = clip.loop ? range[1] >= 2 : trajectory.complete
-  return enough ? range : undefined
+  if (!clip.loop) return trajectory.complete ? [0, 1] : undefined
+  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in: it counts if there is
+  // no other
+  const cycles = Math.floor(steps / clip.frames)
+  return cycles > 1 ? [1, cycles] : cycles === 1 ? [0, 1] : undefined
 }
 
 /** Of an evolution: where it is, and what came of each generation. */
