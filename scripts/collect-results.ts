@@ -48,7 +48,7 @@ type Config = (RunConfig | TrpoConfig) & Pick<RunConfig, 'added'>
 
 function collect(path: string): Result[] {
   const folder = RunFolder.open(path)
-  const { command, clips, options, added = [] } = folder.readJson<Config>('config.json')
+  const { command, clips, options, added = [] } = folder.readConfig<Config>()
   const found = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
   const { source } = folder.readJson<Partial<TrpoConfig>>('config.json')
   const said = given(command, options)
@@ -75,7 +75,7 @@ function given(command: Method, options: Config['options']): string[] {
 /** An episode of a run's policy from the first frame, beside the reference, as a picture. */
 async function render(path: string): Promise<void> {
   const folder = RunFolder.open(path)
-  const { options } = folder.readJson<RunConfig>('config.json')
+  const { options } = folder.readConfig<RunConfig>()
   const weights = folder.readPolicy()
   const clips = clipsOf(folder).map(({ clip }) => clip)
   const world = await World.create({
@@ -138,5 +138,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
 }
 
 function commandOf(path: string): Method {
-  return RunFolder.open(path).readJson<Config>('config.json').command
+  return RunFolder.open(path).readConfig<Config>().command
 }

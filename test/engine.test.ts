@@ -95,7 +95,7 @@ test('a kernel is compiled once, and its pipeline labelled', async () => {
   assert.is(one, same)
   assert.is.not(one, other)
   assert.is(one.pipeline.label, 'gather')
-  assert.throws(() => gpu.kernel('nothing', {}), /no shader "nothing" among adam, gather/)
+  assert.throws(() => gpu.kernel('nothing', {}), /no shader "nothing" among adam, advantages/)
   assert.throws(() => gpu.kernel('gather', {}), 'constant LANES is not given')
   assert.throws(() => gpu.kernel('gather', { LANES: 8, LINES: 1 }), 'has no constant LINES')
 })

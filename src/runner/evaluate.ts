@@ -16,7 +16,7 @@ import { say } from './terminal.ts'
 /** Evaluates the run in `path`; its evaluation.json is rewritten if the clip is its own. */
 export async function evaluateRun(path: string, settings: EvaluateSettings): Promise<void> {
   const folder = RunFolder.open(path)
-  const config = folder.readJson<RunConfig>('config.json')
+  const config = folder.readConfig<RunConfig>()
   const weights = folder.readPolicy()
   const clips = (settings.clip ? [readClip(settings.clip)] : clipsOf(folder)).map(
     ({ clip }) => clip,

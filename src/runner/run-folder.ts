@@ -6,8 +6,8 @@
  *   demonstrations.safetensors  episodes of observations and actions
  *   checkpoint-last.safetensors  weights, Adam's moments, best weights: what --resume goes on from
  *   policy.safetensors        the best weights and the normaliser: what acts
- *   metrics.jsonl, events.*   one line an epoch; the same for TensorBoard
- *   training.json             losses and seconds, for evaluations to report
+ *   metrics.jsonl, events.*   one line an epoch, of trpo an iteration; the same for TensorBoard
+ *   training.json             losses, rounds, trials and seconds, for evaluations to report
  *   plots/, evaluation.json   results; evaluation-<clip>.json on another clip than its own
  *
  * A file is written beside its place and then moved there, so that a process that is killed or a full disk leaves the old
@@ -116,6 +116,18 @@ export class RunFolder {
     } catch (error) {
       throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
     }
+  }
+
+  /**
+   * config.json of a run.
+   * @throws UsageError if it is another program's
+   */
+  readConfig<T extends { readonly command: string; readonly options: object }>(): T {
+    const config = this.readJson<Partial<T>>('config.json')
+    if (typeof config.command === 'string' && typeof config.options === 'object') return config as T
+    throw new UsageError(
+      `${this.path} holds no run: its config.json has no command and options, as sft and trpo write them`,
+    )
   }
 
   readText(name: string): string {

@@ -83,7 +83,7 @@ export async function resumeSft(
     )
   }
   const folder = RunFolder.open(path)
-  const { command, options } = folder.readJson<RunConfig>('config.json')
+  const { command, options } = folder.readConfig<RunConfig>()
   if (command !== 'sft') {
     throw new UsageError(
       `${path} is a run of ${command}, not of sft: use ${command} --resume ${path}`,
@@ -106,7 +106,7 @@ export async function dagger(
 /** The clips of a run. */
 export function clipsOf(folder: RunFolder): LoadedClip[] {
   return folder
-    .readJson<RunConfig>('config.json')
+    .readConfig<RunConfig>()
     .clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
 }
 
@@ -132,7 +132,7 @@ async function run(
     record.wall_seconds.expert = before + (performance.now() - started) / 1000
     folder.writeJson('training.json', record)
   }
-  const runConfig = folder.readJson<RunConfig>('config.json')
+  const runConfig = folder.readConfig<RunConfig>()
   const added = [...(runConfig.added ?? []), ...extra]
   let own = roundsOf(settings)
   const rounds = [...own, ...added]

@@ -75,7 +75,7 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
     )
   }
   const folder = RunFolder.open(path)
-  const config = folder.readJson<TrpoConfig>('config.json')
+  const config = folder.readConfig<TrpoConfig>()
   if (config.command !== 'trpo') {
     throw new UsageError(
       `${path} is a run of ${config.command}, not of trpo: use ${config.command} --resume ${path}`,
@@ -114,7 +114,7 @@ function settle(given: Readonly<Record<string, unknown>>): {
   // a run, or one of its policies
   const file = String(source).endsWith('.safetensors')
   const folder = RunFolder.open(file ? dirname(String(source)) : String(source))
-  const { command, options } = folder.readJson<RunConfig | TrpoConfig>('config.json')
+  const { command, options } = folder.readConfig<RunConfig | TrpoConfig>()
   for (const key of INHERITED) {
     if (given[key] === undefined) continue
     const wanted = parseSettings(trpoSchema, { [key]: given[key] })[key]
