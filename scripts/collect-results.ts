@@ -51,25 +51,32 @@ function collect(path: string): Result[] {
   const { command, clips, options, added = [] } = folder.readConfig<Config>()
   const found = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
   const { source } = folder.readJson<Partial<TrpoConfig>>('config.json')
-  const said = given(command, options)
-  if (added.length) said.push(`and ${added.length} rounds added: ${added.join(', ')}`)
+  const said = given(command, options, added)
   return [found].flat().map((evaluation, i) => ({
     ...evaluation,
     ...{ clips, own: ownClips().includes(options.clip[i]!), options: said.join(' ') },
-    ...(source && { source: [source.command, ...given(source.command, source.options)].join(' ') }),
+    ...(source && {
+      source: [source.command, ...given(source.command, source.options, source.added)].join(' '),
+    }),
   }))
 }
 
 // what is not the default, as on the command line
-function given(command: Method, options: Config['options']): string[] {
+function given(
+  command: Method,
+  options: Config['options'],
+  added: readonly string[] = [],
+): string[] {
   const omitted = ['clip', 'out', 'workers', 'loadSftPretrain']
-  return Object.entries(options)
+  const said = Object.entries(options)
     .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[command][key]))
     .filter(([key]) => !omitted.includes(key))
     .map(([key, value]) => {
       const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
       return `--${flagOf(key)} ${text}`
     })
+  if (added.length) said.push(`and ${added.length} rounds added: ${added.join(', ')}`)
+  return said
 }
 
 /** An episode of a run's policy from the first frame, beside the reference, as a picture. */

@@ -19,7 +19,7 @@ import { clipsOf, type RunConfig, version } from './sft.ts'
 import { colour, say } from './terminal.ts'
 
 /** A run that another starts from. */
-type Source = Pick<RunConfig | TrpoConfig, 'command' | 'options'>
+type Source = Pick<RunConfig | TrpoConfig, 'command' | 'options'> & Pick<RunConfig, 'added'>
 
 /** config.json of a run */
 export interface TrpoConfig {
@@ -106,15 +106,16 @@ function settle(given: Readonly<Record<string, unknown>>): {
     source: Source
   }
 } {
-  const source = given['loadSftPretrain']
-  if (source === undefined) {
+  const path = given['loadSftPretrain']
+  if (path === undefined) {
     const settings = parseSettings(trpoSchema, given)
     return { settings, loaded: readClips(settings.clip) }
   }
   // a run, or one of its policies
-  const file = String(source).endsWith('.safetensors')
-  const folder = RunFolder.open(file ? dirname(String(source)) : String(source))
-  const { command, options } = folder.readConfig<RunConfig | TrpoConfig>()
+  const file = String(path).endsWith('.safetensors')
+  const folder = RunFolder.open(file ? dirname(String(path)) : String(path))
+  const source = folder.readConfig<Source>()
+  const { command, options } = source
   for (const key of INHERITED) {
     if (given[key] === undefined) continue
     const wanted = parseSettings(trpoSchema, { [key]: given[key] })[key]
@@ -130,7 +131,7 @@ function settle(given: Readonly<Record<string, unknown>>): {
   )
   const { clip, episodeSeconds } = options
   const settings = parseSettings(trpoSchema, { ...inherited, clip, episodeSeconds, ...given })
-  const name = file ? basename(String(source)) : undefined
+  const name = file ? basename(String(path)) : undefined
   if (name && !folder.has(name)) {
     throw new UsageError(`--load-sft-pretrain: there is no ${name} in ${folder.path}`)
   }
@@ -141,7 +142,7 @@ function settle(given: Readonly<Record<string, unknown>>): {
     loaded: given['clip'] === undefined ? clipsOf(folder) : readClips(settings.clip),
     sft: {
       weights: folder.readPolicy(name),
-      source: { command, options },
+      source: { command, options, ...(source.added && { added: source.added }) },
       before: {
         init: command === 'sft' ? 'sft' : (before?.init ?? 'random'),
         seconds: own + (before?.seconds ?? 0),
