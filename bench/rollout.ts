@@ -6,6 +6,7 @@ import { Collector } from '../src/algos/collector.ts'
 import { Imitation } from '../src/algos/environments.ts'
 import { Mlp } from '../src/algos/mlp.ts'
 import type { Gpu } from '../src/engine/gpu.ts'
+import type { Clip } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { FLAGS, Pool, type VectorEnvironment, values } from '../src/sim/index.ts'
 import { Random } from '../src/sim/random.ts'
@@ -30,9 +31,9 @@ export async function benchRollout(bench: Bench): Promise<Row[]> {
   const rows: Row[] = []
   for (const workers of counts(availableCores())) {
     bench.say(`rollout, ${workers} workers`)
-    const { pool, substeps } = await openPool(workers)
+    const { pool, clip, substeps } = await openPool(workers)
     try {
-      rows.push(...(await comparison(bench, pool, workers, substeps)))
+      rows.push(...(await comparison(bench, pool, clip, workers, substeps)))
     } finally {
       await pool.close()
     }
@@ -43,7 +44,7 @@ export async function benchRollout(bench: Bench): Promise<Row[]> {
 /** Workers that simulate the clip, by default one a core, and the physics steps of a control step. */
 export async function openPool(
   workers = availableCores(),
-): Promise<{ pool: Pool; substeps: number }> {
+): Promise<{ pool: Pool; clip: Clip; substeps: number }> {
   const clip = loadClip(await readAsset(`clips/${CLIP}.txt`), CLIP)
   const pool = new Pool({ workers })
   try {
@@ -52,17 +53,23 @@ export async function openPool(
     await pool.close()
     throw error
   }
-  return { pool, substeps: Math.round(clip.dt * PHYSICS_RATE) }
+  return { pool, clip, substeps: Math.round(clip.dt * PHYSICS_RATE) }
 }
 
 /** Batches of `steps` steps of each environment under an untrained policy. */
-export function openCollector(gpu: Gpu, vector: VectorEnvironment, net: Mlp, steps: number) {
+export function openCollector(
+  gpu: Gpu,
+  vector: VectorEnvironment,
+  clip: Clip,
+  net: Mlp,
+  steps: number,
+) {
   const start = new Float32Array(net.parameterCount + net.outputs).fill(LOG_STD)
   start.set(net.initialise(new Random(1)))
   const parameters = gpu.upload(start, 'policy')
   const statistics = gpu.array(3 * net.inputs, 'statistics')
   const environments = new Imitation(vector, {
-    ...{ clips: 1, observationSize: net.inputs, startNoise: 0.02, kicks: 0, scoreShare: 0 },
+    ...{ clips: [clip], observationSize: net.inputs, startNoise: 0.02, kicks: 0, scoreShare: 0 },
   })
   const collector = new Collector(gpu, environments, { net, parameters, statistics }, steps, 1)
   let clock = 0
@@ -83,13 +90,20 @@ export function openCollector(gpu: Gpu, vector: VectorEnvironment, net: Mlp, ste
 async function comparison(
   { gpu, effort }: Bench,
   pool: Pool,
+  clip: Clip,
   workers: number,
   substeps: number,
 ): Promise<Row[]> {
   const seconds = (4 * effort.roundTime) / 1000
   const size = ENVIRONMENTS_A_WORKER * workers
   const step = await lockstep(await pool.vector(size))
-  const collector = openCollector(gpu, await pool.vector(size), new Mlp(POLICY, 'tanh'), STEPS)
+  const collector = openCollector(
+    gpu,
+    await pool.vector(size),
+    clip,
+    new Mlp(POLICY, 'tanh'),
+    STEPS,
+  )
   // control steps a second of all workers together, physics steps of the bare loop
   const rates = { alone: [] as number[], policy: [] as number[], bare: [] as number[] }
   for (let round = 0; round <= effort.rounds; round++) {

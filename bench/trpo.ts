@@ -172,10 +172,10 @@ function openUpdate({ gpu }: Bench, net: Mlp, rows: number) {
 }
 
 async function openBatch({ gpu }: Bench, net: Mlp, samples: number) {
-  const { pool } = await openPool()
+  const { pool, clip } = await openPool()
   const vector = await pool.vector(ENVIRONMENTS)
   const steps = samples / ENVIRONMENTS
-  const collector = openCollector(gpu, vector, net, steps)
+  const collector = openCollector(gpu, vector, clip, net, steps)
   const run: Case = async (times) => {
     for (let i = 0; i < times; i++) await collector.collect()
   }

@@ -2,7 +2,8 @@
 // is [steps, environments]:
 //   delta[t] = scale reward[t] + discount next - value[t]
 //   advantage[t] = delta[t] + discount lambda advantage[t + 1],  target[t] = advantage[t] + value[t]
-// ends[t] = 0 where the episode goes on: next = value[t + 1]; 1 where it came to a fall: next = 0 and the sum begins
+// ends[t] = 0 where the episode goes on: next = value[t + 1]; 1 where it is over, by a fall or
+// because the motion is: next = 0 and the sum begins
 // anew; 2 + k where it was cut off, by a time limit or by the end of the batch: next = the value of final state k,
 // and the sum begins anew.
 

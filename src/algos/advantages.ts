@@ -23,8 +23,8 @@ export interface AdvantageOptions {
 export const ENDS = {
   /** it is */
   none: 0,
-  /** a fall: nothing follows */
-  fall: 1,
+  /** a fall, or the end of the motion: nothing follows */
+  over: 1,
   /** cut off, by a time limit or the end of the batch: its final state's number is added to this */
   cut: 2,
 } as const

@@ -136,14 +136,11 @@ export class Collector {
         for (let e = first; e < first + count; e++) {
           const row = t * size + e
           this.hostRewards[row] = environments.rewards[e]!
-          const flag = environments.flags[e]
-          const last = t === steps - 1
-          this.hostEnds[row] =
-            flag === FLAGS.running || flag === FLAGS.finished ? ENDS.none : ENDS.fall
-          if (flag === FLAGS.finished || (flag === FLAGS.running && last)) {
-            cut.set(row, environments.observe(e, 1).slice())
-          }
-          if (flag !== FLAGS.running) over.push(e)
+          const running = environments.flags[e] === FLAGS.running
+          const cutOff = running ? t === steps - 1 : environments.isCut(e)
+          this.hostEnds[row] = running ? ENDS.none : ENDS.over
+          if (cutOff) cut.set(row, environments.observe(e, 1).slice())
+          if (!running) over.push(e)
         }
         if (over.length) await environments.begin(over)
         policy += acted - begun

@@ -1,5 +1,6 @@
 /** What reinforcement learning needs to know of a problem: environments in lock-step, seen through arrays. */
 
+import type { Clip } from '../mocap/clip.ts'
 import {
   ACTION_SIZE,
   type EpisodeMetrics,
@@ -19,8 +20,10 @@ export interface Environments {
   readonly actions: Float32Array
   /** [size] of the latest step */
   readonly rewards: Float32Array
-  /** [size] FLAGS: running, fell (nothing follows), finished (cut off by a time limit), failed */
+  /** [size] FLAGS: running, or what has ended the episode */
   readonly flags: Uint8Array
+  /** Whether an episode that has ended was only cut off, by a time limit: its last state then still has a value. */
+  isCut(environment: number): boolean
   /** [count, observationSize] of environments `first` to `first + count - 1`: the present state, or an episode's last */
   observe(first: number, count: number): Float32Array
   /** Begins the next episode of each of these environments. */
@@ -34,8 +37,8 @@ export interface Environments {
 }
 
 export interface ImitationOptions {
-  /** clips of the pool's configuration; episodes take turns */
-  readonly clips: number
+  /** those of the pool's configuration; episodes take turns */
+  readonly clips: readonly Clip[]
   /** numbers that the policy sees of an observation, its first ones */
   readonly observationSize: number
   /** noise on the joints of an episode's first state, rad (ten times that in rad/s) */
@@ -87,6 +90,17 @@ export class Imitation implements Environments {
     return this.vector.errors
   }
 
+  /**
+   * Not where a one-shot clip is over. Nothing follows there, and no episode ever acts in its last state: a value that
+   * nothing holds in place would decide what a fall costs.
+   */
+  isCut(environment: number): boolean {
+    const result = this.vector.results[environment]
+    if (this.flags[environment] !== FLAGS.finished || !result) return false
+    const clip = this.options.clips.find(({ name }) => name === result.clip)!
+    return clip.loop || result.start + result.length < clip.frames - 1
+  }
+
   observe(first: number, count: number): Float32Array {
     const rows = this.vector.observations.subarray(
       first * OBSERVATION_SIZE,
@@ -103,7 +117,7 @@ export class Imitation implements Environments {
       const perturbation: Perturbation = { kicks: { speed: kicks, every: [1, 3] } }
       return {
         ...{ environment, episode: FIRST_EPISODE + number },
-        clip: number % clips,
+        clip: number % clips.length,
         startNoise: { position: startNoise, velocity: 10 * startNoise },
         ...(kicks > 0 && turn % 2 === 1 && { perturbation }),
       }

@@ -48,7 +48,7 @@ export async function learn(
   const { envs, timestepsPerBatch, numTimesteps, savePerIter } = settings
   const vector = await pool.vector(envs)
   const environments = new Imitation(vector, {
-    ...{ clips: clips.length, observationSize: VIEWS[settings.observation] },
+    ...{ clips, observationSize: VIEWS[settings.observation] },
     ...{ startNoise: settings.startNoise, kicks: settings.kicks, scoreShare: settings.scoreShare },
   })
   const { initial, vfWarmup, sizes, valueSizes } = start(folder, settings)

@@ -100,6 +100,10 @@ class Carts implements Environments {
     }
   }
 
+  isCut(environment: number): boolean {
+    return this.flags[environment] === FLAGS.finished
+  }
+
   async save() {
     return { states: this.states.map((state) => [...state]), flags: [...this.flags] }
   }
@@ -164,6 +168,10 @@ class Coded implements Environments {
       this.seen[e]!.push(this.actions[e]!)
       this.flags[e] = place[1] === length ? end : FLAGS.running
     }
+  }
+
+  isCut(environment: number): boolean {
+    return this.flags[environment] === FLAGS.finished
   }
 
   async save() {}
@@ -232,7 +240,7 @@ export const controlTests: KernelTest[] = [
           const over = step + 1 === length
           const last = row >= size * (steps - 1)
           const cut = over ? end === FLAGS.finished : last
-          const expected = cut ? ENDS.cut + finals : over ? ENDS.fall : ENDS.none
+          const expected = cut ? ENDS.cut + finals : over ? ENDS.over : ENDS.none
           assertIdentical([ends[row]!], [expected], `${what}: end`)
           if (cut) {
             const final = collector.finals.slice(3 * finals, 3 * finals + 3)

@@ -302,7 +302,7 @@ export const trpoTests: KernelTest[] = [
         const ends = Uint32Array.from({ length: rows }, (_, at) => {
           const last = at >= rows - environments
           const u = random.uniform()
-          if (u < 0.1) return ENDS.fall
+          if (u < 0.1) return ENDS.over
           return u < 0.2 || last ? ENDS.cut + finals.push(random.normal()) - 1 : ENDS.none
         })
         const options = { gamma: 0.95, lam: 0.9, advClip: 2 }
@@ -327,7 +327,7 @@ export const trpoTests: KernelTest[] = [
               values: of((at) => values[at]!),
               next: of((at) => {
                 if (ends[at] === ENDS.none) return values[at + environments]!
-                return ends[at] === ENDS.fall ? 0 : Math.fround(finals[ends[at]! - ENDS.cut]!)
+                return ends[at] === ENDS.over ? 0 : Math.fround(finals[ends[at]! - ENDS.cut]!)
               }),
               over: of((at) => Number(ends[at] !== ENDS.none)),
             },
