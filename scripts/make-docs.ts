@@ -2,7 +2,7 @@
  * Writes what the documents take from the code: `npx tsx scripts/make-docs.ts`. Tables go between the markers
  * `<!-- generated: NAME -->` and `<!-- end -->`, pictures into docs/images/. test/docs.test.ts checks that all is up to date.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Clip, stateAt } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
@@ -38,6 +38,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   'trpo options': () => options(trpoSchema),
   'sft results': () => results('sft'),
   'trpo results': () => results('trpo'),
+  'policy pictures': policyPictures,
 }
 
 /** A document with its tables made anew. */
@@ -110,6 +111,18 @@ function results(method: Method): string {
   const what = ['clip', ...(method === 'trpo' ? ['from', 'million samples'] : [])]
   const head = [...what, 'score', 'survival', 'upright s', 'NR', 'null: open loop', 'untrained']
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
+}
+
+// the end of an episode of every policy that was drawn
+function policyPictures(): string {
+  const drawn = readResults('sft').flatMap((result) => {
+    const { own, clip } = result
+    const path = `images/policy-${own ? '' : 'deepmimic-'}${clip}.svg`
+    return existsSync(new URL(`docs/${path}`, ROOT))
+      ? [`${title(result)}:\n\n![${clip}](${path})`]
+      : []
+  })
+  return [...new Set(drawn)].join('\n\n')
 }
 
 function from({ init }: Result): string {
