@@ -68,6 +68,8 @@ export interface IterationReport {
 export class Learner {
   readonly collector: Collector
   private readonly policy: GpuArray<'f32'>
+  /** as it was when it acted */
+  private readonly actedPolicy: GpuArray<'f32'>
   private readonly statistics: GpuArray<'f32'>
   private readonly critic: Critic
   private readonly advantages: Advantages
@@ -112,6 +114,7 @@ export class Learner {
     const { steps, seed } = options
     const columns = policyNet.inputs
     this.policy = gpu.array(policyNet.parameterCount + policyNet.outputs, 'policy')
+    this.actedPolicy = gpu.array(this.policy.length, 'policy that acted')
     this.statistics = gpu.array(3 * columns, 'observation statistics')
     const actor = { net: policyNet, parameters: this.policy, statistics: this.statistics }
     this.collector = new Collector(gpu, environments, actor, steps, seed)
@@ -181,6 +184,7 @@ export class Learner {
     await critic.evaluate(this.collector.finals)
     await this.estimation.run()
     if (updates) {
+      this.gpu.copy(this.policy, this.actedPolicy)
       this.weighTeacher()
       await this.update.plan.run()
     }
@@ -189,7 +193,11 @@ export class Learner {
     const update = this.update.describe(result.update)
     const valueLoss = critic.lastLoss(result.losses)
     const notFinite: string[] = []
-    if (updates && update.notFinite) {
+    // a clamp may make a number of a NaN, so the advantages are judged by what they were before it
+    if (updates && !Number.isFinite(result.spread[2]!)) {
+      this.gpu.copy(this.actedPolicy, this.policy)
+      notFinite.push('the advantages are not finite: the policy stays as it was')
+    } else if (updates && update.notFinite) {
       notFinite.push(`${update.notFinite} is not finite: the policy stays as it was`)
     }
     if (!Number.isFinite(valueLoss)) {
@@ -212,11 +220,12 @@ export class Learner {
   }
 
   release(): void {
-    const { gpu, collector, critic, advantages, update, policy, statistics, result } = this
+    const { gpu, collector, critic, advantages, update, policy, actedPolicy, statistics, result } =
+      this
     collector.release()
     critic.release()
     update.release()
-    gpu.release(...advantages.arrays, policy, statistics, result)
+    gpu.release(...advantages.arrays, policy, actedPolicy, statistics, result)
     if (this.teacher) gpu.release(this.teacher.parameters, this.teacher.weights)
   }
 

@@ -16,7 +16,7 @@ import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
 
-/** Trials of the policy without noise at every checkpoint, and what tells apart which is best. */
+/** Trials of the policy without noise every `savePerIter` iterations; scores no further apart count as equal. */
 const TRIALS = 40
 const TIE = 0.02
 

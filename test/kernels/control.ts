@@ -186,10 +186,10 @@ const OPTIONS: LearnerOptions = {
 
 const SIZES = [2, 16, 1]
 
-async function open(gpu: Gpu, options: LearnerOptions = OPTIONS) {
+async function open(gpu: Gpu, options: LearnerOptions = OPTIONS, carts = new Carts(64)) {
   const policyNet = new Mlp(SIZES)
   const valueNet = new Mlp(SIZES)
-  const learner = await Learner.open(gpu, new Carts(64), policyNet, valueNet, options)
+  const learner = await Learner.open(gpu, carts, policyNet, valueNet, options)
   const random = new Random(options.seed)
   const policy = new Float32Array(policyNet.parameterCount + 1)
   policy.set(policyNet.initialise(random))
@@ -276,6 +276,28 @@ export const controlTests: KernelTest[] = [
       assert(after < 1.05 * optimum, `the cost is ${after}, the optimum ${optimum}`)
       // no law of position and velocity alone beats the one that knows the time
       assert(after >= optimum, `the cost ${after} is below the optimum ${optimum}`)
+    },
+  },
+  {
+    name: 'learner: a reward that is NaN leaves policy and values as they were, is told, and the run goes on',
+    async run(gpu) {
+      const carts = new Carts(64)
+      const { learner, initial } = await open(gpu, { ...OPTIONS, vfWarmup: 0 }, carts)
+      await learner.begin(initial)
+      const step = carts.step.bind(carts)
+      carts.step = async (first, count) => {
+        await step(first, count)
+        carts.rewards[first] = Number.NaN
+      }
+      const { notFinite } = await learner.iterate()
+      assert(notFinite.length === 2, `policy and values are named, got: ${notFinite.join('; ')}`)
+      const { policy, critic } = await learner.state()
+      assertIdentical(policy, initial.policy, 'policy')
+      assertIdentical(critic.parameters, initial.critic.parameters, 'value network')
+      carts.step = step
+      const after = await learner.iterate()
+      assert(after.update.accepted && after.notFinite.length === 0, 'the next batch is learnt from')
+      learner.release()
     },
   },
   {
