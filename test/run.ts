@@ -13,7 +13,8 @@ const ON_EVERY_DRIVER = ['test/kernels.test.ts', 'test/engine.test.ts']
 
 /** The longest first, so that none is left to run alone at the end. */
 const FIRST = [
-  'test/runner.test.ts',
+  'test/runner/trpo.test.ts',
+  'test/runner/sft.test.ts',
   'test/sim-pool.test.ts',
   'test/browser/browser.test.ts',
   ...ON_EVERY_DRIVER,

@@ -1,0 +1,43 @@
+// sft with the experts that search for what they know.
+
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { root, run, SMALL } from './command.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+const test = suite('runner: experts')
+
+test('sft with its default expert: a trajectory, a law, DAgger, planning', async () => {
+  const out = join(folder, 'feedback')
+  // the beginning of a punch: what takes minutes takes seconds
+  const punch = JSON.parse(readFileSync(join(root, 'clips/punch.txt'), 'utf8'))
+  const clip = join(folder, 'jab.txt')
+  writeFileSync(clip, JSON.stringify({ ...punch, Frames: punch.Frames.slice(0, 16) }))
+  const args = [
+    ...['sft', '--clip', clip, '--out', out, '--feedback-generations', '1', '--epochs', '2'],
+    ...['--dagger-rounds', '1', '--dagger-episodes', '4', '--planning-episodes', '1', ...SMALL],
+  ]
+  const done = await run(args)
+  assert.is(done.code, 0, done.stderr)
+  assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
+  assert.match(done.stderr, /jab: feedback scores/)
+  assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
+  for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
+    assert.ok(existsSync(join(out, 'experts', `jab-${name}`)), name)
+  }
+  // the law is there already
+  const compared = await run([
+    ...['verify', '--clip', clip, '--out', out, '--no-kernels', '--experts'],
+    ...['--trials', '1', '--trial-seconds', '0.3'],
+  ])
+  assert.match(compared.stderr, /noise \.05( +\d+ % \S+ \S+){4}\n/)
+  assert.match(compared.stderr, /cost( +\S+ s){4}\n/)
+  const { experts } = JSON.parse(readFileSync(join(out, 'verify.json'), 'utf8'))
+  assert.is(experts.length, 4 * 6)
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
+test.run()

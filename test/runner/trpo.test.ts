@@ -1,0 +1,131 @@
+// trpo after sft and from nothing, on small runs.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { lines, PLAIN, run } from './command.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+const test = suite('runner: trpo')
+
+test('trpo: from sft, the same for any number of workers, stopped and resumed, and first steps do no harm', async () => {
+  const [sft, whole, parts] = ['sft', 'whole', 'parts'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const learnt = await run([
+    ...['sft', '--clip', 'squat', '--out', sft, '--epochs', '20', '--no-eval', ...PLAIN],
+    ...['--episode-seconds', '2'],
+  ])
+  assert.is(learnt.code, 0, learnt.stderr)
+  const args = [
+    ...['trpo', '--load-sft-pretrain', sft, '--envs', '8', '--timesteps-per-batch', '256'],
+    ...['--num-timesteps', '1500', '--save-per-iter', '4', '--vf-hidden-size', '16'],
+    ...['--vf-warmup', '2', '--eval-episodes', '4'],
+  ]
+  const done = await run([...args, '--out', whole, '--workers', '1'])
+  assert.is(done.code, 0, done.stderr)
+  const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
+  const { clip, samples, init, curve, wall_seconds } = json(whole, 'evaluation.json')
+  // iterations are whole: 6 of 256
+  assert.equal([clip, samples, init], ['squat', 1536, 'sft'])
+  assert.ok(wall_seconds.sft > 0 && wall_seconds.training > 0)
+  assert.equal(
+    curve.map((point: { iteration: number }) => point.iteration),
+    [0, 4, 6],
+  )
+  assert.ok(
+    curve[2].score > curve[0].score - 0.5,
+    'four updates do not undo what was learnt before',
+  )
+  const metrics = readFileSync(join(whole, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  assert.is(metrics.length, 6)
+  assert.ok(JSON.parse(metrics[5]!)['losses/approx_kl'] <= 0.01)
+  assert.is(JSON.parse(metrics[1]!)['losses/approx_kl'], undefined)
+
+  // in the midst of it, after a trial
+  const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 4,/)
+  assert.is(stopped.code, 130, stopped.stderr)
+  assert.match(stopped.stderr, /stopped after iteration [45] of 6; go on with --resume/)
+  const resumed = await run(['trpo', '--resume', parts])
+  assert.is(resumed.code, 0, resumed.stderr)
+  for (const file of ['policy', 'checkpoint-last']) {
+    const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
+    assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
+  }
+  // and on, beyond what was asked for
+  const more = await run(['trpo', '--resume', parts, '--num-timesteps', '2048'])
+  assert.is(more.code, 0, more.stderr)
+  const { samples: all, kept } = json(parts, 'evaluation.json')
+  assert.is(all, 2048)
+  assert.ok([0, 4, 6, 8].includes(kept.iteration))
+  const less = await run(['trpo', '--resume', parts, '--num-timesteps', '256'])
+  assert.is(less.code, 2)
+  assert.match(less.stderr, /has learnt from 2048 control steps already, got 256/)
+  assert.match((await run(['trpo', '--resume', parts])).stderr, /is finished/)
+  assert.match((await run(['dagger', parts])).stderr, /is a run of trpo, not of sft/)
+  const judged = await run(['evaluate', parts, '--episodes', '4'])
+  assert.is(judged.code, 0, judged.stderr)
+})
+
+test('trpo from nothing; what does not fit is refused in one line', async () => {
+  const out = join(folder, 'random')
+  const done = await run([
+    ...[
+      'trpo',
+      '--clip',
+      'squat',
+      '--clip',
+      'punch',
+      '--out',
+      out,
+      '--envs',
+      '4',
+      '--num-timesteps',
+      '128',
+    ],
+    ...[
+      '--timesteps-per-batch',
+      '64',
+      '--hidden-size',
+      '16',
+      '--kicks',
+      '0.3',
+      '--eval-episodes',
+      '2',
+    ],
+    ...['--episode-seconds', '2'],
+  ])
+  assert.is(done.code, 0, done.stderr)
+  const evaluations = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8'))
+  assert.equal(
+    evaluations.map(({ clip, init }: { clip: string; init: string }) => [clip, init]),
+    [
+      ['squat', 'random'],
+      ['punch', 'random'],
+    ],
+  )
+  const refused: [string[], RegExp][] = [
+    [['--envs', '7'], /must be a multiple of --envs, 7; got 4096/],
+    [['--load-sft-pretrain', folder], /holds no run/],
+    [
+      ['--load-sft-pretrain', join(folder, 'sft'), '--hidden-size', '8'],
+      /--hidden-size 32.*got "8"/,
+    ],
+    [['--clip', 'walk', '--clip', 'walk'], /"walk" was given twice/],
+    [['--resume', join(folder, 'sft')], /is a run of sft/],
+    [['--resume', out, '--gamma', '0.9'], /--resume goes on.*got gamma/],
+  ]
+  for (const [args, message] of refused) {
+    const { code, stderr } = await run(['trpo', ...args])
+    assert.is(code, 2, stderr)
+    assert.is(lines(stderr).length, 1, stderr)
+    assert.match(stderr, message)
+  }
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
+test.run()
