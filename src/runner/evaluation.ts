@@ -65,9 +65,8 @@ export interface Evaluation extends Summary {
   }
 }
 
-/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations, and of trials. */
+/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations and of trials. */
 const FIRST_EPISODE = 1_000_000
-export const FIRST_TRIAL = 900_000
 
 /** What a round came to. */
 export interface RoundRecord {

@@ -9,16 +9,7 @@ import { PLANNING, type Round } from './rounds.ts'
 import type { EpisodeData, RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
-
-/** A one-shot clip gets at most that many times the episodes of a cyclic one. */
-const MOST_REPEATS = 8
-
-/** Episodes of a clip in place of one of `seconds`: those of a one-shot clip end with it, on average half way on. */
-function repeats({ loop, frames, dt }: Clip, seconds: number): number {
-  if (loop) return 1
-  const mean = Math.min(seconds, ((frames - 1) * dt) / 2)
-  return Math.min(MOST_REPEATS, Math.round(seconds / mean))
-}
+import { repeats } from './trials.ts'
 
 /** What is learnt, and for which clips nobody knows how to recover. */
 export interface Lessons extends Pick<Prepared, 'failures'> {

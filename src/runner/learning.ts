@@ -8,16 +8,16 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import { networkSizes } from '../algos/sft.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { ACTION_SIZE, type EpisodeMetrics, Random, VIEWS } from '../sim/index.ts'
-import { FIRST_TRIAL, networkRandom, type TrainingRecord } from './evaluation.ts'
+import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import type { TrpoSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
+import { trialsOf } from './trials.ts'
 
-/** Trials of the policy without noise every `savePerIter` iterations; scores no further apart count as equal. */
-const TRIALS = 40
+/** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
 
 /** A checkpoint is written at least this often, s: a process that is killed loses no more. */
@@ -85,9 +85,7 @@ export async function learn(
   let iteration = state.iteration
   // tried at checkpoints: what the policy does without noise
   const tried = async (now: LearnerState) => {
-    const trials = Array.from({ length: TRIALS }, (_, i) => ({
-      ...{ episode: FIRST_TRIAL + i, clip: i % clips.length },
-    }))
+    const trials = trialsOf(clips, settings.episodeSeconds)
     const weights = weightsOf(now)
     const { score, survival, nr } = summarise(
       await evaluatePolicy(gpu, pool, weights, trials, { signal, tolerant: true }),
@@ -260,7 +258,7 @@ async function plot(folder: RunFolder, { curve = [] }: TrainingRecord): Promise<
     ...{ title, xTitle: 'million samples', yTitle: key },
     lines: [{ name: key, x: samples, y: curve.map((point) => point[key]) }],
   })
-  const svg = await drawPlots(`${folder.name}: without noise, ${TRIALS} episodes`, [
+  const svg = await drawPlots(`${folder.name}: without noise`, [
     panel('score', 'score'),
     panel('survival', 'survival'),
     panel('normalised return', 'nr'),

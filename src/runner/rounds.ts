@@ -3,13 +3,14 @@
 import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { SimulationConfig } from '../sim/index.ts'
-import { FIRST_TRIAL, type TrainingRecord } from './evaluation.ts'
+import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
 import { needsLaw } from './prepare.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { say } from './terminal.ts'
+import { trialsOf } from './trials.ts'
 
 /**
  * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy and the planner,
@@ -37,25 +38,18 @@ export const PLANNING = {
 }
 
 /** The rounds of a run, before `dagger` adds any. */
-export function roundsOf({
-  expert,
-  action,
-  daggerRounds,
-  planningRounds,
-}: SftSettings): RoundKind[] {
-  const recovers = needsLaw(expert)
-  const dagger = daggerRounds ?? (recovers ? 5 : 0)
-  const planning = planningRounds ?? (recovers && action === 'offset' ? 1 : 0)
+export function roundsOf({ expert, daggerRounds, planningRounds }: SftSettings): RoundKind[] {
+  const dagger = daggerRounds ?? (needsLaw(expert) ? 5 : 0)
   return [
     'demonstrations',
     ...new Array<RoundKind>(dagger).fill('dagger'),
-    ...new Array<RoundKind>(planning).fill('planning'),
+    ...new Array<RoundKind>(planningRounds).fill('planning'),
   ]
 }
 
 /** Whether the rounds were asked for by number; else they end when there is nothing left to gain. */
 export function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
-  return daggerRounds !== undefined || planningRounds !== undefined
+  return daggerRounds !== undefined || planningRounds > 0
 }
 
 /** Scores of trials that are no further apart count as equal. */
@@ -72,9 +66,6 @@ export function roundFile(round: number): string {
   return `policy-round-${round}.safetensors`
 }
 
-/** Episodes tried without noise to tell which round's policy is best. */
-const ROUND_TRIALS = 40
-
 /** Measures the policy of a round, if that is not done yet. */
 export async function tryRound(
   { gpu, pool, signal }: Session,
@@ -86,10 +77,10 @@ export async function tryRound(
 ): Promise<void> {
   if (record.rounds.some((known) => known.round === round)) return
   await pool.configure(config)
-  const trials = Array.from({ length: ROUND_TRIALS }, (_, i) => ({
-    episode: FIRST_TRIAL + i,
-    clip: i % config.clips.length,
-  }))
+  const trials = trialsOf(
+    config.clips.map(({ clip }) => clip),
+    config.episodeSeconds ?? 20,
+  )
   const results = await evaluatePolicy(gpu, pool, weights, trials, { signal })
   const { score, survival, survived_seconds } = summarise(results, config.clips[0]!.clip.dt)
   const { validation_loss, mean_predictor_loss } = record

@@ -18,7 +18,8 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   writeFileSync(clip, JSON.stringify({ ...punch, Frames: punch.Frames.slice(0, 16) }))
   const args = [
     ...['sft', '--clip', clip, '--out', out, '--feedback-generations', '1', '--epochs', '2'],
-    ...['--dagger-rounds', '1', '--dagger-episodes', '4', '--planning-episodes', '1', ...SMALL],
+    ...['--dagger-rounds', '1', '--dagger-episodes', '4', ...SMALL],
+    ...['--planning-rounds', '1', '--planning-episodes', '1'],
   ]
   const done = await run(args)
   assert.is(done.code, 0, done.stderr)
