@@ -110,6 +110,9 @@ const clips = z
   .describe(
     'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
   )
+/** Options that may be given several times. */
+const LISTS = ['clip', 'loadExperts']
+
 const observation = z
   .enum(['full', 'compact'])
   .default('full')
@@ -130,6 +133,13 @@ export const sftSchema = z.strictObject({
     .describe('who demonstrates and labels; feedback and planner recover, and take minutes'),
   observation,
   feedbackGenerations,
+  loadExperts: z
+    .union([z.string(), z.array(z.string())])
+    .default([])
+    .transform((value) => (typeof value === 'string' ? [value] : value))
+    .describe(
+      'run of sft whose trajectory and law to use, for the same clip and gains; repeat for several',
+    ),
   demonstrations: count()
     .default(60)
     .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
@@ -332,7 +342,7 @@ export function optionEntries(schema: Schema): OptionEntry[] {
       key,
       flag: flagOf(key),
       description: (field as z.ZodType).description ?? '',
-      type: isFlag ? 'flag' : Array.isArray(value.data) && key === 'clip' ? 'list' : 'value',
+      type: isFlag ? 'flag' : LISTS.includes(key) && Array.isArray(value.data) ? 'list' : 'value',
       choices: inner instanceof z.ZodEnum ? inner.options.map(String) : [],
       default: value.success ? value.data : undefined,
     }

@@ -21,10 +21,11 @@ import {
   values,
   WEIGHT_DEVIATION,
 } from '../sim/index.ts'
-import type { SftSettings } from './options.ts'
-import type { RunFolder } from './run-folder.ts'
+import type { TrainingRecord } from './evaluation.ts'
+import { flagOf, type SftSettings, UsageError } from './options.ts'
+import { RunFolder } from './run-folder.ts'
 import { decodeTensors, encodeTensors, type Tensor } from './safetensors.ts'
-import type { Session } from './session.ts'
+import type { LoadedClip, Session } from './session.ts'
 import { duration, Progress, say } from './terminal.ts'
 import { repeats } from './trials.ts'
 
@@ -89,6 +90,51 @@ export async function prepareExperts(
   }
   const parameters = laws.map((law) => law && { law })
   return { experts: { feedback: parameters, planner: parameters }, failures }
+}
+
+/** Settings of the body, which a law is for. */
+const BODY = ['lookahead', 'kpScale', 'kdScale', 'gains'] as const
+
+/** What the experts of other runs know of clips: the files of a run, and how long they took to find, s. */
+export interface KnownExperts {
+  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly seconds: number
+}
+
+/** @throws UsageError for a run of another body or another clip of the name, or one that knows nothing of the clips */
+export function readExperts(clips: readonly LoadedClip[], settings: SftSettings): KnownExperts {
+  const files = new Map<string, Uint8Array>()
+  let seconds = 0
+  for (const path of settings.loadExperts) {
+    const source = RunFolder.open(path)
+    const { options } = source.readConfig<{ command: string; options: SftSettings }>()
+    for (const key of BODY) {
+      const [theirs, ours] = [options[key], settings[key]].map((value) => JSON.stringify(value))
+      if (theirs !== ours) {
+        throw new UsageError(
+          `--load-experts: a law is for one body; ${path} has --${flagOf(key)} ${theirs ?? 'by default'}, got ${ours ?? 'the default'}`,
+        )
+      }
+    }
+    const shared = clips.filter(({ clip }) =>
+      source.has(`experts/${clip.name}-feedback.safetensors`),
+    )
+    if (shared.length === 0) {
+      const names = clips.map(({ clip }) => clip.name).join(', ')
+      throw new UsageError(`--load-experts: ${path} has no feedback law for ${names}`)
+    }
+    for (const { clip, text } of shared) {
+      if (source.readText(`clips/${clip.name}.txt`) !== text) {
+        throw new UsageError(`--load-experts: ${path} is about another clip named "${clip.name}"`)
+      }
+      for (const part of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
+        const name = `experts/${clip.name}-${part}`
+        if (source.has(name)) files.set(name, source.readBytes(name))
+      }
+    }
+    seconds += source.readJson<TrainingRecord>('training.json').wall_seconds.expert
+  }
+  return { files, seconds }
 }
 
 async function findTrajectory(

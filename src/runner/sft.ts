@@ -14,7 +14,7 @@ import {
   UsageError,
 } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { prepareExperts } from './prepare.ts'
+import { prepareExperts, readExperts } from './prepare.ts'
 import {
   bestRound,
   PLANNING,
@@ -53,6 +53,7 @@ export interface RunConfig {
 /** Starts a run. */
 export async function sft(settings: SftSettings): Promise<void> {
   const loaded = readClips(settings.clip)
+  const known = readExperts(loaded, settings)
   const names = loaded.map(({ clip }) => clip.name)
   await withSession(settings, (session) => {
     const folder = RunFolder.create(settings.out, `sft-${names.join('-')}`)
@@ -65,6 +66,9 @@ export async function sft(settings: SftSettings): Promise<void> {
       adapter: session.gpu.report,
     }
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
+    for (const [name, content] of known.files) folder.write(name, content)
+    const wall_seconds = { ...NO_TRAINING.wall_seconds, expert: known.seconds }
+    folder.writeJson('training.json', { ...NO_TRAINING, wall_seconds })
     folder.writeJson('config.json', config)
     return run(session, folder, loaded, settings)
   })
@@ -121,9 +125,7 @@ async function run(
   const clips = loaded.map(({ clip }) => clip)
   const names = clips.map(({ name }) => name).join(', ')
   say(`${colour.bold('sft')} ${names} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
-  const record: TrainingRecord = folder.has('training.json')
-    ? folder.readJson('training.json')
-    : structuredClone(NO_TRAINING)
+  const record = folder.readJson<TrainingRecord>('training.json')
   const config = simulationConfig(settings, clips)
   const demonstrations = { ...config, episodeSeconds: settings.demonstrationSeconds }
   const started = performance.now()

@@ -29,6 +29,21 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
     assert.ok(existsSync(join(out, 'experts', `jab-${name}`)), name)
   }
+  // another run may use what this one found, and only for this clip and body
+  const other = join(folder, 'other')
+  const reuse = ['sft', '--clip', clip, '--load-experts', out, '--epochs', '1', '--no-eval']
+  const reused = await run([...reuse, '--dagger-rounds', '0', '--out', other, ...SMALL])
+  assert.is(reused.code, 0, reused.stderr)
+  assert.not.match(reused.stderr, /trajectory|candidate/)
+  const law = (path: string) => readFileSync(join(path, 'experts', 'jab-feedback.safetensors'))
+  assert.ok(law(out).equals(law(other)))
+  const body = await run([...reuse, '--kp-scale', '1.5'])
+  assert.is(body.code, 2)
+  assert.match(body.stderr, /--load-experts: a law is for one body; .*--kp-scale 1, got 1.5/)
+  const squat = await run(['sft', '--clip', 'squat', '--load-experts', out])
+  assert.is(squat.code, 2)
+  assert.match(squat.stderr, /--load-experts: .* has no feedback law for squat/)
+
   // the law is there already
   const compared = await run([
     ...['verify', '--clip', clip, '--out', out, '--no-kernels', '--experts'],
