@@ -1,7 +1,6 @@
 /** The learning of `trpo`: iterations, with metrics, trials, checkpoints and curves in the run folder. */
 
 import { Imitation } from '../algos/environments.ts'
-import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
 import { type IterationReport, Learner, type LearnerState } from '../algos/learner.ts'
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
@@ -15,7 +14,7 @@ import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
-import { trialsOf } from './trials.ts'
+import { runTrials } from './trials.ts'
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
@@ -40,11 +39,12 @@ export function finished(
 
 /** Learns until the control steps are used up; returns the best policy. */
 export async function learn(
-  { gpu, pool, signal }: Session,
+  session: Session,
   folder: RunFolder,
   clips: readonly Clip[],
   settings: TrpoSettings,
 ): Promise<PolicyWeights> {
+  const { gpu, pool, signal } = session
   const { envs, timestepsPerBatch, numTimesteps, savePerIter } = settings
   const vector = await pool.vector(envs)
   const environments = new Imitation(vector, {
@@ -85,11 +85,13 @@ export async function learn(
   let iteration = state.iteration
   // tried at checkpoints: what the policy does without noise
   const tried = async (now: LearnerState) => {
-    const trials = trialsOf(clips, settings.episodeSeconds)
     const weights = weightsOf(now)
-    const { score, survival, nr } = summarise(
-      await evaluatePolicy(gpu, pool, weights, trials, { signal, tolerant: true }),
-      clips[0]!.dt,
+    const { score, survival, nr } = await runTrials(
+      session,
+      clips,
+      settings.episodeSeconds,
+      weights,
+      { tolerant: true, kicks: settings.kicks },
     )
     const best = Math.max(0, ...record.curve!.map((point) => point.score))
     record.wall_seconds.training = before + progress.seconds
@@ -97,17 +99,17 @@ export async function learn(
     record.curve!.push({
       ...{ iteration: now.iteration, samples: record.samples },
       ...{ seconds: record.wall_seconds.training },
-      ...{ score: score.mean, survival, nr: nr.mean },
+      ...{ score, survival, nr },
     })
-    if (score.mean >= best - TIE) {
+    if (score >= best - TIE) {
       folder.writePolicy('policy.safetensors', weights)
       record.kept = { iteration: now.iteration, samples: record.samples }
     }
-    const metrics = { 'eval/score': score.mean, 'eval/survival': survival, 'eval/nr': nr.mean }
+    const metrics = { 'eval/score': score, 'eval/survival': survival, 'eval/nr': nr }
     events.scalars(record.samples, metrics)
     say(
-      `iteration ${now.iteration}, ${thousands(record.samples)} samples: score ${score.mean.toFixed(2)}, ` +
-        `survival ${(100 * survival).toFixed(0)} %, NR ${nr.mean.toFixed(3)} without noise, ${duration(record.wall_seconds.training)}`,
+      `iteration ${now.iteration}, ${thousands(record.samples)} samples: score ${score.toFixed(2)}, ` +
+        `survival ${(100 * survival).toFixed(0)} %, NR ${nr.toFixed(3)} without noise, ${duration(record.wall_seconds.training)}`,
     )
   }
   const due = (n: number) => n % savePerIter === 0 || n === iterations

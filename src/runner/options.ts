@@ -155,8 +155,10 @@ export const sftSchema = z.strictObject({
   daggerEpisodes: count().default(64).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
   planningRounds: count(0)
-    .default(0)
-    .describe('rounds after those, in which a planner that plans around the policy labels: slow'),
+    .optional()
+    .describe(
+      'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers, --action offset and a cyclic clip 1, unless no trial falls by then, else 0',
+    ),
   planningEpisodes: count()
     .default(8)
     .describe('episodes of such a round, 6 s long, of each clip, likewise'),

@@ -1,7 +1,7 @@
 /** The rounds of a run: which there are, what their policies do in a trial, which is best. */
 
-import { evaluatePolicy, summarise } from '../algos/evaluate.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
+import type { Clip } from '../mocap/clip.ts'
 import type { SimulationConfig } from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
@@ -10,7 +10,7 @@ import { needsLaw } from './prepare.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { say } from './terminal.ts'
-import { trialsOf } from './trials.ts'
+import { runTrials } from './trials.ts'
 
 /**
  * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy and the planner,
@@ -38,18 +38,25 @@ export const PLANNING = {
 }
 
 /** The rounds of a run, before `dagger` adds any. */
-export function roundsOf({ expert, daggerRounds, planningRounds }: SftSettings): RoundKind[] {
-  const dagger = daggerRounds ?? (needsLaw(expert) ? 5 : 0)
+export function roundsOf(
+  { expert, action, daggerRounds, planningRounds }: SftSettings,
+  clips: readonly Clip[],
+): RoundKind[] {
+  const recovers = needsLaw(expert)
+  const dagger = daggerRounds ?? (recovers ? 5 : 0)
+  // in one-shot clips planning was seen to change nothing
+  const worthPlanning = recovers && action === 'offset' && clips.some(({ loop }) => loop)
+  const planning = planningRounds ?? (worthPlanning ? 1 : 0)
   return [
     'demonstrations',
     ...new Array<RoundKind>(dagger).fill('dagger'),
-    ...new Array<RoundKind>(planningRounds).fill('planning'),
+    ...new Array<RoundKind>(planning).fill('planning'),
   ]
 }
 
 /** Whether the rounds were asked for by number; else they end when there is nothing left to gain. */
 export function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
-  return daggerRounds !== undefined || planningRounds > 0
+  return daggerRounds !== undefined || planningRounds !== undefined
 }
 
 /** Scores of trials that are no further apart count as equal. */
@@ -68,7 +75,7 @@ export function roundFile(round: number): string {
 
 /** Measures the policy of a round, if that is not done yet. */
 export async function tryRound(
-  { gpu, pool, signal }: Session,
+  session: Session,
   folder: RunFolder,
   config: SimulationConfig,
   weights: PolicyWeights,
@@ -76,22 +83,19 @@ export async function tryRound(
   record: TrainingRecord,
 ): Promise<void> {
   if (record.rounds.some((known) => known.round === round)) return
-  await pool.configure(config)
-  const trials = trialsOf(
-    config.clips.map(({ clip }) => clip),
-    config.episodeSeconds ?? 20,
-  )
-  const results = await evaluatePolicy(gpu, pool, weights, trials, { signal })
-  const { score, survival, survived_seconds } = summarise(results, config.clips[0]!.clip.dt)
+  await session.pool.configure(config)
+  const clips = config.clips.map(({ clip }) => clip)
+  const seconds = config.episodeSeconds ?? 20
+  const { score, survival, survivedSeconds } = await runTrials(session, clips, seconds, weights)
   const { validation_loss, mean_predictor_loss } = record
   record.rounds.push({
     ...{ round, kind, samples, validation_loss, mean_predictor_loss },
-    ...{ score: score.mean, survival, survived_seconds },
+    ...{ score, survival, survived_seconds: survivedSeconds },
   })
   folder.writeJson('training.json', record)
   say(
-    `round ${round} (${kind}): ${samples} samples in all, score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
-      `upright ${survived_seconds.toFixed(1)} s`,
+    `round ${round} (${kind}): ${samples} samples in all, score ${score.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
+      `upright ${survivedSeconds.toFixed(1)} s`,
   )
 }
 

@@ -136,7 +136,7 @@ async function run(
   }
   const runConfig = folder.readConfig<RunConfig>()
   const added = [...(runConfig.added ?? []), ...extra]
-  let own = roundsOf(settings)
+  let own = roundsOf(settings, clips)
   const rounds = [...own, ...added]
   const planned = rounds.includes('planning')
   if (planned && settings.action === 'absolute') {

@@ -1,5 +1,8 @@
 /** How many episodes of a clip are as good as one of another, and the trials that tell which policy is best. */
+import { evaluatePolicy, type RolloutOptions, summarise } from '../algos/evaluate.ts'
+import type { PolicyWeights } from '../algos/policy.ts'
 import type { Clip } from '../mocap/clip.ts'
+import type { Session } from './session.ts'
 
 /** A one-shot clip gets at most that many times the episodes of a cyclic one. */
 const MOST_REPEATS = 8
@@ -17,15 +20,48 @@ const TRIALS = 40
 /** Where the random streams of trials begin: far above those of demonstrations, below those of evaluations. */
 const FIRST_TRIAL = 900_000
 
-/** Episodes without noise, that no evaluation uses, over all clips. */
-export function trialsOf(
+/** What a policy comes to in trials: means over the clips. */
+export interface TrialFigures {
+  readonly score: number
+  readonly survival: number
+  readonly survivedSeconds: number
+  readonly nr: number
+}
+
+/**
+ * Runs episodes without noise, that no evaluation uses, on the session's pool, which is configured for the clips.
+ * `kicks`: the root is kicked by up to that, m/s, in every second episode.
+ */
+export async function runTrials(
+  { gpu, pool, signal }: Session,
   clips: readonly Clip[],
   seconds: number,
-): { episode: number; clip: number }[] {
+  weights: PolicyWeights,
+  { kicks = 0, ...options }: Pick<RolloutOptions, 'tolerant'> & { kicks?: number } = {},
+): Promise<TrialFigures> {
   const each = Math.ceil(TRIALS / clips.length)
-  return clips
+  const trials = clips
     .flatMap((clip, index) =>
       Array.from({ length: each * repeats(clip, seconds) }, () => ({ clip: index })),
     )
-    .map(({ clip }, i) => ({ episode: FIRST_TRIAL + i, clip }))
+    .map(({ clip }, i) => ({
+      ...{ clip, episode: FIRST_TRIAL + i },
+      ...(kicks > 0 &&
+        i % 2 === 1 && { perturbation: { kicks: { speed: kicks, every: [1, 3] as const } } }),
+    }))
+  const results = await evaluatePolicy(gpu, pool, weights, trials, { signal, ...options })
+  const summaries = clips.map(({ dt }, index) =>
+    summarise(
+      results.filter((_, i) => trials[i]!.clip === index),
+      dt,
+    ),
+  )
+  const mean = (figure: (summary: (typeof summaries)[0]) => number) =>
+    summaries.reduce((sum, summary) => sum + figure(summary), 0) / clips.length
+  return {
+    score: mean(({ score }) => score.mean),
+    survival: mean(({ survival }) => survival),
+    survivedSeconds: mean(({ survived_seconds }) => survived_seconds),
+    nr: mean(({ nr }) => nr.mean),
+  }
 }
