@@ -27,11 +27,10 @@ import { RunFolder } from './run-folder.ts'
 import { decodeTensors, encodeTensors, type Tensor } from './safetensors.ts'
 import type { LoadedClip, Session } from './session.ts'
 import { duration, Progress, say } from './terminal.ts'
-import { repeats } from './trials.ts'
 
 /** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
 const CYCLES = 6
-/** Samples a generation of the evolution; what each is tried with: episodes (more of a one-shot clip), their length (s), their noise (rad). */
+/** Samples a generation of the evolution; what each is tried with: episodes, their length (s), their noise (rad). */
 const POPULATION = 16
 const TRIALS = 8
 const TRIAL_SECONDS = 10
@@ -210,16 +209,13 @@ async function evolveLaw(
   const models = await linearModels(session, subject, trajectory, cycles)
   const [path] = values(await pool.map('mean-path', [{ clip: index, trajectory, cycles }]))
   const item = { clip: index, models, path: path! }
-  const more = repeats(clip, TRIAL_SECONDS)
   const tryAll = async (
     samples: readonly (readonly number[])[],
     first: number,
     count: number,
     onProgress?: (done: number) => void,
   ): Promise<TrialResult[]> => {
-    const episodes = Array.from({ length: more * count }, (_, i) => ({
-      episode: more * first + i,
-    }))
+    const episodes = Array.from({ length: count }, (_, i) => ({ episode: first + i }))
     const items = samples.map((weights) => ({ ...item, weights, episodes, noise: TRIAL_NOISE }))
     return values(
       await pool.map('try-feedback', items, {
