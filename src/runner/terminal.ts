@@ -45,7 +45,8 @@ export class Progress {
     this.bar = new cliProgress.SingleBar({
       format: `${what} {bar} {value}/{total}  {note}`,
       stream: process.stderr,
-      barsize: 24,
+      // a narrow terminal cuts the line off: what matters most comes first
+      barsize: (process.stderr.columns ?? 80) < 120 ? 8 : 24,
       hideCursor: true,
       clearOnComplete: true,
       fps: 5,
@@ -62,11 +63,11 @@ export class Progress {
     this.bar?.start(this.total, this.done, { note: this.text })
   }
 
-  /** @param note what else is worth knowing now; the time left is added */
+  /** @param note what else is worth knowing now, after the time left */
   update(done: number, note = ''): void {
     const left = (this.seconds / Math.max(1e-9, done - this.from)) * (this.total - done)
     this.done = done
-    this.text = [note, done > this.from && done < this.total ? `${duration(left)} left` : '']
+    this.text = [done > this.from && done < this.total ? `${duration(left)} left` : '', note]
       .filter(Boolean)
       .join(', ')
     if (this.bar) this.bar.update(done, { note: this.text })
