@@ -67,7 +67,8 @@ function given(
   options: Config['options'],
   added: readonly string[] = [],
 ): string[] {
-  const omitted = ['clip', 'out', 'workers', 'loadSftPretrain']
+  // laws of other runs are those that the run itself would have found
+  const omitted = ['clip', 'out', 'workers', 'loadSftPretrain', 'loadExperts']
   const said = Object.entries(options)
     .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[command][key]))
     .filter(([key]) => !omitted.includes(key))
