@@ -44,8 +44,8 @@ export function roundsOf(
 ): RoundKind[] {
   const recovers = needsLaw(expert)
   const dagger = daggerRounds ?? (recovers ? 5 : 0)
-  // in one-shot clips planning was seen to change nothing
-  const worthPlanning = recovers && action === 'offset' && clips.some(({ loop }) => loop)
+  // in one-shot clips planning was seen to change nothing, and for several clips it takes hours
+  const worthPlanning = recovers && action === 'offset' && clips.length === 1 && clips[0]!.loop
   const planning = planningRounds ?? (worthPlanning ? 1 : 0)
   return [
     'demonstrations',
