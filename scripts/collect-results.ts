@@ -80,46 +80,46 @@ function given(
   return said
 }
 
-/** An episode of a run's policy from the first frame, beside the reference, as a picture. */
+/** An episode of the policy of a run of one clip from the first frame, beside the reference, as a picture. */
 async function render(path: string): Promise<void> {
   const folder = RunFolder.open(path)
   const { options } = folder.readConfig<RunConfig>()
   const weights = folder.readPolicy()
   const clips = clipsOf(folder).map(({ clip }) => clip)
+  if (clips.length > 1) return
   const world = await World.create({
     ...simulationConfig(options, clips),
-    experts: { student: clips.map(() => weights) },
+    experts: { student: [weights] },
   })
-  for (const [index, clip] of clips.entries()) {
-    const own = ownClips().includes(options.clip[index]!)
-    const environment = world.environment(index)
-    const policy = world.expert('student', index)
-    const action = new Float64Array(28)
-    environment.reset({ episode: 0, start: 0 })
-    const moments: Moment[] = []
-    const reference = new Float64Array(35)
-    const rates = new Float64Array(34)
-    while (true) {
-      environment.reference.state(environment.referenceStep, reference, rates)
-      moments.push({
-        qpos: environment.state.qpos.slice(),
-        ghost: reference.slice(),
-        label: `${(environment.steps * clip.dt).toFixed(1)} s`,
-      })
-      if (environment.status !== 'running') break
-      policy.act(environment, action)
-      environment.step(action)
-    }
-    // its end: of a walk's whole path one would see nothing
-    const shown = moments.filter((_, i) => {
-      const left = moments.length - 1 - i
-      return left % 8 === 0 && left <= 48
+  const clip = clips[0]!
+  const own = ownClips().includes(options.clip[0]!)
+  const environment = world.environment()
+  const policy = world.expert('student')
+  const action = new Float64Array(28)
+  environment.reset({ episode: 0, start: 0 })
+  const moments: Moment[] = []
+  const reference = new Float64Array(35)
+  const rates = new Float64Array(34)
+  while (true) {
+    environment.reference.state(environment.referenceStep, reference, rates)
+    moments.push({
+      qpos: environment.state.qpos.slice(),
+      ghost: reference.slice(),
+      label: `${(environment.steps * clip.dt).toFixed(1)} s`,
     })
-    writeFileSync(
-      join(ROOT, `docs/images/policy-${own ? '' : 'deepmimic-'}${clip.name}.svg`),
-      renderStrip(shown, { spacing: 0.85 }),
-    )
+    if (environment.status !== 'running') break
+    policy.act(environment, action)
+    environment.step(action)
   }
+  // its end: of a walk's whole path one would see nothing
+  const shown = moments.filter((_, i) => {
+    const left = moments.length - 1 - i
+    return left % 8 === 0 && left <= 48
+  })
+  writeFileSync(
+    join(ROOT, `docs/images/policy-${own ? '' : 'deepmimic-'}${clip.name}.svg`),
+    renderStrip(shown, { spacing: 0.85 }),
+  )
   world.close()
 }
 

@@ -116,7 +116,8 @@ function results(method: Method): string {
 // the end of an episode of every policy that was drawn
 function policyPictures(): string {
   const drawn = readResults('sft').flatMap((result) => {
-    const { own, clip } = result
+    const { own, clip, clips } = result
+    if (clips.length > 1) return []
     const path = `images/policy-${own ? '' : 'deepmimic-'}${clip}.svg`
     return existsSync(new URL(`docs/${path}`, ROOT))
       ? [`${title(result)}:\n\n![${clip}](${path})`]
@@ -174,7 +175,8 @@ function noise(): Promise<string> {
 
 function rounds(): Promise<string> {
   const lines = readResults('sft')
-    .filter((result) => result.rounds)
+    // those of a policy of several clips are means over them
+    .filter(({ rounds, clips }) => rounds && clips.length === 1)
     .map((result) => ({
       name: title(result),
       x: result.rounds!.map(({ round }) => round),
