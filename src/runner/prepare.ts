@@ -26,7 +26,7 @@ import { flagOf, type SftSettings, UsageError } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import { decodeTensors, encodeTensors, type Tensor } from './safetensors.ts'
 import type { LoadedClip, Session } from './session.ts'
-import { duration, Progress, say } from './terminal.ts'
+import { colour, duration, Progress, say } from './terminal.ts'
 
 /** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
 const CYCLES = 6
@@ -38,6 +38,8 @@ const TRIAL_NOISE = [0, 0.02]
 /** Of the last generation, how many are tried again beside its mean, and in how many episodes. */
 const FINALISTS = 3
 const FINAL_TRIALS = 24
+/** A law that reaches the end in fewer of those is worth a warning. */
+const HOLDS = 0.2
 
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
@@ -267,6 +269,13 @@ async function evolveLaw(
     `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
       `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
   )
+  if (survival < HOLDS) {
+    say(
+      colour.yellow(
+        `${clip.name}: the law falls, and so will a policy that learns from it; trpo --load-sft-pretrain ${folder.path} can take it from there`,
+      ),
+    )
+  }
   const [law] = values(
     await pool.map('solve-feedback', [{ ...item, weights: candidates[best]! }], { signal }),
   )
