@@ -81,7 +81,8 @@ function options(schema: Schema): string {
     const on = type === 'flag' && value === true
     const name = type === 'value' ? `--${flag} …` : `--${on ? 'no-' : ''}${flag}`
     const said = choices.length ? `${description}: ${choices.map(code).join(', ')}` : description
-    const shown = type === 'flag' || value === undefined ? '' : code(String(value))
+    const none = value === undefined || String(value) === ''
+    const shown = none || type === 'flag' ? '' : code(String(value))
     return [code(name), shown, `${on ? 'do not ' : ''}${said}`]
   })
   return table(['option', 'default', 'meaning'], rows)

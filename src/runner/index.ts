@@ -89,7 +89,8 @@ function command(name: string, schema: Schema, description: string): Command {
   const made = program.command(name).description(description)
   for (const { flag, key, type, choices, default: value, description } of optionEntries(schema)) {
     // defaults are the schema's, so that a config file's values stand against them
-    const shown = value === undefined || type === 'flag' ? '' : ` (default: ${value})`
+    const none = value === undefined || String(value) === ''
+    const shown = none || type === 'flag' ? '' : ` (default: ${value})`
     const usage =
       type === 'flag'
         ? `--${value === true ? 'no-' : ''}${flag}`
@@ -103,7 +104,7 @@ function command(name: string, schema: Schema, description: string): Command {
 
 function metavariable(key: string): string {
   if (key === 'clip') return 'name|file'
-  if (key === 'out' || key === 'loadSftPretrain') return 'folder'
+  if (['out', 'loadSftPretrain', 'loadExperts'].includes(key)) return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'
   return ['expert', 'action', 'activation', 'observation', 'keep'].includes(key) ? 'name' : 'number'
@@ -130,6 +131,13 @@ async function collect(options: Given, self: Command): Promise<Given> {
 
 function oneLine(text: string): string {
   return text.trim().replaceAll(/\s*\n\s*/g, ' ')
+}
+
+// who reads may go, as `head` does: what is computed goes on
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
 }
 
 try {
