@@ -1,11 +1,12 @@
 // What a user gets wrong is refused in one line.
 
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lines, run, SMALL } from './command.ts'
+import { lines, root, run, SMALL } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
 const test = suite('runner: mistakes')
@@ -25,6 +26,17 @@ test('--help names every command and option', async () => {
     assert.match(stdout, `--${option} `)
   }
   assert.match(stdout, '--no-eval')
+})
+
+test('a reader that goes away is no error', async () => {
+  const child = spawn(process.execPath, ['bin/webmimic.mjs', 'sft', '--help'], { cwd: root })
+  child.stdout.destroy()
+  let stderr = ''
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  assert.equal([code, stderr], [0, ''])
 })
 
 const mistakes: [string, string[], number, RegExp][] = [
