@@ -2,11 +2,10 @@
 // is [steps, environments]:
 //   delta[t] = scale reward[t] + discount next - value[t]
 //   advantage[t] = delta[t] + discount lambda advantage[t + 1],  target[t] = advantage[t] + value[t]
-// ends[t] = 0 where the episode goes on: next = value[t + 1]; 1 where it is over, by a fall or because the motion is:
-// next = 0 and the sum begins anew; 2 + k where it was cut off, by a time limit or by the end of the batch: next = the
-// value of final state k, and the sum begins anew.
-// Its highest bit says that chance disturbed step t after action t was chosen: advantage[t] is then 0 and not summed into
-// those before, whose actions are judged by value[t], of the state before the disturbance. The target is as above.
+// ends[t] = 0 where the episode goes on: next = value[t + 1]; 1 where it is over, by a fall or
+// because the motion is: next = 0 and the sum begins
+// anew; 2 + k where it was cut off, by a time limit or by the end of the batch: next = the value of final state k,
+// and the sum begins anew.
 
 struct Shape { steps: u32, environments: u32, discount: f32, lambda: f32, scale: f32 }
 
@@ -26,8 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var advantage = 0.0;
   for (var back = 0u; back < shape.steps; back++) {
     let at = (shape.steps - 1u - back) * shape.environments + environment;
-    let end = ends[at] & 0x7fffffffu;
-    let kicked = ends[at] != end;
+    let end = ends[at];
     if (end > 0u) {
       advantage = 0.0;
       next = 0.0;
@@ -36,9 +34,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let value = values[at];
     let delta = fma(shape.discount, next, shape.scale * rewards[at]) - value;
     advantage = fma(shape.discount * shape.lambda, advantage, delta);
-    targets[at] = advantage + value;
-    if (kicked) { advantage = 0.0; }
     advantages[at] = advantage;
+    targets[at] = advantage + value;
     next = value;
   }
 }

@@ -190,8 +190,7 @@ test('kicks: uniform within +-0.5 m/s along x and y, every 1 to 3 s', () => {
     while (environment.status === 'running') {
       environment.step(ZERO)
       const [x, y, z] = environment.state.qvel
-      assert.is(environment.kicked, x !== vx || y !== vy)
-      if (environment.kicked) {
+      if (x !== vx || y !== vy) {
         kicks.push(x - vx, y - vy)
         gaps.push((environment.steps - 1 - last) / 30)
         last = environment.steps - 1

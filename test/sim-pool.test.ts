@@ -264,8 +264,7 @@ async function runAll(workers: number) {
     for (let i = 0; i < 60; i++) {
       for (let k = 0; k < vector.actions.length; k++) vector.actions[k] = 0.1 * random.normal()
       await vector.step()
-      const { observations, rewards, scores, flags, kicked } = vector
-      record.push([...observations, ...rewards, ...scores, ...flags, ...kicked])
+      record.push([...vector.observations, ...vector.rewards, ...vector.scores, ...vector.flags])
       const over = [...vector.flags.keys()].filter((e) => vector.flags[e] !== FLAGS.running)
       await vector.reset(over.map((e) => begin(e, episode++)))
     }

@@ -27,8 +27,6 @@ export const ENDS = {
   over: 1,
   /** cut off, by a time limit or the end of the batch: its final state's number is added to this */
   cut: 2,
-  /** added where chance disturbed the step itself: no action shall be praised or blamed for that */
-  kicked: 0x8000_0000,
 } as const
 
 export class Advantages {

@@ -138,8 +138,7 @@ export class Collector {
           this.hostRewards[row] = environments.rewards[e]!
           const running = environments.flags[e] === FLAGS.running
           const cutOff = running ? t === steps - 1 : environments.isCut(e)
-          const kicked = environments.kicked[e] ? ENDS.kicked : 0
-          this.hostEnds[row] = kicked + (running || cutOff ? ENDS.none : ENDS.over)
+          this.hostEnds[row] = running ? ENDS.none : ENDS.over
           if (cutOff) cut.set(row, environments.observe(e, 1).slice())
           if (!running) over.push(e)
         }
@@ -150,7 +149,7 @@ export class Collector {
     }
     await Promise.all(this.halves.map(run))
     for (const row of [...cut.keys()].sort((a, b) => a - b)) {
-      this.hostEnds[row]! += ENDS.cut + finals.length
+      this.hostEnds[row] = ENDS.cut + finals.length
       finals.push(cut.get(row)!)
     }
     this.finals = concat(finals)

@@ -22,8 +22,6 @@ export interface Environments {
   readonly rewards: Float32Array
   /** [size] FLAGS: running, or what has ended the episode */
   readonly flags: Uint8Array
-  /** [size] 1 where chance disturbed the latest step, after its action was chosen */
-  readonly kicked: Uint8Array
   /** Whether an episode that has ended was only cut off, by a time limit: its last state then still has a value. */
   isCut(environment: number): boolean
   /** [count, observationSize] of environments `first` to `first + count - 1`: the present state, or an episode's last */
@@ -67,7 +65,6 @@ export class Imitation implements Environments {
   readonly actions: Float32Array
   readonly rewards: Float32Array
   readonly flags: Uint8Array
-  readonly kicked: Uint8Array
   /** the episodes that ended since the owner took them, with their environment and its control step */
   private ended: { environment: number; step: number; metrics: EpisodeMetrics }[] = []
   /** [size] control steps so far */
@@ -84,7 +81,6 @@ export class Imitation implements Environments {
     this.actions = vector.actions
     this.rewards = new Float32Array(vector.size)
     this.flags = vector.flags
-    this.kicked = vector.kicked
     this.steps = new Uint32Array(vector.size)
     this.begun = new Array<number>(vector.size).fill(0)
   }

@@ -101,8 +101,6 @@ export class Environment {
   /** Control steps of a full episode, and those done. */
   length = 0
   steps = 0
-  /** Whether a kick came in the latest step: after its action was chosen. */
-  kicked = false
 
   private readonly mode: ActionMode
   private readonly seconds: number
@@ -274,8 +272,7 @@ export class Environment {
   private perturb(): void {
     const { simulator, random, reference } = this
     const { kicks, push } = this.perturbation
-    this.kicked = kicks !== undefined && this.steps === this.nextKick
-    if (kicks && this.kicked) {
+    if (kicks && this.steps === this.nextKick) {
       for (let k = 0; k < 2; k++) simulator.qvel[k] += random.uniform(-kicks.speed, kicks.speed)
       this.scheduleKick()
     }

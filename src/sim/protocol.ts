@@ -58,8 +58,6 @@ export interface VectorMemory {
   readonly scores: Float32Array
   /** [size] see FLAGS */
   readonly flags: Uint8Array
-  /** [size] 1 if a kick came in the latest step */
-  readonly kicked: Uint8Array
 }
 
 /** What becomes of an environment's episode. */

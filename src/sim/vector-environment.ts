@@ -35,8 +35,6 @@ export class VectorEnvironment {
   readonly scores: Float32Array
   /** [size] one of FLAGS */
   readonly flags: Uint8Array
-  /** [size] 1 if a kick came in the latest step, after its action was chosen */
-  readonly kicked: Uint8Array
   /** [size] result of the latest episode that ended in each environment */
   readonly results: (EpisodeMetrics | undefined)[]
   /** every episode so far that ended in an error: a simulation that diverged, a worker that died */
@@ -69,7 +67,6 @@ export class VectorEnvironment {
     this.rewards = memory.rewards
     this.scores = memory.scores
     this.flags = memory.flags
-    this.kicked = memory.kicked
     this.results = new Array(memory.size).fill(undefined)
     this.owners = this.results.map((_, environment) => workers[environment % workers.length])
   }
@@ -169,14 +166,12 @@ function allocate(size: number): VectorMemory {
     )
   }
   const floats = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length))
-  const bytes = (length: number) => new Uint8Array(new SharedArrayBuffer(length))
   return {
     size,
     observations: floats(size * OBSERVATION_SIZE),
     actions: floats(size * ACTION_SIZE),
     rewards: floats(size),
     scores: floats(size),
-    flags: bytes(size),
-    kicked: bytes(size),
+    flags: new Uint8Array(new SharedArrayBuffer(size)),
   }
 }

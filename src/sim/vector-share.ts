@@ -53,7 +53,6 @@ export class VectorShare {
         failed.push({ environment: number, message: error.message })
       }
       memory.flags[number] = FLAGS[environment.status]
-      memory.kicked[number] = Number(environment.kicked)
       if (environment.status === 'running') continue
       ended.push({ environment: number, metrics: environment.result() })
     }

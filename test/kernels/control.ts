@@ -66,14 +66,12 @@ class Carts implements Environments {
   readonly actions: Float32Array
   readonly rewards: Float32Array
   readonly flags: Uint8Array
-  readonly kicked: Uint8Array
   private states: number[][]
 
   constructor(readonly size: number) {
     this.actions = new Float32Array(size)
     this.rewards = new Float32Array(size)
     this.flags = new Uint8Array(size)
-    this.kicked = new Uint8Array(size)
     // position, velocity, steps, episodes begun
     this.states = Array.from({ length: size }, () => [0, 0, 0, 0])
   }
@@ -124,7 +122,6 @@ class Coded implements Environments {
   readonly actions: Float32Array
   readonly rewards: Float32Array
   readonly flags: Uint8Array
-  readonly kicked: Uint8Array
   /** [environment]: episode, step in it */
   readonly places: [number, number][]
   /** actions by environment, in order */
@@ -134,7 +131,6 @@ class Coded implements Environments {
     this.actions = new Float32Array(size)
     this.rewards = new Float32Array(size)
     this.flags = new Uint8Array(size)
-    this.kicked = new Uint8Array(size)
     this.places = Array.from({ length: size }, () => [-1, 0])
     this.seen = Array.from({ length: size }, () => [])
   }
@@ -146,11 +142,6 @@ class Coded implements Environments {
       length: 1 + ((3 * environment + episode) % 5),
       end: ends[(environment + episode) % 3]!,
     }
-  }
-
-  /** Whether a kick came in the step that led to this place of an episode. */
-  static kick(environment: number, episode: number, step: number): number {
-    return Number((environment + 2 * episode + step) % 3 === 0)
   }
 
   observe(first: number, count: number): Float32Array {
@@ -176,7 +167,6 @@ class Coded implements Environments {
       this.rewards[e] = 100 * e + 10 * place[0] + place[1]
       this.seen[e]!.push(this.actions[e]!)
       this.flags[e] = place[1] === length ? end : FLAGS.running
-      this.kicked[e] = Coded.kick(e, place[0], place[1])
     }
   }
 
@@ -250,8 +240,7 @@ export const controlTests: KernelTest[] = [
           const over = step + 1 === length
           const last = row >= size * (steps - 1)
           const cut = over ? end === FLAGS.finished : last
-          const kicked = Coded.kick(e, episode, step + 1) * ENDS.kicked
-          const expected = kicked + (cut ? ENDS.cut + finals : over ? ENDS.over : ENDS.none)
+          const expected = cut ? ENDS.cut + finals : over ? ENDS.over : ENDS.none
           assertIdentical([ends[row]!], [expected], `${what}: end`)
           if (cut) {
             const final = collector.finals.slice(3 * finals, 3 * finals + 3)

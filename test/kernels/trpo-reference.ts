@@ -194,27 +194,18 @@ export function trpoUpdate(
 
 /** Advantages and value targets of one environment, forwards over the definition: sums of later deltas. */
 export function advantages(
-  {
-    rewards,
-    values,
-    next,
-    over,
-    kicked,
-  }: Record<'rewards' | 'values' | 'next' | 'over' | 'kicked', number[]>,
+  { rewards, values, next, over }: Record<'rewards' | 'values' | 'next' | 'over', number[]>,
   { gamma, lam }: { gamma: number; lam: number },
 ): { advantages: number[]; targets: number[] } {
   const deltas = rewards.map((r, t) => (1 - gamma) * r + gamma * next[t]! - values[t]!)
   const sums = deltas.map((_, t) => {
     let [sum, weight] = [0, 1]
-    for (let u = t; u < deltas.length && (u === t || !kicked[u]); u++) {
+    for (let u = t; u < deltas.length; u++) {
       sum += weight * deltas[u]!
       if (over[u]) break
       weight *= gamma * lam
     }
     return sum
   })
-  return {
-    advantages: sums.map((a, t) => (kicked[t] ? 0 : a)),
-    targets: sums.map((a, t) => a + values[t]!),
-  }
+  return { advantages: sums, targets: sums.map((a, t) => a + values[t]!) }
 }

@@ -288,7 +288,7 @@ export const trpoTests: KernelTest[] = [
     },
   },
   {
-    name: 'advantages: equal the sums they are defined by, across falls, kicks, time limits and the end; normalised',
+    name: 'advantages: equal the sums they are defined by, across falls, time limits and the end; normalised',
     async run(gpu) {
       const random = new TestRandom(1)
       for (const [steps, environments] of [
@@ -302,13 +302,9 @@ export const trpoTests: KernelTest[] = [
         const ends = Uint32Array.from({ length: rows }, (_, at) => {
           const last = at >= rows - environments
           const u = random.uniform()
-          const kicked = random.uniform() < 0.2 ? ENDS.kicked : 0
-          if (u < 0.1) return kicked + ENDS.over
-          if (u < 0.2 || last) return kicked + ENDS.cut + finals.push(random.normal()) - 1
-          return kicked + ENDS.none
+          if (u < 0.1) return ENDS.over
+          return u < 0.2 || last ? ENDS.cut + finals.push(random.normal()) - 1 : ENDS.none
         })
-        // >>> 0, since bit operations are of signed numbers
-        const endOf = (at: number) => (ends[at]! & ~ENDS.kicked) >>> 0
         const options = { gamma: 0.95, lam: 0.9, advClip: 2 }
         const estimator = new Advantages(gpu, steps, environments, options)
         const arrays = {
@@ -330,12 +326,10 @@ export const trpoTests: KernelTest[] = [
               rewards: of((at) => rewards[at]!),
               values: of((at) => values[at]!),
               next: of((at) => {
-                const end = endOf(at)
-                if (end === ENDS.none) return values[at + environments]!
-                return end === ENDS.over ? 0 : Math.fround(finals[end - ENDS.cut]!)
+                if (ends[at] === ENDS.none) return values[at + environments]!
+                return ends[at] === ENDS.over ? 0 : Math.fround(finals[ends[at]! - ENDS.cut]!)
               }),
-              over: of((at) => Number(endOf(at) !== ENDS.none)),
-              kicked: of((at) => Number(ends[at]! >= ENDS.kicked)),
+              over: of((at) => Number(ends[at] !== ENDS.none)),
             },
             options,
           )
