@@ -33,6 +33,9 @@ function stateAt(step: number): SimulationState {
   return state
 }
 
+/** For searches of less than a cycle. */
+const STEADY = { narrowing: 1, leastNoise: 1 }
+
 const test = suite('planning')
 
 test('solve: a positive definite system, and one that is not', () => {
@@ -119,7 +122,7 @@ test('linearise: predicts what a small change of state and offset does', () => {
 })
 
 test('trajectory: follows the squat, its offsets replay it to the bit, the seed decides', async () => {
-  const options = { samples: 60, elites: 8, noise: 0.1, window: 3, retries: 0 }
+  const options = { samples: 60, elites: 8, noise: 0.1, window: 3, retries: 0, ...STEADY }
   // off the reference, where no offset is no longer best
   const leaning = stateAt(0)
   shiftError(leaning, 35, 0.4, rollout, 0)
@@ -145,9 +148,9 @@ test('trajectory: follows the squat, its offsets replay it to the bit, the seed 
 })
 
 test('trajectory: where all samples fall the search goes back and tries others, then gives up', async () => {
-  const options = { samples: 4, elites: 2, noise: 0.1, window: 3, retries: 2 }
+  const options = { samples: 4, elites: 2, noise: 0.1, window: 3, retries: 2, ...STEADY }
   const search = { from: stateAt(0), start: 0, steps: 12, seed: 1, options }
-  const end = { state: stateAt(0), offset: new Float64Array(NU), total: 0, parent: 0 }
+  const end = { state: stateAt(0), deviation: new Float64Array(NU), total: 0, parent: 0 }
   const asked: [number, number][] = []
   const fallAt = (step: number, attempts: number) =>
     searchTrajectory(search, async ([item]) => {
@@ -164,6 +167,38 @@ test('trajectory: where all samples fall the search goes back and tries others, 
   const lost = await fallAt(6, Number.POSITIVE_INFINITY)
   assert.is(lost.complete, false)
   assert.is(lost.offsets.length, 2, 'as far as it got')
+})
+
+test('trajectory: a cycle is sampled about the mean of those before, with less noise', async () => {
+  const options = { samples: 1, elites: 1, noise: 0.5, window: 3, retries: 0 }
+  const means: number[] = []
+  const noises: number[] = []
+  const path = await searchTrajectory(
+    {
+      ...{ from: stateAt(0), start: 0, steps: 24, seed: 1, cycle: 7 },
+      options: { ...options, narrowing: 0.5, leastNoise: 0.3 },
+    },
+    async ([item]) => {
+      means.push(item!.mean[5]!)
+      noises.push(item!.noise)
+      const deviation = new Float64Array(NU).fill(item!.step)
+      return [[{ state: stateAt(0), deviation, total: 0, parent: 0 }]]
+    },
+  )
+  // windows begin at 0, 3, ..., 21; the first cycle, steps 0 to 6, is known at 15, the second at 21
+  assert.equal(noises, [0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.15])
+  const first = [0, 0, 0, 3, 3, 3, 6]
+  const second = [6, 6, 9, 9, 9, 12, 12].map((offset, s) => (offset + first[s]!) / 2)
+  const over = (steps: number[], s: number) =>
+    (steps[s % 7]! + steps[(s + 1) % 7]! + steps[(s + 2) % 7]!) / 3
+  assert.equal(means.slice(0, 5), [0, 0, 0, 0, 0])
+  const expected = [over(first, 15), over(first, 18), over(second, 21)]
+  expected.forEach((mean, i) => {
+    assert.ok(Math.abs(means[5 + i]! - mean) < 1e-12, `${means[5 + i]} in place of ${mean}`)
+  })
+  path.offsets.forEach((offset, i) => {
+    assert.ok(Math.abs(offset[5]! - means[i]! - 3 * i) < 1e-12, `offset ${i}`)
+  })
 })
 
 test('evolution: finds the bottom of an ill-scaled bowl, repeats by seed, goes on from its state', () => {

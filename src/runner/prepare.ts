@@ -35,8 +35,8 @@ const POPULATION = 16
 const TRIALS = 8
 const TRIAL_SECONDS = 10
 const TRIAL_NOISE = [0, 0.02]
-/** Of the last generation, how many are tried again beside its mean, and in how many episodes. */
-const FINALISTS = 3
+/** How many of the best of all generations are tried again beside the last mean, and in how many episodes. */
+const FINALISTS = 8
 const FINAL_TRIALS = 24
 /** A law that reaches the end in fewer of those is worth a warning. */
 const HOLDS = 0.2
@@ -150,7 +150,7 @@ async function findTrajectory(
   const from = new SimulationState()
   from.qpos.set(clip.qpos.subarray(0, NQ))
   from.qvel.set(clip.qvel.subarray(0, NV))
-  const search = { from, start: 0, steps, seed }
+  const search = { from, start: 0, steps, seed, cycle: clip.frames }
   const progress = new Progress(`${clip.name}: trajectory, control step`, steps)
   const path = await searchTrajectory(
     search,
@@ -184,10 +184,10 @@ async function findTrajectory(
 function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefined {
   const steps = trajectory.offsets.length
   if (!clip.loop) return trajectory.complete ? [0, 1] : undefined
-  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in: it counts if there is
-  // no other
+  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in, and the second is not
+  // yet like the others: they count if there are no more
   const cycles = Math.floor(steps / clip.frames)
-  return cycles > 1 ? [1, cycles] : cycles === 1 ? [0, 1] : undefined
+  return cycles > 1 ? [Math.min(2, cycles - 1), cycles] : cycles === 1 ? [0, 1] : undefined
 }
 
 /** Of an evolution: where it is, and what came of each generation. */
@@ -195,6 +195,8 @@ interface EvolutionRecord {
   readonly state: EvolutionState
   /** over the samples: mean score, best score, mean time upright in s */
   readonly history: { score: number; best: number; seconds: number }[]
+  /** the best samples so far */
+  readonly finalists: readonly { readonly weights: readonly number[]; readonly score: number }[]
 }
 
 async function evolveLaw(
@@ -228,15 +230,16 @@ async function evolveLaw(
   }
 
   const file = `experts/${clip.name}-evolution.json`
-  const { state, history }: EvolutionRecord = folder.has(file)
+  const record: EvolutionRecord = folder.has(file)
     ? folder.readJson(file)
-    : { state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [] }
+    : { state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], finalists: [] }
+  const { state, history } = record
+  let { finalists } = record
   const evolution = new Evolution(POPULATION, seed, state)
   const progress = new Progress(
     `${clip.name}: feedback, candidate`,
     feedbackGenerations * POPULATION,
   )
-  let finalists: (readonly number[])[] = []
   let note = ''
   // nothing to gain where every candidate stays up
   let easy = false
@@ -248,19 +251,18 @@ async function evolveLaw(
     )
     const scores = results.map(({ score }) => score)
     evolution.tell(samples, scores)
-    const ranked = samples
-      .map((sample, i) => ({ sample, ...results[i]! }))
+    finalists = [...finalists, ...samples.map((weights, i) => ({ weights, score: scores[i]! }))]
       .sort((a, b) => b.score - a.score)
-    finalists = ranked.slice(0, FINALISTS).map(({ sample }) => sample)
+      .slice(0, FINALISTS)
     const mean = (key: 'score' | 'seconds') =>
       results.reduce((sum, result) => sum + result[key], 0) / POPULATION
-    const report = { score: mean('score'), best: ranked[0]!.score, seconds: mean('seconds') }
+    const report = { score: mean('score'), best: Math.max(...scores), seconds: mean('seconds') }
     history.push(report)
-    folder.writeJson(file, { state: evolution.state, history })
+    folder.writeJson(file, { state: evolution.state, history, finalists })
     easy = results.every(({ survival }) => survival === 1)
     note = `score ${report.score.toFixed(2)}, best ${report.best.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
   }
-  const candidates = [evolution.state.mean, ...finalists]
+  const candidates = [evolution.state.mean, ...finalists.map(({ weights }) => weights)]
   const results = await tryAll(candidates, feedbackGenerations * TRIALS, FINAL_TRIALS)
   const seconds = progress.finish()
   const best = results.reduce((a, b, i) => (b.score > results[a]!.score ? i : a), 0)

@@ -2,7 +2,8 @@
  * A trajectory that physics can do, near a reference: SAMCON (Liu, Yin, van de Panne, Guo 2010). Windows of 0.1 s, each
  * with many samples of an offset from the leading target, started from the best end states of the window before; at the
  * end the best path is traced back. Where no sample of a window stays on its feet the search goes back some windows and
- * tries again, with other samples.
+ * tries again, with other samples. From the second cycle of a loop on, samples are about what the cycles before did, with
+ * less and less noise, so that cycles come to agree: the linear model of their mean is then one of each of them.
  *
  * `extendPaths` samples, anywhere; `searchTrajectory` decides what is sampled next, and runs nothing itself.
  */
@@ -24,6 +25,9 @@ export interface TrajectoryOptions {
   readonly window: number
   /** times to go back in a row before the search gives up */
   readonly retries: number
+  /** factor on the noise from each cycle of a loop to the next, and the least that is left of it */
+  readonly narrowing: number
+  readonly leastNoise: number
 }
 
 export const TRAJECTORY: TrajectoryOptions = {
@@ -32,6 +36,8 @@ export const TRAJECTORY: TrajectoryOptions = {
   noise: 0.7,
   window: 3,
   retries: 6,
+  narrowing: 0.7,
+  leastNoise: 0.4,
 }
 
 /** A path through physics: state i is at control step `start + i`, offset i leads from state i to state i + 1. */
@@ -61,17 +67,17 @@ export const SIGMAS = Float64Array.from(HINGES, ({ joint, axis }) => {
   return SIGMA_OF[part] * (axis === 'z' && (part === 'hip' || part === 'ankle') ? 0.5 : 1)
 })
 
-/** How much of the cost so far a path carries on, and of its parent's offset. */
+/** How much of the cost so far a path carries on, and of its parent's deviation. */
 const MEMORY = 0.5
 const MOMENTUM = 0.4
-/** cost of an offset, per rad^2 */
+/** cost of a deviation, per rad^2 */
 const EFFORT = 0.05
 
 /** Where a path has got to. */
 export interface PathEnd {
   readonly state: SimulationState
-  /** [28] of its last window, rad */
-  readonly offset: Float64Array
+  /** [28] of its last window's offset from the mean that was given, rad */
+  readonly deviation: Float64Array
   /** cost so far, older windows discounted */
   readonly total: number
 }
@@ -79,6 +85,8 @@ export interface PathEnd {
 /** Samples `first` to `first + count - 1` of a window. */
 export interface ExtendItem {
   readonly ends: readonly PathEnd[]
+  /** [28] that offsets are drawn about, rad */
+  readonly mean: Float64Array
   readonly step: number
   /** control steps */
   readonly window: number
@@ -99,23 +107,24 @@ const STREAM = 3
 
 /** Tries samples of one window; those that fall are left out. */
 export function extendPaths(rollout: Rollout, item: ExtendItem): Extended[] {
-  const { ends, step, window, first, count, attempt } = item
+  const { ends, mean, step, window, first, count, attempt } = item
   const found: Extended[] = []
   for (let n = first; n < first + count; n++) {
     const random = new Random(item.seed, STREAM, step, attempt, n)
     const parent = n % ends.length
     const end = ends[parent]
-    const offset = new Float64Array(NU)
+    const deviation = new Float64Array(NU)
     // the first child of each parent only carries on
     const noise = n < ends.length ? 0 : item.noise
     for (let k = 0; k < NU; k++) {
-      offset[k] = MOMENTUM * end.offset[k] + noise * SIGMAS[k] * random.normal()
+      deviation[k] = MOMENTUM * end.deviation[k] + noise * SIGMAS[k] * random.normal()
     }
-    const cost = tryWindow(rollout, end.state, step, window, offset)
-    if (cost === undefined) continue
+    const tracking = tryWindow(rollout, end.state, step, window, sum(mean, deviation))
+    if (tracking === undefined) continue
+    const cost = deviation.reduce((cost, d) => cost + EFFORT * d ** 2, tracking)
     const state = new SimulationState()
     rollout.simulator.save(state)
-    found.push({ state, offset, total: MEMORY * end.total + cost, parent })
+    found.push({ state, deviation, total: MEMORY * end.total + cost, parent })
   }
   return found
 }
@@ -130,7 +139,6 @@ function tryWindow(
 ): number | undefined {
   rollout.begin(from, step)
   let cost = 0
-  for (let k = 0; k < NU; k++) cost += EFFORT * offset[k] ** 2
   for (let s = 0; s < window; s++) {
     if (!rollout.advance(offset)) return undefined
     if (s === window - 1) cost += rollout.cost()
@@ -151,11 +159,16 @@ export interface Search {
   /** control steps wanted */
   readonly steps: number
   readonly seed: number
+  /** control steps of a cycle, if it is to go through several */
+  readonly cycle?: number
   readonly options?: TrajectoryOptions
 }
 
 /** How much more noise each time the search has gone back in a row, of what it began with. */
 const ESCALATION = 0.4
+
+/** Control steps after which the best path through a cycle is taken for known. */
+const HINDSIGHT = 6
 
 /** Samples that are worth a message. */
 const CHUNK = 25
@@ -166,38 +179,59 @@ const CHUNK = 25
  * @param onProgress is told the control step reached
  */
 export async function searchTrajectory(
-  { from, start, steps, seed, options = TRAJECTORY }: Search,
+  { from, start, steps, seed, cycle = steps, options = TRAJECTORY }: Search,
   extend: (items: readonly ExtendItem[]) => Promise<readonly (readonly Extended[])[]>,
   onProgress?: (step: number) => void,
 ): Promise<FoundPath> {
   interface Node extends PathEnd {
+    /** [28] of its last window, rad */
+    readonly offset: Float64Array
     readonly before: Node | undefined
   }
   const end = start + steps
   const generations: Node[][] = [
-    [{ state: from, offset: new Float64Array(NU), total: 0, before: undefined }],
+    [
+      {
+        ...{ state: from, total: 0, before: undefined },
+        ...{ offset: new Float64Array(NU), deviation: new Float64Array(NU) },
+      },
+    ],
   ]
+  const trace = (last: Node) => {
+    const offsets: Float64Array[] = []
+    for (let node = last; node.before; node = node.before) offsets.unshift(node.offset)
+    return offsets
+  }
+  const { window } = options
+  const habit = new Habit(cycle, window)
   let [attempt, dead, furthest] = [0, 0, 0]
   let best: Node = generations[0][0]
   while (true) {
     const population = generations.at(-1)!
-    const step = start + (generations.length - 1) * options.window
-    onProgress?.(Math.min(steps, step - start))
+    const done = (generations.length - 1) * window
+    const step = start + done
+    onProgress?.(Math.min(steps, done))
     if (step >= end || dead > options.retries) break
-    const ends = population.map(({ state, offset, total }) => ({ state, offset, total }))
+    // the best path through a cycle is known some time after it
+    if (done >= (habit.cycles + 1) * cycle + HINDSIGHT) habit.add(trace(population[0]))
+    const mean = habit.mean(done)
+    const narrowed = Math.max(options.leastNoise, options.narrowing ** habit.cycles)
+    const ends = population.map(({ state, deviation, total }) => ({ state, deviation, total }))
     const items = Array.from({ length: Math.ceil(options.samples / CHUNK) }, (_, chunk) => ({
-      ...{ ends, step, seed, attempt },
+      ...{ ends, mean, step, seed, attempt },
       // where it is hard, further afield
-      noise: options.noise * (1 + ESCALATION * dead),
-      window: Math.min(options.window, end - step),
+      noise: options.noise * narrowed * (1 + ESCALATION * dead),
+      window: Math.min(window, end - step),
       first: chunk * CHUNK,
       count: Math.min(CHUNK, options.samples - chunk * CHUNK),
     }))
     const found = (await extend(items)).flat().sort((a, b) => a.total - b.total)
     if (found.length > 0) {
-      const next = found
-        .slice(0, options.elites)
-        .map(({ parent, ...node }) => ({ ...node, before: population[parent] }))
+      const next = found.slice(0, options.elites).map(({ parent, ...node }) => ({
+        ...node,
+        offset: sum(mean, node.deviation),
+        before: population[parent],
+      }))
       generations.push(next)
       if (generations.length > furthest) {
         furthest = generations.length
@@ -211,9 +245,45 @@ export async function searchTrajectory(
       generations.length = Math.max(1, generations.length - 2 ** dead)
     }
   }
-  const offsets: Float64Array[] = []
-  for (let node = best; node.before; node = node.before) offsets.unshift(node.offset)
-  return { offsets, complete: dead <= options.retries }
+  return { offsets: trace(best), complete: dead <= options.retries }
+}
+
+/** What the cycles so far did, by control step of a cycle: their mean, of older ones less and less. */
+class Habit {
+  cycles = 0
+  private readonly steps: Float64Array[]
+
+  constructor(
+    length: number,
+    private readonly window: number,
+  ) {
+    this.steps = Array.from({ length }, () => new Float64Array(NU))
+  }
+
+  /** Learns the next cycle of a path, which has one offset a window. */
+  add(offsets: readonly Float64Array[]): void {
+    const { steps, window, cycles } = this
+    this.cycles++
+    const rate = 1 / Math.min(this.cycles, 3)
+    for (const [s, mean] of steps.entries()) {
+      const offset = offsets[Math.floor((cycles * steps.length + s) / window)]
+      for (let k = 0; k < NU; k++) mean[k] += rate * (offset[k] - mean[k])
+    }
+  }
+
+  /** [28] over the window that begins at a step. */
+  mean(step: number): Float64Array {
+    const { steps, window } = this
+    const mean = new Float64Array(NU)
+    for (let s = step; s < step + window; s++) {
+      for (let k = 0; k < NU; k++) mean[k] += steps[s % steps.length][k] / window
+    }
+    return mean
+  }
+}
+
+function sum(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((x, k) => x + b[k])
 }
 
 /** Runs a path that was found, step by step. */
