@@ -100,8 +100,10 @@ const simulation = {
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as const
 
 const feedbackGenerations = count(0)
-  .default(12)
-  .describe("generations of the search for the feedback law's weights, 16 candidates each")
+  .default(24)
+  .describe(
+    "most generations of the search for the feedback law's weights, 16 candidates each; it ends when a law never falls",
+  )
 
 const clips = z
   .union([z.string(), z.array(z.string()).min(1)])

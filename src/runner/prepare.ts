@@ -35,9 +35,12 @@ const POPULATION = 16
 const TRIALS = 8
 const TRIAL_SECONDS = 10
 const TRIAL_NOISE = [0, 0.02]
-/** How many of the best of all generations are tried again beside the last mean, and in how many episodes. */
-const FINALISTS = 8
-const FINAL_TRIALS = 24
+/** Every so many generations the mean and the best samples that were not yet are tried at length. */
+const EXAMINED_EVERY = 4
+const EXAMINED = 4
+/** In how many episodes, and the first of them: the same for all, and none of the generations'. */
+const EXAM_TRIALS = 24
+const EXAM_EPISODE = 100_000
 /** A law that reaches the end in fewer of those is worth a warning. */
 const HOLDS = 0.2
 
@@ -195,8 +198,10 @@ interface EvolutionRecord {
   readonly state: EvolutionState
   /** over the samples: mean score, best score, mean time upright in s */
   readonly history: { score: number; best: number; seconds: number }[]
-  /** the best samples so far */
-  readonly finalists: readonly { readonly weights: readonly number[]; readonly score: number }[]
+  /** the best samples that were not yet tried at length */
+  readonly promising: readonly { readonly weights: readonly number[]; readonly score: number }[]
+  /** the best of those that were */
+  readonly best?: TrialResult & { readonly weights: readonly number[] }
 }
 
 async function evolveLaw(
@@ -230,20 +235,29 @@ async function evolveLaw(
   }
 
   const file = `experts/${clip.name}-evolution.json`
-  const record: EvolutionRecord = folder.has(file)
+  let record: EvolutionRecord = folder.has(file)
     ? folder.readJson(file)
-    : { state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], finalists: [] }
-  const { state, history } = record
-  let { finalists } = record
-  const evolution = new Evolution(POPULATION, seed, state)
+    : { state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] }
+  const evolution = new Evolution(POPULATION, seed, record.state)
   const progress = new Progress(
     `${clip.name}: feedback, candidate`,
     feedbackGenerations * POPULATION,
   )
+  const examine = async () => {
+    const candidates = [evolution.state.mean, ...record.promising.map(({ weights }) => weights)]
+    const results = await tryAll(candidates, EXAM_EPISODE, EXAM_TRIALS)
+    const best = results
+      .map((result, i) => ({ ...result, weights: candidates[i]! }))
+      .concat(record.best ?? [])
+      .reduce((a, b) => (b.score > a.score ? b : a))
+    record = { ...record, promising: [], best }
+  }
   let note = ''
-  // nothing to gain where every candidate stays up
-  let easy = false
-  while (evolution.state.generation < feedbackGenerations && !easy) {
+  // nothing to gain where a law never falls
+  while (
+    evolution.state.generation < feedbackGenerations &&
+    !(record.best && record.best.survival === 1)
+  ) {
     const { generation } = evolution.state
     const samples = evolution.ask()
     const results = await tryAll(samples, generation * TRIALS, TRIALS, (done) =>
@@ -251,22 +265,27 @@ async function evolveLaw(
     )
     const scores = results.map(({ score }) => score)
     evolution.tell(samples, scores)
-    finalists = [...finalists, ...samples.map((weights, i) => ({ weights, score: scores[i]! }))]
-      .sort((a, b) => b.score - a.score)
-      .slice(0, FINALISTS)
     const mean = (key: 'score' | 'seconds') =>
       results.reduce((sum, result) => sum + result[key], 0) / POPULATION
     const report = { score: mean('score'), best: Math.max(...scores), seconds: mean('seconds') }
-    history.push(report)
-    folder.writeJson(file, { state: evolution.state, history, finalists })
-    easy = results.every(({ survival }) => survival === 1)
-    note = `score ${report.score.toFixed(2)}, best ${report.best.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
+    record = {
+      ...{ state: evolution.state, history: [...record.history, report] },
+      promising: [
+        ...record.promising,
+        ...samples.map((weights, i) => ({ weights, score: scores[i]! })),
+      ]
+        .sort((a, b) => b.score - a.score)
+        .slice(0, EXAMINED),
+      ...(record.best && { best: record.best }),
+    }
+    const easy = results.every(({ survival }) => survival === 1)
+    if (easy || evolution.state.generation % EXAMINED_EVERY === 0) await examine()
+    folder.writeJson(file, record)
+    note = `score ${report.score.toFixed(2)}, best ${(record.best?.score ?? report.best).toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
   }
-  const candidates = [evolution.state.mean, ...finalists.map(({ weights }) => weights)]
-  const results = await tryAll(candidates, feedbackGenerations * TRIALS, FINAL_TRIALS)
+  if (record.promising.length > 0 || !record.best) await examine()
   const seconds = progress.finish()
-  const best = results.reduce((a, b, i) => (b.score > results[a]!.score ? i : a), 0)
-  const { score, seconds: upright, survival } = results[best]!
+  const { weights, score, seconds: upright, survival } = record.best!
   say(
     `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
       `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
@@ -278,9 +297,7 @@ async function evolveLaw(
       ),
     )
   }
-  const [law] = values(
-    await pool.map('solve-feedback', [{ ...item, weights: candidates[best]! }], { signal }),
-  )
+  const [law] = values(await pool.map('solve-feedback', [{ ...item, weights }], { signal }))
   return law!
 }
 
