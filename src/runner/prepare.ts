@@ -190,7 +190,7 @@ function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefi
   // the first cycle of a loop starts on the reference, not on the cycle that physics settles in, and the second is not
   // yet like the others: they count if there are no more
   const cycles = Math.floor(steps / clip.frames)
-  return cycles > 1 ? [Math.min(2, cycles - 1), cycles] : cycles === 1 ? [0, 1] : undefined
+  return cycles > 0 ? [Math.min(2, cycles - 1), cycles] : undefined
 }
 
 /** Of an evolution: where it is, and what came of each generation. */
@@ -199,7 +199,7 @@ interface EvolutionRecord {
   /** over the samples: mean score, best score, mean time upright in s */
   readonly history: { score: number; best: number; seconds: number }[]
   /** the best samples that were not yet tried at length */
-  readonly promising: readonly { readonly weights: readonly number[]; readonly score: number }[]
+  readonly promising: { readonly weights: readonly number[]; readonly score: number }[]
   /** the best of those that were */
   readonly best?: TrialResult & { readonly weights: readonly number[] }
 }
@@ -254,10 +254,7 @@ async function evolveLaw(
   }
   let note = ''
   // nothing to gain where a law never falls
-  while (
-    evolution.state.generation < feedbackGenerations &&
-    !(record.best && record.best.survival === 1)
-  ) {
+  while (evolution.state.generation < feedbackGenerations && record.best?.survival !== 1) {
     const { generation } = evolution.state
     const samples = evolution.ask()
     const results = await tryAll(samples, generation * TRIALS, TRIALS, (done) =>
@@ -268,16 +265,12 @@ async function evolveLaw(
     const mean = (key: 'score' | 'seconds') =>
       results.reduce((sum, result) => sum + result[key], 0) / POPULATION
     const report = { score: mean('score'), best: Math.max(...scores), seconds: mean('seconds') }
-    record = {
-      ...{ state: evolution.state, history: [...record.history, report] },
-      promising: [
-        ...record.promising,
-        ...samples.map((weights, i) => ({ weights, score: scores[i]! })),
-      ]
-        .sort((a, b) => b.score - a.score)
-        .slice(0, EXAMINED),
-      ...(record.best && { best: record.best }),
-    }
+    const promising = samples
+      .map((weights: readonly number[], i) => ({ weights, score: scores[i]! }))
+      .concat(record.promising)
+      .sort((a, b) => b.score - a.score)
+      .slice(0, EXAMINED)
+    record = { ...record, state: evolution.state, history: [...record.history, report], promising }
     const easy = results.every(({ survival }) => survival === 1)
     if (easy || evolution.state.generation % EXAMINED_EVERY === 0) await examine()
     folder.writeJson(file, record)
