@@ -46,7 +46,7 @@ export function roundsOf(
   const dagger = daggerRounds ?? (recovers ? 5 : 0)
   // in one-shot clips planning was seen to change nothing, and for several clips it takes hours
   const worthPlanning = recovers && action === 'offset' && clips.length === 1 && clips[0]!.loop
-  const planning = planningRounds ?? (worthPlanning ? 1 : 0)
+  const planning = planningRounds ?? (worthPlanning ? 2 : 0)
   return [
     'demonstrations',
     ...new Array<RoundKind>(dagger).fill('dagger'),

@@ -199,8 +199,8 @@ async function run(
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
-      // the default rounds end when there is nothing left to gain
-      const perfect = round > 0 && record.rounds[round]!.survival === 1
+      // by default planning is for policies that fall; one round of it is not enough to be sure
+      const perfect = round > 0 && kind !== 'planning' && record.rounds[round]!.survival === 1
       if (perfect && round < own.length && !roundsAsked(settings)) {
         own = own.slice(0, round + 1)
         rounds.splice(0, rounds.length, ...own, ...added)
