@@ -80,13 +80,13 @@ function given(
   return said
 }
 
-/** An episode of the policy of a run of one clip from the first frame, beside the reference, as a picture. */
+/** An episode of the policy of a run of one clip, of seed 1, from the first frame, beside the reference, as a picture. */
 async function render(path: string): Promise<void> {
   const folder = RunFolder.open(path)
   const { options } = folder.readConfig<RunConfig>()
   const weights = folder.readPolicy()
   const clips = clipsOf(folder).map(({ clip }) => clip)
-  if (clips.length > 1) return
+  if (clips.length > 1 || options.seed !== 1) return
   const world = await World.create({
     ...simulationConfig(options, clips),
     experts: { student: [weights] },

@@ -114,11 +114,11 @@ function results(method: Method): string {
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
 }
 
-// the end of an episode of every policy that was drawn
+// the end of an episode of every policy that was drawn, those of seed 1
 function policyPictures(): string {
   const drawn = readResults('sft').flatMap((result) => {
-    const { own, clip, clips } = result
-    if (clips.length > 1) return []
+    const { own, clip, clips, seed } = result
+    if (clips.length > 1 || seed !== 1) return []
     const path = `images/policy-${own ? '' : 'deepmimic-'}${clip}.svg`
     return existsSync(new URL(`docs/${path}`, ROOT))
       ? [`${title(result)}:\n\n![${clip}](${path})`]
