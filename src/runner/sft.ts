@@ -45,6 +45,8 @@ export interface RunConfig {
   /** names; their files are in clips/ */
   readonly clips: readonly string[]
   readonly options: SftSettings
+  /** by default it may end before the last of them; missing in runs of older versions */
+  readonly rounds?: readonly RoundKind[]
   /** rounds that `dagger` added */
   readonly added?: readonly RoundKind[]
   readonly adapter: AdapterReport
@@ -63,6 +65,10 @@ export async function sft(settings: SftSettings): Promise<void> {
       node: process.version,
       clips: names,
       options: settings,
+      rounds: roundsOf(
+        settings,
+        loaded.map(({ clip }) => clip),
+      ),
       adapter: session.gpu.report,
     }
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
@@ -136,7 +142,7 @@ async function run(
   }
   const runConfig = folder.readConfig<RunConfig>()
   const added = [...(runConfig.added ?? []), ...extra]
-  let own = roundsOf(settings, clips)
+  let own = runConfig.rounds ?? roundsOf(settings, clips)
   const rounds = [...own, ...added]
   const planned = rounds.includes('planning')
   if (planned && settings.action === 'absolute') {

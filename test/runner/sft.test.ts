@@ -107,6 +107,10 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
   assert.equal(json(parts, 'training.json').rounds, json(whole, 'training.json').rounds)
   assert.is(json(whole, 'config.json').options.gains.kp.neck, 1.5)
 
+  // the rounds are those it began with, whatever the defaults are now
+  const config = json(whole, 'config.json')
+  delete config.options.daggerRounds
+  writeFileSync(join(whole, 'config.json'), JSON.stringify(config))
   const more = await run(['dagger', whole, '--rounds', '1'])
   assert.is(more.code, 0, more.stderr)
   assert.is(json(whole, 'training.json').rounds.length, 4)

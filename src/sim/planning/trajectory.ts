@@ -21,7 +21,7 @@ export interface TrajectoryOptions {
   readonly elites: number
   /** factor on SIGMAS */
   readonly noise: number
-  /** control steps a window */
+  /** control steps a window, as nearly as a cycle divides */
   readonly window: number
   /** times to go back in a row before the search gives up */
   readonly retries: number
@@ -147,7 +147,7 @@ function tryWindow(
   return cost
 }
 
-/** The offsets of the best path found, one a window. */
+/** The offsets of the best path found, one a control step. */
 export interface FoundPath {
   readonly offsets: readonly Float64Array[]
   readonly complete: boolean
@@ -184,44 +184,45 @@ export async function searchTrajectory(
   onProgress?: (step: number) => void,
 ): Promise<FoundPath> {
   interface Node extends PathEnd {
-    /** [28] of its last window, rad */
-    readonly offset: Float64Array
+    /** [28] of each step of its last window, rad */
+    readonly offsets: readonly Float64Array[]
     readonly before: Node | undefined
   }
-  const end = start + steps
   const generations: Node[][] = [
     [
       {
         ...{ state: from, total: 0, before: undefined },
-        ...{ offset: new Float64Array(NU), deviation: new Float64Array(NU) },
+        ...{ offsets: [], deviation: new Float64Array(NU) },
       },
     ],
   ]
   const trace = (last: Node) => {
     const offsets: Float64Array[] = []
-    for (let node = last; node.before; node = node.before) offsets.unshift(node.offset)
+    for (let node = last; node.before; node = node.before) offsets.unshift(...node.offsets)
     return offsets
   }
-  const { window } = options
-  const habit = new Habit(cycle, window)
+  // every cycle has the same windows
+  const windows = Math.ceil(cycle / options.window)
+  const beginOf = (n: number) =>
+    Math.min(steps, Math.floor(n / windows) * cycle + Math.round(((n % windows) * cycle) / windows))
+  const habit = new Habit(cycle)
   let [attempt, dead, furthest] = [0, 0, 0]
   let best: Node = generations[0][0]
   while (true) {
     const population = generations.at(-1)!
-    const done = (generations.length - 1) * window
-    const step = start + done
-    onProgress?.(Math.min(steps, done))
-    if (step >= end || dead > options.retries) break
+    const done = beginOf(generations.length - 1)
+    const window = beginOf(generations.length) - done
+    onProgress?.(done)
+    if (window === 0 || dead > options.retries) break
     // the best path through a cycle is known some time after it
     if (done >= (habit.cycles + 1) * cycle + HINDSIGHT) habit.add(trace(population[0]))
-    const mean = habit.mean(done)
+    const mean = habit.mean(done, window)
     const narrowed = Math.max(options.leastNoise, options.narrowing ** habit.cycles)
     const ends = population.map(({ state, deviation, total }) => ({ state, deviation, total }))
     const items = Array.from({ length: Math.ceil(options.samples / CHUNK) }, (_, chunk) => ({
-      ...{ ends, mean, step, seed, attempt },
+      ...{ ends, mean, step: start + done, window, seed, attempt },
       // where it is hard, further afield
       noise: options.noise * narrowed * (1 + ESCALATION * dead),
-      window: Math.min(window, end - step),
       first: chunk * CHUNK,
       count: Math.min(CHUNK, options.samples - chunk * CHUNK),
     }))
@@ -229,7 +230,7 @@ export async function searchTrajectory(
     if (found.length > 0) {
       const next = found.slice(0, options.elites).map(({ parent, ...node }) => ({
         ...node,
-        offset: sum(mean, node.deviation),
+        offsets: new Array(window).fill(sum(mean, node.deviation)),
         before: population[parent],
       }))
       generations.push(next)
@@ -253,27 +254,24 @@ class Habit {
   cycles = 0
   private readonly steps: Float64Array[]
 
-  constructor(
-    length: number,
-    private readonly window: number,
-  ) {
+  constructor(length: number) {
     this.steps = Array.from({ length }, () => new Float64Array(NU))
   }
 
-  /** Learns the next cycle of a path, which has one offset a window. */
+  /** Learns the next cycle of a path. */
   add(offsets: readonly Float64Array[]): void {
-    const { steps, window, cycles } = this
+    const { steps, cycles } = this
     this.cycles++
     const rate = 1 / Math.min(this.cycles, 3)
     for (const [s, mean] of steps.entries()) {
-      const offset = offsets[Math.floor((cycles * steps.length + s) / window)]
+      const offset = offsets[cycles * steps.length + s]
       for (let k = 0; k < NU; k++) mean[k] += rate * (offset[k] - mean[k])
     }
   }
 
   /** [28] over the window that begins at a step. */
-  mean(step: number): Float64Array {
-    const { steps, window } = this
+  mean(step: number, window: number): Float64Array {
+    const { steps } = this
     const mean = new Float64Array(NU)
     for (let s = step; s < step + window; s++) {
       for (let k = 0; k < NU; k++) mean[k] += steps[s % steps.length][k] / window
@@ -289,17 +287,15 @@ function sum(a: Float64Array, b: Float64Array): Float64Array {
 /** Runs a path that was found, step by step. */
 export function replayPath(
   rollout: Rollout,
-  { from, start, steps, options = TRAJECTORY }: Search,
+  { from, start, steps }: Search,
   path: FoundPath,
 ): Trajectory {
   const states = [from]
   const offsets: Float64Array[] = []
   const observation = new Float32Array(OBSERVATION_SIZE)
-  const length = Math.min(steps, path.offsets.length * options.window)
   let score = 0
   rollout.begin(from, start)
-  for (let s = 0; s < length; s++) {
-    const offset = path.offsets[Math.floor(s / options.window)]
+  for (const offset of path.offsets) {
     rollout.advance(offset)
     const state = new SimulationState()
     rollout.simulator.save(state)
