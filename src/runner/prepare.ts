@@ -187,10 +187,9 @@ async function findTrajectory(
 function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefined {
   const steps = trajectory.offsets.length
   if (!clip.loop) return trajectory.complete ? [0, 1] : undefined
-  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in, and the second is not
-  // yet like the others: they count if there are no more
+  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in: it counts if it is alone
   const cycles = Math.floor(steps / clip.frames)
-  return cycles > 0 ? [Math.min(2, cycles - 1), cycles] : undefined
+  return cycles > 0 ? [Math.min(1, cycles - 1), cycles] : undefined
 }
 
 /** Of an evolution: where it is, and what came of each generation. */
