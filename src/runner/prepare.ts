@@ -1,7 +1,7 @@
 /**
  * What an expert needs to know of a clip before it can demonstrate: for `feedback` and `planner` a feedback law about a
  * sampled trajectory. Three steps, each kept in the run folder, so that a run that was stopped goes on from there:
- * search for a trajectory, find linear models about it, and evolve the weights of the law's regulator.
+ * search for trajectories, find linear models about the best, and evolve the weights of the law's regulator.
  */
 
 import type { Clip } from '../mocap/clip.ts'
@@ -10,8 +10,10 @@ import {
   Evolution,
   type EvolutionState,
   type FeedbackLaw,
+  type LawItem,
   type LinearModel,
   NX,
+  Random,
   type SimulationConfig,
   SimulationState,
   START_WEIGHTS,
@@ -30,6 +32,12 @@ import { colour, duration, Progress, say } from './terminal.ts'
 
 /** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
 const CYCLES = 6
+/**
+ * Chance decides how good a law about a trajectory can be. So there are up to this many searches, until one whose law
+ * reaches the end in this share of trials before its weights are evolved.
+ */
+const SEARCHES = 3
+const STANDS = 0.5
 /** Samples a generation of the evolution; what each is tried with: episodes, their length (s), their noise (rad). */
 const POPULATION = 16
 const TRIALS = 8
@@ -79,15 +87,14 @@ export async function prepareExperts(
     // read back even when just found: the file is f32, and a resumed run must have the same law
     if (!folder.has(file)) {
       const subject = { clip, index }
-      const trajectory = await findTrajectory(session, folder, subject, config.seed ?? 0)
-      if (!cyclesOf(trajectory, clip)) {
-        const seconds = (trajectory.offsets.length * clip.dt).toFixed(1)
+      const basis = await findBasis(session, folder, subject, config.seed ?? 0)
+      if (!basis) {
         failures[index] =
-          `no trajectory was found for "${clip.name}": the best fell after ${seconds} s; another --seed may find one`
+          `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
         laws.push(undefined)
         continue
       }
-      const law = await evolveLaw(session, folder, subject, trajectory, config.seed ?? 0, settings)
+      const law = await evolveLaw(session, folder, subject, basis, config.seed ?? 0, settings)
       writeLaw(folder, file, law)
     }
     laws.push(readLaw(folder, file))
@@ -141,13 +148,87 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
   return { files, seconds }
 }
 
+/** What laws of any weights are made of, of a clip of the configuration. */
+type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
+
+/** The best trajectory of some searches, and the linear models about it; undefined if all fell. */
+async function findBasis(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  seed: number,
+): Promise<Basis | undefined> {
+  const { clip } = subject
+  const name = `experts/${clip.name}`
+  const chosen = `${name}-trajectory.safetensors`
+  if (folder.has(chosen)) return basisOf(session, subject, readTrajectory(folder, chosen))
+  const fileOf = (search: number) => `${name}-trajectory-${search + 1}.safetensors`
+  // of each search, what its law does; null if it fell too early for one
+  const trials: (TrialResult | null)[] = folder.has(`${name}-searches.json`)
+    ? folder.readJson(`${name}-searches.json`)
+    : []
+  let best: Basis | undefined
+  const scoreOf = (search: number) => trials[search]?.score ?? -1
+  const bestOf = () => trials.reduce((a, _, i) => (scoreOf(i) > scoreOf(a) ? i : a), 0)
+  while (trials.length < SEARCHES && !((trials.at(-1)?.survival ?? 0) >= STANDS)) {
+    const search = trials.length
+    const searchSeed = search === 0 ? seed : new Random(seed, search).next()
+    const trajectory = await findTrajectory(session, folder, subject, fileOf(search), searchSeed)
+    const basis = await basisOf(session, subject, trajectory)
+    const [trial] = basis
+      ? await tryWeights(session, basis, [START_WEIGHTS], EXAM_EPISODE, EXAM_TRIALS)
+      : [null]
+    trials.push(trial!)
+    folder.writeJson(`${name}-searches.json`, trials)
+    if (bestOf() === search) best = basis
+    if (trial) {
+      const [upright, share] = [trial.seconds.toFixed(1), (100 * trial.survival).toFixed(0)]
+      say(`${clip.name}: the law about it, as yet: upright ${upright} s, ${share} % to the end`)
+    }
+  }
+  const trajectory = readTrajectory(folder, fileOf(bestOf()))
+  best ??= await basisOf(session, subject, trajectory)
+  if (best) writeTrajectory(folder, chosen, trajectory)
+  return best
+}
+
+/** Undefined for a trajectory that fell too early. */
+async function basisOf(
+  session: Session,
+  subject: Subject,
+  trajectory: Trajectory,
+): Promise<Basis | undefined> {
+  const cycles = cyclesOf(trajectory, subject.clip)
+  if (!cycles) return undefined
+  const models = await linearModels(session, subject, trajectory, cycles)
+  const item = { clip: subject.index, trajectory, cycles }
+  const [path] = values(await session.pool.map('mean-path', [item]))
+  return { clip: subject.index, models, path: path! }
+}
+
+/** What laws of these weights do in some episodes, the same for all. */
+async function tryWeights(
+  { pool, signal }: Session,
+  basis: Basis,
+  samples: readonly (readonly number[])[],
+  first: number,
+  count: number,
+  onProgress?: (done: number) => void,
+): Promise<TrialResult[]> {
+  const episodes = Array.from({ length: count }, (_, i) => ({ episode: first + i }))
+  const items = samples.map((weights) => ({ ...basis, weights, episodes, noise: TRIAL_NOISE }))
+  return values(
+    await pool.map('try-feedback', items, { signal, onProgress: ({ done }) => onProgress?.(done) }),
+  )
+}
+
 async function findTrajectory(
   { pool, signal }: Session,
   folder: RunFolder,
   { clip, index }: Subject,
+  file: string,
   seed: number,
 ): Promise<Trajectory> {
-  const file = `experts/${clip.name}-trajectory.safetensors`
   if (folder.has(file)) return readTrajectory(folder, file)
   const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
   const from = new SimulationState()
@@ -206,33 +287,11 @@ interface EvolutionRecord {
 async function evolveLaw(
   session: Session,
   folder: RunFolder,
-  subject: Subject,
-  trajectory: Trajectory,
+  { clip }: Subject,
+  basis: Basis,
   seed: number,
   { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
 ): Promise<FeedbackLaw> {
-  const { pool, signal } = session
-  const { clip, index } = subject
-  const cycles = cyclesOf(trajectory, clip)!
-  const models = await linearModels(session, subject, trajectory, cycles)
-  const [path] = values(await pool.map('mean-path', [{ clip: index, trajectory, cycles }]))
-  const item = { clip: index, models, path: path! }
-  const tryAll = async (
-    samples: readonly (readonly number[])[],
-    first: number,
-    count: number,
-    onProgress?: (done: number) => void,
-  ): Promise<TrialResult[]> => {
-    const episodes = Array.from({ length: count }, (_, i) => ({ episode: first + i }))
-    const items = samples.map((weights) => ({ ...item, weights, episodes, noise: TRIAL_NOISE }))
-    return values(
-      await pool.map('try-feedback', items, {
-        signal,
-        onProgress: ({ done }) => onProgress?.(done),
-      }),
-    )
-  }
-
   const file = `experts/${clip.name}-evolution.json`
   let record: EvolutionRecord = folder.has(file)
     ? folder.readJson(file)
@@ -244,7 +303,7 @@ async function evolveLaw(
   )
   const examine = async () => {
     const candidates = [evolution.state.mean, ...record.promising.map(({ weights }) => weights)]
-    const results = await tryAll(candidates, EXAM_EPISODE, EXAM_TRIALS)
+    const results = await tryWeights(session, basis, candidates, EXAM_EPISODE, EXAM_TRIALS)
     const best = results
       .map((result, i) => ({ ...result, weights: candidates[i]! }))
       .concat(record.best ?? [])
@@ -256,7 +315,7 @@ async function evolveLaw(
   while (evolution.state.generation < feedbackGenerations && record.best?.survival !== 1) {
     const { generation } = evolution.state
     const samples = evolution.ask()
-    const results = await tryAll(samples, generation * TRIALS, TRIALS, (done) =>
+    const results = await tryWeights(session, basis, samples, generation * TRIALS, TRIALS, (done) =>
       progress.update(generation * POPULATION + done, note),
     )
     const scores = results.map(({ score }) => score)
@@ -289,7 +348,8 @@ async function evolveLaw(
       ),
     )
   }
-  const [law] = values(await pool.map('solve-feedback', [{ ...item, weights }], { signal }))
+  const { pool, signal } = session
+  const [law] = values(await pool.map('solve-feedback', [{ ...basis, weights }], { signal }))
   return law!
 }
 

@@ -29,7 +29,7 @@ export {
 export { Evolution, type EvolutionState } from './planning/evolution.ts'
 export type { FeedbackParameters } from './planning/experts.ts'
 export type { FeedbackLaw, MeanPath } from './planning/feedback.ts'
-export type { TrialResult } from './planning/jobs.ts'
+export type { LawItem, TrialResult } from './planning/jobs.ts'
 export { type LinearModel, NX } from './planning/linear.ts'
 export { searchTrajectory, type Trajectory } from './planning/trajectory.ts'
 export { START_WEIGHTS, WEIGHT_DEVIATION } from './planning/weights.ts'

@@ -26,7 +26,13 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
   assert.match(done.stderr, /jab: feedback scores/)
   assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
-  for (const name of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
+  const found = [
+    'trajectory.safetensors',
+    'searches.json',
+    'evolution.json',
+    'feedback.safetensors',
+  ]
+  for (const name of found) {
     assert.ok(existsSync(join(out, 'experts', `jab-${name}`)), name)
   }
   // another run may use what this one found, and only for this clip and body
