@@ -71,11 +71,8 @@ export class Rollout {
     observe(this.reference, this.step, this.simulator.qpos, this.simulator.qvel, out)
   }
 
-  /**
-   * How far the present state is from the reference, by COST.
-   * @param place weight of its place along the floor
-   */
-  cost(place: number = COST.place): number {
+  /** How far the present state is from the reference, by COST. */
+  cost(): number {
     const { simulator, reference, row, step } = this
     simulator.kinematics()
     describe(simulator, row)
@@ -116,7 +113,7 @@ export class Rollout {
       COST.rotation * rotation +
       COST.spin * spin +
       COST.height * z * z +
-      place * (x * x + y * y) +
+      COST.place * (x * x + y * y) +
       COST.velocity * velocity +
       COST.ends * ends
     )

@@ -72,11 +72,6 @@ const MEMORY = 0.5
 const MOMENTUM = 0.4
 /** cost of a deviation, per rad^2 */
 const EFFORT = 0.05
-/**
- * Weight of the place along the floor, more than a planner's: a path that lags behind is slower than the reference too,
- * and a law about it falls.
- */
-const PLACE = 30
 
 /** Where a path has got to. */
 export interface PathEnd {
@@ -146,8 +141,8 @@ function tryWindow(
   let cost = 0
   for (let s = 0; s < window; s++) {
     if (!rollout.advance(offset)) return undefined
-    if (s === window - 1) cost += rollout.cost(PLACE)
-    else if (s === window >> 1) cost += 0.5 * rollout.cost(PLACE)
+    if (s === window - 1) cost += rollout.cost()
+    else if (s === window >> 1) cost += 0.5 * rollout.cost()
   }
   return cost
 }
