@@ -102,7 +102,7 @@ export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as cons
 const feedbackGenerations = count(0)
   .default(24)
   .describe(
-    "most generations of the search for the feedback law's weights, 16 candidates each; it ends when a law never falls",
+    "most generations of the search for the feedback law's weights, 16 candidates each; it ends when a law never falls, or none of 8 generations is better",
   )
 
 const clips = z

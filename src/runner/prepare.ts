@@ -46,6 +46,8 @@ const TRIAL_NOISE = [0, 0.02]
 /** Every so many generations the mean and the best samples that were not yet are tried at length. */
 const EXAMINED_EVERY = 4
 const EXAMINED = 4
+/** It ends where so many generations found none better. */
+const PATIENCE = 8
 /** In how many episodes, and the first of them: the same for all, and none of the generations'. */
 const EXAM_TRIALS = 24
 const EXAM_EPISODE = 100_000
@@ -87,14 +89,14 @@ export async function prepareExperts(
     // read back even when just found: the file is f32, and a resumed run must have the same law
     if (!folder.has(file)) {
       const subject = { clip, index }
-      const basis = await findBasis(session, folder, subject, config.seed ?? 0)
-      if (!basis) {
+      const found = await findBasis(session, folder, subject, config.seed ?? 0)
+      if (!found) {
         failures[index] =
           `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
         laws.push(undefined)
         continue
       }
-      const law = await evolveLaw(session, folder, subject, basis, config.seed ?? 0, settings)
+      const law = await evolveLaw(session, folder, subject, found, config.seed ?? 0, settings)
       writeLaw(folder, file, law)
     }
     laws.push(readLaw(folder, file))
@@ -151,45 +153,42 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
 /** What laws of any weights are made of, of a clip of the configuration. */
 type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 
-/** The best trajectory of some searches, and the linear models about it; undefined if all fell. */
+/** The best trajectory of some searches and what the law of START_WEIGHTS about it does; undefined if all fell. */
 async function findBasis(
   session: Session,
   folder: RunFolder,
   subject: Subject,
   seed: number,
-): Promise<Basis | undefined> {
+): Promise<{ basis: Basis; trial: TrialResult } | undefined> {
   const { clip } = subject
   const name = `experts/${clip.name}`
-  const chosen = `${name}-trajectory.safetensors`
-  if (folder.has(chosen)) return basisOf(session, subject, readTrajectory(folder, chosen))
   const fileOf = (search: number) => `${name}-trajectory-${search + 1}.safetensors`
+  const record = `${name}-searches.json`
   // of each search, what its law does; null if it fell too early for one
-  const trials: (TrialResult | null)[] = folder.has(`${name}-searches.json`)
-    ? folder.readJson(`${name}-searches.json`)
-    : []
-  let best: Basis | undefined
-  const scoreOf = (search: number) => trials[search]?.score ?? -1
-  const bestOf = () => trials.reduce((a, _, i) => (scoreOf(i) > scoreOf(a) ? i : a), 0)
+  const trials: (TrialResult | null)[] = folder.has(record) ? folder.readJson(record) : []
   while (trials.length < SEARCHES && !((trials.at(-1)?.survival ?? 0) >= STANDS)) {
     const search = trials.length
     const searchSeed = search === 0 ? seed : new Random(seed, search).next()
     const trajectory = await findTrajectory(session, folder, subject, fileOf(search), searchSeed)
     const basis = await basisOf(session, subject, trajectory)
-    const [trial] = basis
+    const [trial = null] = basis
       ? await tryWeights(session, basis, [START_WEIGHTS], EXAM_EPISODE, EXAM_TRIALS)
-      : [null]
-    trials.push(trial!)
-    folder.writeJson(`${name}-searches.json`, trials)
-    if (bestOf() === search) best = basis
+      : []
+    trials.push(trial)
+    folder.writeJson(record, trials)
     if (trial) {
       const [upright, share] = [trial.seconds.toFixed(1), (100 * trial.survival).toFixed(0)]
       say(`${clip.name}: the law about it, as yet: upright ${upright} s, ${share} % to the end`)
     }
   }
-  const trajectory = readTrajectory(folder, fileOf(bestOf()))
-  best ??= await basisOf(session, subject, trajectory)
-  if (best) writeTrajectory(folder, chosen, trajectory)
-  return best
+  const most = Math.max(...trials.map((trial) => trial?.score ?? -1))
+  const best = trials.findIndex((trial) => trial?.score === most)
+  const trial = trials[best]
+  if (!trial) return undefined
+  const trajectory = readTrajectory(folder, fileOf(best))
+  writeTrajectory(folder, `${name}-trajectory.safetensors`, trajectory)
+  const basis = await basisOf(session, subject, trajectory)
+  return { basis: basis!, trial }
 }
 
 /** Undefined for a trajectory that fell too early. */
@@ -280,40 +279,49 @@ interface EvolutionRecord {
   readonly history: { score: number; best: number; seconds: number }[]
   /** the best samples that were not yet tried at length */
   readonly promising: { readonly weights: readonly number[]; readonly score: number }[]
-  /** the best of those that were */
-  readonly best?: TrialResult & { readonly weights: readonly number[] }
+  /** the best of those that were, and the generation by then */
+  readonly best: TrialResult & { readonly weights: readonly number[]; readonly generation: number }
 }
 
 async function evolveLaw(
   session: Session,
   folder: RunFolder,
   { clip }: Subject,
-  basis: Basis,
+  { basis, trial }: { basis: Basis; trial: TrialResult },
   seed: number,
   { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
 ): Promise<FeedbackLaw> {
   const file = `experts/${clip.name}-evolution.json`
   let record: EvolutionRecord = folder.has(file)
     ? folder.readJson(file)
-    : { state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] }
+    : {
+        ...{ state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] },
+        best: { ...trial, weights: START_WEIGHTS, generation: 0 },
+      }
   const evolution = new Evolution(POPULATION, seed, record.state)
   const progress = new Progress(
     `${clip.name}: feedback, candidate`,
     feedbackGenerations * POPULATION,
   )
   const examine = async () => {
+    const { generation } = evolution.state
     const candidates = [evolution.state.mean, ...record.promising.map(({ weights }) => weights)]
     const results = await tryWeights(session, basis, candidates, EXAM_EPISODE, EXAM_TRIALS)
     const best = results
-      .map((result, i) => ({ ...result, weights: candidates[i]! }))
-      .concat(record.best ?? [])
+      .map((result, i) => ({ ...result, weights: candidates[i]!, generation }))
+      .concat(record.best)
       .reduce((a, b) => (b.score > a.score ? b : a))
     record = { ...record, promising: [], best }
   }
-  let note = ''
   // nothing to gain where a law never falls
-  while (evolution.state.generation < feedbackGenerations && record.best?.survival !== 1) {
-    const { generation } = evolution.state
+  const hopeful = (generation: number) =>
+    record.best.survival !== 1 && generation - record.best.generation < PATIENCE
+  let note = ''
+  for (
+    let { generation } = evolution.state;
+    generation < feedbackGenerations && hopeful(generation);
+    generation++
+  ) {
     const samples = evolution.ask()
     const results = await tryWeights(session, basis, samples, generation * TRIALS, TRIALS, (done) =>
       progress.update(generation * POPULATION + done, note),
@@ -330,13 +338,14 @@ async function evolveLaw(
       .slice(0, EXAMINED)
     record = { ...record, state: evolution.state, history: [...record.history, report], promising }
     const easy = results.every(({ survival }) => survival === 1)
-    if (easy || evolution.state.generation % EXAMINED_EVERY === 0) await examine()
+    if (easy || (generation + 1) % EXAMINED_EVERY === 0) await examine()
     folder.writeJson(file, record)
-    note = `score ${report.score.toFixed(2)}, best ${(record.best?.score ?? report.best).toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
+    note = `score ${report.score.toFixed(2)}, best ${record.best.score.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
   }
-  if (record.promising.length > 0 || !record.best) await examine()
+  if (record.promising.length > 0) await examine()
+  folder.writeJson(file, record)
   const seconds = progress.finish()
-  const { weights, score, seconds: upright, survival } = record.best!
+  const { weights, score, seconds: upright, survival } = record.best
   say(
     `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
       `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
