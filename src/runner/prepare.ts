@@ -178,7 +178,9 @@ async function findBasis(
     folder.writeJson(record, trials)
     if (trial) {
       const [upright, share] = [trial.seconds.toFixed(1), (100 * trial.survival).toFixed(0)]
-      say(`${clip.name}: the law about it, as yet: upright ${upright} s, ${share} % to the end`)
+      say(
+        `${clip.name}: the law about it scores ${trial.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
+      )
     }
   }
   const most = Math.max(...trials.map((trial) => trial?.score ?? -1))
@@ -346,10 +348,12 @@ async function evolveLaw(
   folder.writeJson(file, record)
   const seconds = progress.finish()
   const { weights, score, seconds: upright, survival } = record.best
-  say(
-    `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
-      `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
-  )
+  if (evolution.state.generation > 0) {
+    say(
+      `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
+        `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
+    )
+  }
   if (survival < HOLDS) {
     say(
       colour.yellow(

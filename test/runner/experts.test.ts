@@ -24,7 +24,7 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   const done = await run(args)
   assert.is(done.code, 0, done.stderr)
   assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
-  assert.match(done.stderr, /jab: feedback scores/)
+  assert.match(done.stderr, /jab: the law about it scores \S+ under noise/)
   assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
   const found = [
     'trajectory.safetensors',
