@@ -1,7 +1,18 @@
 /** The pairs of a round: episodes in the pool, kept in the run folder as they come. */
 
 import type { Clip } from '../mocap/clip.ts'
-import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
+import {
+  ACTION_SIZE,
+  type DemonstrationItem,
+  type FeedbackParameters,
+  gainsOf,
+  OBSERVATION_SIZE,
+  type Pairs,
+  Random,
+  type SimulationConfig,
+  WorkerDeath,
+  withNeighbours,
+} from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
 import type { Prepared } from './prepare.ts'
@@ -49,6 +60,12 @@ function itemsOf(
   return items.map((item, i) => ({ ...item, episode: 10_000 * round + i }))
 }
 
+/** An episode of a round. */
+export interface GatheredEpisode extends EpisodeData {
+  /** index into the clips that are learnt */
+  readonly clip: number
+}
+
 /** Has the episodes of a round run that are not done yet; keeps what is done whatever happens. */
 export async function gather(
   { pool, signal }: Session,
@@ -57,7 +74,7 @@ export async function gather(
   lessons: Lessons,
   { round, kind }: Round,
   record: TrainingRecord,
-): Promise<EpisodeData[]> {
+): Promise<GatheredEpisode[]> {
   const name = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
   const what = round ? `round ${round}, episodes` : 'demonstrations'
   const items = itemsOf(settings, lessons, { round, kind })
@@ -65,7 +82,8 @@ export async function gather(
     ? folder.readDemonstrations(name)
     : new Array<EpisodeData | undefined>(items.length).fill(undefined)
   const missing = episodes.flatMap((episode, index) => (episode ? [] : [index]))
-  if (missing.length === 0) return episodes as EpisodeData[]
+  const all = () => episodes.map((episode, i) => ({ ...episode!, clip: items[i]!.clip! }))
+  if (missing.length === 0) return all()
 
   const progress = new Progress(what, episodes.length)
   const before = record.wall_seconds.demonstrations
@@ -119,7 +137,29 @@ export async function gather(
     `${round ? `round ${round}` : 'demonstrations'}: ${episodes.length} episodes, labelled by ${items[0]!.expert}, ` +
       `${samples} samples, ${fell} fell, ${duration(progress.seconds)}`,
   )
-  return episodes as EpisodeData[]
+  return all()
+}
+
+/** Key of the random streams of neighbours. */
+const NEIGHBOURS = 4
+
+/** Adds states that nobody visited to a round's episodes, where a law can label them (`--neighbours`). */
+export function addNeighbours(
+  episodes: readonly GatheredEpisode[],
+  { neighbours, expert, seed }: SftSettings,
+  { clips, humanoid }: SimulationConfig,
+  laws: readonly (FeedbackParameters | undefined)[] | undefined,
+  { round, kind }: Round,
+): readonly Pairs[] {
+  if (kind === 'planning' || expert !== 'feedback') return episodes
+  const { unit } = gainsOf(humanoid)
+  return clips.flatMap(({ clip }, index) => {
+    const own = episodes.filter((episode) => episode.clip === index)
+    const parameters = laws?.[index]
+    if (!parameters) return own
+    const random = new Random(seed, NEIGHBOURS, round, index)
+    return withNeighbours(own, clip, parameters.law, { copies: neighbours, random, unit })
+  })
 }
 
 /** Time after which episodes that are done are written down, s. */

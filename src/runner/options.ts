@@ -143,7 +143,7 @@ export const sftSchema = z.strictObject({
       'run of sft whose trajectory and law to use, for the same clip and gains; repeat for several',
     ),
   demonstrations: count()
-    .default(60)
+    .default(40)
     .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
@@ -152,10 +152,10 @@ export const sftSchema = z.strictObject({
   daggerRounds: count(0)
     .optional()
     .describe(
-      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers up to 5, until no trial falls, else 0',
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers up to 3, until no trial falls, else 0',
     ),
-  daggerEpisodes: count().default(64).describe('episodes of a round, of each clip, likewise'),
-  daggerEpochs: count().default(8).describe('passes over all data so far, each round'),
+  daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
+  daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
   planningRounds: count(0)
     .optional()
     .describe(
@@ -168,12 +168,17 @@ export const sftSchema = z.strictObject({
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
   startNoise,
+  neighbours: count(0)
+    .default(4)
+    .describe(
+      'states beside each visited one that the feedback expert labels too, without simulating them',
+    ),
   hiddenSize,
   numLayers,
   activation,
-  epochs: count().default(30).describe('passes over the demonstrations'),
+  epochs: count().default(20).describe('passes over the demonstrations'),
   batchSize: count(1, 65535).default(256).describe('samples a training step'),
-  lr: positive().default(1e-3).describe('learning rate; falls to a twentieth along half a cosine'),
+  lr: positive().default(2e-3).describe('learning rate; falls to a twentieth along half a cosine'),
   weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),
   valSplit: share().default(0.1).describe('share of the episodes kept for validation'),
   eval: flag().default(true).describe('evaluate under physics when trained'),

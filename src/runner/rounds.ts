@@ -34,7 +34,7 @@ export const PLANNING = {
   noise: [0, 0.02, 0.04, 0.06],
   kick: 0.3,
   epochs: 15,
-  rate: 0.3,
+  rate: 0.15,
 }
 
 /** The rounds of a run, before `dagger` adds any. */
@@ -43,7 +43,7 @@ export function roundsOf(
   clips: readonly Clip[],
 ): RoundKind[] {
   const recovers = needsLaw(expert)
-  const dagger = daggerRounds ?? (recovers ? 5 : 0)
+  const dagger = daggerRounds ?? (recovers ? 3 : 0)
   // in one-shot clips planning was seen to change nothing, and for several clips it takes hours
   const worthPlanning = recovers && action === 'offset' && clips.length === 1 && clips[0]!.loop
   const planning = planningRounds ?? (worthPlanning ? 2 : 0)

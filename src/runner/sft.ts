@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
-import type { EpisodeMetrics, FeedbackParameters } from '../sim/index.ts'
+import type { EpisodeMetrics, FeedbackParameters, Pairs } from '../sim/index.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import { gather } from './gather.ts'
+import { addNeighbours, gather } from './gather.ts'
 import {
   type DaggerSettings,
   parseSettings,
@@ -25,7 +25,7 @@ import {
   roundsOf,
   tryRound,
 } from './rounds.ts'
-import { type EpisodeData, RunFolder } from './run-folder.ts'
+import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
   parseClip,
@@ -169,7 +169,8 @@ async function run(
   }
   if (extra.length) folder.writeJson('config.json', { ...runConfig, added })
 
-  const gathered: EpisodeData[][] = []
+  const gathered: (readonly Pairs[])[] = []
+  let samples = 0
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
     const kind = rounds[round]!
@@ -188,9 +189,17 @@ async function run(
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
       experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
     })
-    gathered.push(
-      await gather(session, folder, settings, { clips, failures }, { round, kind }, record),
+    const episodes = await gather(
+      session,
+      folder,
+      settings,
+      { clips, failures },
+      { round, kind },
+      record,
     )
+    samples += episodes.reduce((sum, { steps }) => sum + steps, 0)
+    const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
+    gathered.push(addNeighbours(episodes, settings, config, laws, { round, kind }))
     // what the planner says around a policy is not what the expert says: it is learnt by itself
     const family = gathered.filter((_, r) => (rounds[r] === 'planning') === (kind === 'planning'))
     weights = await train(
@@ -203,7 +212,6 @@ async function run(
       weights,
     )
     if (rounds.length > 1) {
-      const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
       // by default planning is for policies that fall; one round of it is not enough to be sure
       const perfect = round > 0 && kind !== 'planning' && record.rounds[round]!.survival === 1

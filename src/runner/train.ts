@@ -2,12 +2,12 @@
 
 import { leading, type PolicyWeights } from '../algos/policy.ts'
 import { concat, type Demonstrations, type EpochReport, trainSft } from '../algos/sft.ts'
-import { ACTION_SIZE, OBSERVATION_SIZE, VIEWS } from '../sim/index.ts'
+import { ACTION_SIZE, OBSERVATION_SIZE, type Pairs, VIEWS } from '../sim/index.ts'
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import { type SftSettings, UsageError } from './options.ts'
 import { drawPlots } from './plots.ts'
 import { PLANNING, type Round, type RoundKind, roundFile } from './rounds.ts'
-import type { EpisodeData, RunFolder } from './run-folder.ts'
+import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { duration, Progress, say } from './terminal.ts'
@@ -28,7 +28,7 @@ export async function train(
   folder: RunFolder,
   settings: SftSettings,
   { round, kind }: Round,
-  episodes: readonly EpisodeData[],
+  episodes: readonly Pairs[],
   record: TrainingRecord,
   start: PolicyWeights | undefined,
 ): Promise<PolicyWeights> {
