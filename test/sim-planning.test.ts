@@ -17,6 +17,7 @@ import {
 import { Evolution } from '../src/sim/planning/evolution.ts'
 import { applyFeedback, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { linearise, NX, regulator, shiftError, solve } from '../src/sim/planning/linear.ts'
+import { withNeighbours } from '../src/sim/planning/neighbours.ts'
 import { Planner } from '../src/sim/planning/planner.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
 import { extendPaths, replayPath, searchTrajectory } from '../src/sim/planning/trajectory.ts'
@@ -262,6 +263,73 @@ test("feedback: on the path it gives the path's offset, off it pushes back withi
   observation[6 + 5] = 100
   applyFeedback(law, 0, observation, out)
   assert.ok(Math.abs(out[5]! - (0.02 - 0.7)) < 1e-9, 'the correction is bounded')
+})
+
+test('neighbours: between states of the same frame, labelled as the law labels them', () => {
+  const random = new Random(4)
+  const normals = (count: number) => Float64Array.from({ length: count }, () => random.normal())
+  for (const loop of [true, false]) {
+    const frames = 5
+    const law = {
+      gains: normals(frames * NU * NX).map((x) => x / 100),
+      errors: normals(frames * NX),
+      offsets: normals(frames * NU),
+    }
+    const unit = normals(NU).map((x) => 1 + x * x)
+    const cycle = loop ? frames : frames - 1
+    // actions are offsets from something that depends on the frame
+    const base = normals(frames * NU)
+    const label = (frame: number, observation: Float32Array) => {
+      const out = new Float64Array(NU)
+      applyFeedback(law, frame, observation, out)
+      return out.map((x, k) => (base[frame * NU + k]! + x) / unit[k]!)
+    }
+    const episodes = [0, 1].map((from) => {
+      const steps = cycle - from
+      const observations = Float32Array.from(normals(steps * OBSERVATION_SIZE))
+      const actions = new Float32Array(steps * NU)
+      for (let i = 0; i < steps; i++) {
+        const angle = (2 * Math.PI * (from + i)) / cycle
+        const row = observations.subarray(i * OBSERVATION_SIZE, (i + 1) * OBSERVATION_SIZE)
+        row.set([Math.sin(angle), Math.cos(angle)], NX)
+        actions.set(label(from + i, row), i * NU)
+      }
+      return { observations, actions, steps }
+    })
+    const rowOf = (data: Float32Array, i: number, width = OBSERVATION_SIZE) =>
+      data.subarray(i * width, (i + 1) * width)
+    const copies = 3
+    const more = withNeighbours(episodes, { frames, loop }, law, { copies, random, unit })
+    let moved = 0
+    for (const [from, { observations, actions, steps }] of more.entries()) {
+      const before = episodes[from]!
+      assert.is(steps, 4 * before.steps)
+      assert.equal(observations.slice(0, before.observations.length), before.observations)
+      assert.equal(actions.slice(0, before.actions.length), before.actions)
+      for (let i = before.steps; i < steps; i++) {
+        const at = i % before.steps
+        const frame = from + at
+        const [neighbour, visited] = [rowOf(observations, i), rowOf(before.observations, at)]
+        assert.equal(neighbour.slice(NX), visited.slice(NX))
+        const wanted = label(frame, neighbour)
+        for (const [k, action] of rowOf(actions, i, NU).entries()) {
+          assert.ok(Math.abs(action - wanted[k]!) < 1e-5, `frame ${frame}, action ${k}`)
+        }
+        // the first frame was visited once, the others twice: along the line through both
+        const shift = neighbour.slice(0, NX).map((x, k) => x - visited[k]!)
+        if (frame === 0) assert.ok(shift.every((x) => x === 0))
+        else {
+          const [a, b] = [0, 1].map((e) => rowOf(episodes[e]!.observations, frame - e))
+          const along = Float64Array.from({ length: NX }, (_, k) => a![k]! - b![k]!)
+          const share = shift[0]! / along[0]!
+          assert.ok(shift.every((x, k) => Math.abs(x - share * along[k]!) < 1e-4))
+          if (share !== 0) moved++
+        }
+      }
+    }
+    // half of the pairs of states are one and the same
+    assert.ok(moved > 2, `${moved} moved`)
+  }
 })
 
 test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
