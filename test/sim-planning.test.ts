@@ -73,7 +73,9 @@ test('regulator: decoupled integrators have the gains of the scalar Riccati equa
     { a, b },
     { a, b },
   ]
-  const [gain] = regulator(models, cost, { periodic: true, steps: 60 })
+  const {
+    gains: [gain],
+  } = regulator(models, cost, { periodic: true, steps: 60 })
   let p = q
   for (let i = 0; i < 200; i++) p = q + growth ** 2 * p - (growth * p) ** 2 / (r + p)
   for (let i = 0; i < NU; i++) {
@@ -252,7 +254,11 @@ test("feedback: on the path it gives the path's offset, off it pushes back withi
   const b = new Float64Array(NX * NU)
   for (let i = 0; i < NX; i++) a[i * NX + i] = 1
   for (let k = 0; k < NU; k++) b[(6 + k) * NU + k] = 1
-  const law = feedbackLaw(reference, new Array(clip.frames).fill({ a, b }), path, START_WEIGHTS)
+  const law = feedbackLaw(
+    reference,
+    [{ path, models: new Array(clip.frames).fill({ a, b }) }],
+    START_WEIGHTS,
+  )
   const observation = new Float32Array(OBSERVATION_SIZE)
   const out = new Float64Array(NU)
   applyFeedback(law, 0, observation, out)
@@ -265,16 +271,57 @@ test("feedback: on the path it gives the path's offset, off it pushes back withi
   assert.ok(Math.abs(out[5]! - (0.02 - 0.7)) < 1e-9, 'the correction is bounded')
 })
 
+test('feedback with branches: that of the least cost to go acts, among those that have begun', () => {
+  const frames = 4
+  const branch = (start: number, offset: number, error: number, value: number) => {
+    const rows = frames - start
+    const values = new Float64Array(rows * NX * NX)
+    for (let i = 0; i < rows * NX; i++) values[i * NX + (i % NX)] = value
+    return {
+      ...{ start, values, gains: new Float64Array(rows * NU * NX) },
+      errors: new Float64Array(rows * NX).fill(error),
+      offsets: new Float64Array(rows * NU).fill(offset),
+    }
+  }
+  // costs to go at a state of errors e: NX (e - 0)^2, NX (e - 1)^2 and 4 NX (e - 1)^2
+  const law = [branch(0, 0.1, 0, 1), branch(2, 0.2, 1, 1), branch(0, 0.3, 1, 4)]
+  const acts = (frame: number, error: number) => {
+    const out = new Float64Array(NU)
+    applyFeedback(law, frame, new Float32Array(OBSERVATION_SIZE).fill(error), out)
+    assert.ok(out.every((x) => x === out[0]))
+    return out[0]
+  }
+  assert.is(acts(3, 0.2), 0.1)
+  assert.is(acts(3, 0.8), 0.2)
+  assert.is(acts(1, 0.8), 0.3, 'the second has not begun')
+  assert.is(acts(1, 0.6), 0.1, 'the third is nearer, but it costs more')
+  // what costs twice as much on the diagonal, and next to nothing along (1, 1)
+  const skew = [branch(0, 0.1, 0, 1), branch(0, 0.3, 0, 2)]
+  skew[1]!.values[1] = skew[1]!.values[NX] = -1.9
+  for (const [second, offset] of [
+    [1, 0.3],
+    [-1, 0.1],
+  ] as const) {
+    const observation = new Float32Array(OBSERVATION_SIZE)
+    observation.set([1, second])
+    const out = new Float64Array(NU)
+    applyFeedback(skew, 0, observation, out)
+    assert.is(out[0], offset)
+  }
+})
+
 test('neighbours: between states of the same frame, labelled as the law labels them', () => {
   const random = new Random(4)
   const normals = (count: number) => Float64Array.from({ length: count }, () => random.normal())
   for (const loop of [true, false]) {
     const frames = 5
-    const law = {
-      gains: normals(frames * NU * NX).map((x) => x / 100),
-      errors: normals(frames * NX),
-      offsets: normals(frames * NU),
-    }
+    const law = [
+      {
+        ...{ start: 0, errors: normals(frames * NX), offsets: normals(frames * NU) },
+        gains: normals(frames * NU * NX).map((x) => x / 100),
+        values: new Float64Array(0),
+      },
+    ]
     const unit = normals(NU).map((x) => 1 + x * x)
     const cycle = loop ? frames : frames - 1
     // actions are offsets from something that depends on the frame
@@ -370,11 +417,15 @@ test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
 test('experts: feedback and planner act in an environment, and ask for their law without one', () => {
   assert.throws(() => createExpert('planner', simulator, reference), /needs a feedback law/)
   const { frames } = clip
-  const law = {
-    gains: new Float64Array(frames * NU * NX),
-    errors: new Float64Array(frames * NX),
-    offsets: new Float64Array(frames * NU).fill(0.01),
-  }
+  const law = [
+    {
+      start: 0,
+      gains: new Float64Array(frames * NU * NX),
+      errors: new Float64Array(frames * NX),
+      offsets: new Float64Array(frames * NU).fill(0.01),
+      values: new Float64Array(0),
+    },
+  ]
   const planner = { samples: 16, horizon: 3, knot: 3, noise: 0.4, elites: 4 }
   const act = (name: string) => {
     const environment = new Environment(simulator, reference, { seed: 3 })

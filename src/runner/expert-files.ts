@@ -1,5 +1,6 @@
 /** Files of what experts know: a trajectory and a feedback law, in safetensors. */
 
+import { concat } from '../algos/sft.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import { type FeedbackLaw, NX, SimulationState, type Trajectory } from '../sim/index.ts'
 import type { RunFolder } from './run-folder.ts'
@@ -60,15 +61,21 @@ export function readTrajectory(folder: RunFolder, file: string): Trajectory {
 }
 
 export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): void {
-  const frames = law.offsets.length / NU
+  const rows = law.reduce((sum, { offsets }) => sum + offsets.length / NU, 0)
+  const all = (key: 'gains' | 'errors' | 'offsets' | 'values') =>
+    concat(law.map((branch) => Float32Array.from(branch[key])))
+  const values = all('values')
   folder.write(
     file,
     encodeTensors({
-      metadata: { format: 'webmimic feedback 1' },
+      metadata: { format: 'webmimic feedback 2' },
       tensors: {
-        gains: tensor(law.gains, frames, NU, NX),
-        errors: tensor(law.errors, frames, NX),
-        offsets: tensor(law.offsets, frames, NU),
+        // branch after branch; each goes from its start to the last frame
+        starts: { shape: [law.length], data: Uint32Array.from(law, ({ start }) => start) },
+        gains: tensor(all('gains'), rows, NU, NX),
+        errors: tensor(all('errors'), rows, NX),
+        offsets: tensor(all('offsets'), rows, NU),
+        values: tensor(values, values.length / NX ** 2, NX, NX),
       },
     }),
   )
@@ -76,6 +83,22 @@ export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): voi
 
 export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
   const { tensors } = decodeTensors(folder.readBytes(file), folder.file(file))
-  const array = (name: string) => Float64Array.from(tensors[name]!.data)
-  return { gains: array('gains'), errors: array('errors'), offsets: array('offsets') }
+  // files of format 1 have one branch
+  const starts = [...(tensors['starts']?.data ?? [0])]
+  const rows = tensors['errors']!.shape[0]!
+  const frames = (rows + starts.reduce((sum, start) => sum + start, 0)) / starts.length
+  let row = 0
+  return starts.map((start) => {
+    const [from, to] = [row, row + frames - start]
+    row = to
+    const array = (name: string, width: number) =>
+      Float64Array.from(tensors[name]?.data.subarray(from * width, to * width) ?? [])
+    return {
+      start,
+      gains: array('gains', NU * NX),
+      errors: array('errors', NX),
+      offsets: array('offsets', NU),
+      values: array('values', NX * NX),
+    }
+  })
 }

@@ -1,7 +1,8 @@
 /**
  * What an expert needs to know of a clip before it can demonstrate: for `feedback` and `planner` a feedback law about a
- * sampled trajectory. Three steps, each kept in the run folder, so that a run that was stopped goes on from there:
- * search for trajectories, find linear models about the best, and evolve the weights of the law's regulator.
+ * sampled trajectory. Steps, each kept in the run folder, so that a run that was stopped goes on from there: search for
+ * trajectories, find linear models about the best, evolve the weights of the law's regulator, and for a one-shot clip
+ * add branches from the frames from which it falls.
  */
 
 import type { Clip } from '../mocap/clip.ts'
@@ -53,6 +54,9 @@ const EXAM_EPISODE = 100_000
 /** A law that reaches the end in fewer of those is worth a warning. */
 const HOLDS = 0.2
 
+/** So many times branches are added from frames from which the law falls. */
+const GROWTHS = 3
+
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
   return expert === 'feedback' || expert === 'planner'
@@ -95,8 +99,15 @@ export async function prepareExperts(
         laws.push(undefined)
         continue
       }
-      const law = await evolveLaw(session, folder, subject, found, config.seed ?? 0, settings)
-      writeLaw(folder, file, law)
+      const seed = config.seed ?? 0
+      const weights = await evolveWeights(session, folder, subject, found, seed, settings)
+      const basis = clip.loop
+        ? found.basis
+        : await growBranches(session, folder, subject, found.basis, weights, seed)
+      const [law] = values(
+        await session.pool.map('solve-feedback', [{ ...basis, weights }], session),
+      )
+      writeLaw(folder, file, law!)
     }
     laws.push(readLaw(folder, file))
   }
@@ -168,7 +179,18 @@ async function findBasis(
   while (trials.length < SEARCHES && !((trials.at(-1)?.survival ?? 0) >= STANDS)) {
     const search = trials.length
     const searchSeed = search === 0 ? seed : new Random(seed, search).next()
-    const trajectory = await findTrajectory(session, folder, subject, fileOf(search), searchSeed)
+    const steps = stepsOf(clip)
+    const progress = new Progress(`${clip.name}: trajectory, control step`, steps)
+    const trajectory = await findTrajectory(session, folder, subject, {
+      file: fileOf(search),
+      seed: searchSeed,
+      onProgress: (step) => progress.update(step),
+    })
+    const reached = trajectory.offsets.length * clip.dt
+    say(
+      `${clip.name}: trajectory of ${reached.toFixed(1)} of ${(steps * clip.dt).toFixed(1)} s, ` +
+        `score ${trajectory.score.toFixed(2)}, ${duration(progress.finish())}`,
+    )
     const basis = await basisOf(session, subject, trajectory)
     const [trial = null] = basis
       ? await tryWeights(session, basis, [START_WEIGHTS], EXAM_EPISODE, EXAM_TRIALS)
@@ -197,13 +219,56 @@ async function basisOf(
   session: Session,
   subject: Subject,
   trajectory: Trajectory,
+  { quiet = false } = {},
 ): Promise<Basis | undefined> {
   const cycles = cyclesOf(trajectory, subject.clip)
   if (!cycles) return undefined
-  const models = await linearModels(session, subject, trajectory, cycles)
+  const models = await linearModels(session, subject, trajectory, cycles, quiet)
   const item = { clip: subject.index, trajectory, cycles }
   const [path] = values(await session.pool.map('mean-path', [item]))
-  return { clip: subject.index, models, path: path! }
+  return { clip: subject.index, branches: [{ models, path: path! }] }
+}
+
+/** Adds branches to the law of a one-shot clip, from frames from which it falls as it is, until there are none. */
+async function growBranches(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  basis: Basis,
+  weights: readonly number[],
+  seed: number,
+): Promise<Basis> {
+  const { clip, index } = subject
+  const episodes = Array.from({ length: clip.frames - 1 }, (_, start) => ({
+    ...{ episode: EXAM_EPISODE, start },
+  }))
+  const started = performance.now()
+  const tried = new Set([0])
+  let grown = basis
+  for (let turn = 0; ; turn++) {
+    const item = { ...grown, weights, episodes, noise: [0] }
+    const [trial] = values(await session.pool.map('try-feedback', [item], session))
+    let starts = trial!.fallen.filter((start) => !tried.has(start))
+    // a branch may help the frames beside its own
+    if (turn === 0) starts = starts.filter((_, i) => i % 2 === 0)
+    if (turn === GROWTHS || starts.length === 0) {
+      const seconds = (performance.now() - started) / 1000
+      say(
+        `${clip.name}: with branches from ${grown.branches.length} frames ${(100 * trial!.survival).toFixed(0)} % of all starts reach the end, ${duration(seconds)}`,
+      )
+      return grown
+    }
+    const progress = new Progress(`${clip.name}: branch`, starts.length)
+    for (const [i, start] of starts.entries()) {
+      tried.add(start)
+      const file = `experts/${clip.name}-branch-${start}.safetensors`
+      const branch = await findTrajectory(session, folder, subject, { file, seed, start })
+      const more = await basisOf(session, { clip, index }, branch, { quiet: true })
+      if (more) grown = { ...grown, branches: [...grown.branches, ...more.branches] }
+      progress.update(i + 1)
+    }
+    progress.finish()
+  }
 }
 
 /** What laws of these weights do in some episodes, the same for all. */
@@ -222,20 +287,25 @@ async function tryWeights(
   )
 }
 
+interface TrajectoryOptions {
+  readonly file: string
+  readonly seed: number
+  /** frame */
+  readonly start?: number
+  onProgress?(step: number): void
+}
+
 async function findTrajectory(
   { pool, signal }: Session,
   folder: RunFolder,
   { clip, index }: Subject,
-  file: string,
-  seed: number,
+  { file, seed, start = 0, onProgress }: TrajectoryOptions,
 ): Promise<Trajectory> {
   if (folder.has(file)) return readTrajectory(folder, file)
-  const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
   const from = new SimulationState()
-  from.qpos.set(clip.qpos.subarray(0, NQ))
-  from.qvel.set(clip.qvel.subarray(0, NV))
-  const search = { from, start: 0, steps, seed, cycle: clip.frames }
-  const progress = new Progress(`${clip.name}: trajectory, control step`, steps)
+  from.qpos.set(clip.qpos.subarray(start * NQ, (start + 1) * NQ))
+  from.qvel.set(clip.qvel.subarray(start * NV, (start + 1) * NV))
+  const search = { from, start, steps: stepsOf(clip) - start, seed, cycle: clip.frames }
   const path = await searchTrajectory(
     search,
     async (items) =>
@@ -246,19 +316,18 @@ async function findTrajectory(
           { signal },
         ),
       ),
-    (step) => progress.update(step),
+    onProgress,
   )
   const [trajectory] = values(
     await pool.map('replay-path', [{ clip: index, search, path }], { signal }),
   )
-  const seconds = progress.finish()
-  const reached = trajectory!.offsets.length * clip.dt
-  say(
-    `${clip.name}: trajectory of ${reached.toFixed(1)} of ${(steps * clip.dt).toFixed(1)} s, ` +
-      `score ${trajectory!.score.toFixed(2)}, ${duration(seconds)}`,
-  )
   writeTrajectory(folder, file, trajectory!)
   return readTrajectory(folder, file)
+}
+
+/** Control steps of a trajectory from frame 0. */
+function stepsOf({ loop, frames }: Clip): number {
+  return loop ? CYCLES * frames : frames - 1
 }
 
 /**
@@ -284,14 +353,14 @@ interface EvolutionRecord {
   readonly best: TrialResult & { readonly weights: readonly number[]; readonly generation: number }
 }
 
-async function evolveLaw(
+async function evolveWeights(
   session: Session,
   folder: RunFolder,
   { clip }: Subject,
   { basis, trial }: { basis: Basis; trial: TrialResult },
   seed: number,
   { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
-): Promise<FeedbackLaw> {
+): Promise<readonly number[]> {
   const file = `experts/${clip.name}-evolution.json`
   let record: EvolutionRecord = folder.has(file)
     ? folder.readJson(file)
@@ -360,9 +429,7 @@ async function evolveLaw(
       ),
     )
   }
-  const { pool, signal } = session
-  const [law] = values(await pool.map('solve-feedback', [{ ...basis, weights }], { signal }))
-  return law!
+  return weights
 }
 
 /** A linear model a frame, averaged over three cycles; in shared memory, since every trial reads them. */
@@ -371,20 +438,21 @@ async function linearModels(
   { clip, index }: Subject,
   trajectory: Trajectory,
   [from, to]: readonly [number, number],
+  quiet: boolean,
 ): Promise<LinearModel[]> {
   const cycles = [...new Set([from, (from + to - 1) >> 1, to - 1])]
-  const steps = clip.loop ? clip.frames : clip.frames - 1
-  const progress = new Progress(`${clip.name}: linear models, frame`, steps)
-  const frames = Array.from({ length: steps }, (_, frame) => ({
-    ...{ clip: index, trajectory, frame, cycles },
+  const steps = clip.loop ? clip.frames : trajectory.offsets.length
+  const progress = quiet ? undefined : new Progress(`${clip.name}: linear models, frame`, steps)
+  const rows = Array.from({ length: steps }, (_, row) => ({
+    ...{ clip: index, trajectory, row, cycles },
   }))
   const found = values(
-    await pool.map('linearise', frames, {
+    await pool.map('linearise', rows, {
       signal,
-      onProgress: ({ done }) => progress.update(done),
+      onProgress: ({ done }) => progress?.update(done),
     }),
   )
-  progress.finish()
+  progress?.finish()
   // the last frame of a one-shot clip has no step of its own
   if (!clip.loop) found.push(found.at(-1)!)
   const shared = (data: Float64Array) => {

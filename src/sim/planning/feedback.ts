@@ -1,5 +1,5 @@
 /**
- * Linear feedback about a sampled trajectory: u = u_t - K_t (x - x_t), by frame of the clip. For a loop the mean state,
+ * Linear feedback about sampled trajectories: u = u_t - K_t (x - x_t), by frame of the clip. For a loop the mean state,
  * the mean offset and the mean linear model over several cycles of the trajectory: single paths have a tiny basin, their
  * average a useful one.
  */
@@ -11,18 +11,28 @@ import type { Rollout } from './rollout.ts'
 import type { Trajectory } from './trajectory.ts'
 import { weighted } from './weights.ts'
 
-/** The path that a law is about, by frame; one row each. */
+/** The path that a branch is about, by frame from `start` on; one row each. */
 export interface MeanPath {
-  /** [frames, 68] errors of the mean state */
+  readonly start: number
+  /** [rows, 68] errors of the mean state */
   readonly errors: Float64Array
-  /** [frames, 28] mean offsets, rad */
+  /** [rows, 28] mean offsets, rad */
   readonly offsets: Float64Array
 }
 
-export interface FeedbackLaw extends MeanPath {
-  /** [frames, 28, 68] rad per unit of error */
+/** Feedback about one path. */
+export interface Branch extends MeanPath {
+  /** [rows, 28, 68] rad per unit of error */
   readonly gains: Float64Array
+  /** [rows, 68, 68] P of the cost to go x' P x; empty for a loop, which has one branch */
+  readonly values: Float64Array
 }
+
+/**
+ * One branch for a loop. A one-shot clip may have more, from other frames on; there acts the one whose cost to go is the
+ * least, as in LQR trees (Tedrake, Manchester, Tobenkin, Roberts 2010).
+ */
+export type FeedbackLaw = readonly Branch[]
 
 /** Beyond this the linear law is no longer to be believed, rad. */
 const MOST = 0.7
@@ -34,56 +44,87 @@ export function applyFeedback(
   observation: Float32Array,
   out: Float64Array,
 ): void {
-  const x = frame * NX
+  const { start, errors, offsets, gains } =
+    law.length > 1 ? nearest(law, frame, observation) : law[0]
+  const at = frame - start
   for (let k = 0; k < NU; k++) {
-    const row = (frame * NU + k) * NX
+    const row = (at * NU + k) * NX
     let correction = 0
     for (let j = 0; j < NX; j++)
-      correction += law.gains[row + j] * (observation[j] - law.errors[x + j])
-    out[k] = law.offsets[frame * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
+      correction += gains[row + j] * (observation[j] - errors[at * NX + j])
+    out[k] = offsets[at * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
   }
 }
 
-/** Mean errors and offsets by frame of a trajectory that starts at frame 0, over cycles `from` to `to` - 1 (a one-shot clip has cycle 0). */
+// the branch of the least cost to go
+function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Branch {
+  let best = law[0]
+  let least = Number.POSITIVE_INFINITY
+  const x = new Float64Array(NX)
+  for (const branch of law) {
+    const at = frame - branch.start
+    if (at < 0) continue
+    for (let i = 0; i < NX; i++) x[i] = observation[i] - branch.errors[at * NX + i]
+    let cost = 0
+    // P is symmetric
+    for (let i = 0; i < NX; i++) {
+      const row = (at * NX + i) * NX
+      let sum = 0.5 * branch.values[row + i] * x[i]
+      for (let j = 0; j < i; j++) sum += branch.values[row + j] * x[j]
+      cost += 2 * sum * x[i]
+    }
+    if (cost < least) {
+      least = cost
+      best = branch
+    }
+  }
+  return best
+}
+
+/**
+ * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1. That of a loop starts at frame 0; a
+ * one-shot clip has cycle 0 only.
+ */
 export function meanPath(
   rollout: Rollout,
   trajectory: Trajectory,
   from: number,
   to: number,
 ): MeanPath {
-  const { reference } = rollout
-  const frames = reference.frames
-  const errors = new Float64Array(frames * NX)
-  const offsets = new Float64Array(frames * NU)
+  const { start } = trajectory
+  const { clip, frames } = rollout.reference
+  const rows = clip.loop ? frames : frames - start
+  const errors = new Float64Array(rows * NX)
+  const offsets = new Float64Array(rows * NU)
   const observation = new Float32Array(OBSERVATION_SIZE)
   for (let cycle = from; cycle < to; cycle++) {
-    for (let frame = 0; frame < frames; frame++) {
-      const i = cycle * frames + frame
+    for (let row = 0; row < rows; row++) {
+      const i = cycle * frames + row
       // the last frame of a one-shot clip has no step of its own
       if (i >= trajectory.offsets.length) break
-      rollout.begin(trajectory.states[i], trajectory.start + i)
+      rollout.begin(trajectory.states[i], start + i)
       rollout.observe(observation)
-      for (let j = 0; j < NX; j++) errors[frame * NX + j] += observation[j] / (to - from)
-      for (let k = 0; k < NU; k++) offsets[frame * NU + k] += trajectory.offsets[i][k] / (to - from)
+      for (let j = 0; j < NX; j++) errors[row * NX + j] += observation[j] / (to - from)
+      for (let k = 0; k < NU; k++) offsets[row * NU + k] += trajectory.offsets[i][k] / (to - from)
     }
   }
-  if (!reference.clip.loop) {
-    errors.copyWithin((frames - 1) * NX, (frames - 2) * NX, (frames - 1) * NX)
-    offsets.copyWithin((frames - 1) * NU, (frames - 2) * NU, (frames - 1) * NU)
+  if (!clip.loop) {
+    errors.copyWithin((rows - 1) * NX, (rows - 2) * NX, (rows - 1) * NX)
+    offsets.copyWithin((rows - 1) * NU, (rows - 2) * NU, (rows - 1) * NU)
   }
-  return { errors, offsets }
+  return { start, errors, offsets }
 }
 
-/** The mean linear model at a frame over some cycles of the trajectory. */
+/** The mean linear model at a row of the trajectory's path over some of its cycles. */
 export function meanModel(
   rollout: Rollout,
   trajectory: Trajectory,
-  frame: number,
+  row: number,
   cycles: readonly number[],
 ): LinearModel {
   const { frames } = rollout.reference
   const models = cycles.map((cycle) => {
-    const i = Math.min(cycle * frames + frame, trajectory.offsets.length - 1)
+    const i = Math.min(cycle * frames + row, trajectory.offsets.length - 1)
     return linearise(rollout, trajectory.states[i], trajectory.start + i, trajectory.offsets[i])
   })
   const mean = (key: 'a' | 'b') =>
@@ -93,20 +134,32 @@ export function meanModel(
   return { a: mean('a'), b: mean('b') }
 }
 
-/** The law whose regulator has these weights (logarithms: see weights.ts) about a path. */
+/** What a branch is made of. */
+export interface BranchBasis {
+  readonly path: MeanPath
+  /** one a row of the path */
+  readonly models: readonly LinearModel[]
+}
+
+/** The law whose regulators have these weights (logarithms: see weights.ts). */
 export function feedbackLaw(
-  reference: Reference,
-  models: readonly LinearModel[],
-  path: MeanPath,
+  { clip: { loop } }: Reference,
+  branches: readonly BranchBasis[],
   weights: readonly number[],
 ): FeedbackLaw {
   const { cost, gain } = weighted(weights)
-  const gains = new Float64Array(reference.frames * NU * NX)
-  for (const [frame, k] of regulator(models, cost, { periodic: reference.clip.loop }).entries()) {
-    gains.set(
-      k.map((x) => gain * x),
-      frame * NU * NX,
-    )
-  }
-  return { gains, ...path }
+  return branches.map(({ path, models }) => {
+    const { gains, values } = regulator(models, cost, { periodic: loop })
+    return {
+      ...path,
+      gains: concat(gains.map((k) => k.map((x) => gain * x))),
+      values: concat(loop ? [] : values),
+    }
+  })
+}
+
+function concat(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.length && parts.length * parts[0].length)
+  for (const [i, part] of parts.entries()) all.set(part, i * part.length)
+  return all
 }

@@ -6,7 +6,14 @@ import type { Reference } from '../reference.ts'
 import { SimulationError } from '../simulator.ts'
 import type { World } from '../world.ts'
 import { feedback } from './experts.ts'
-import { type FeedbackLaw, feedbackLaw, type MeanPath, meanModel, meanPath } from './feedback.ts'
+import {
+  type BranchBasis,
+  type FeedbackLaw,
+  feedbackLaw,
+  type MeanPath,
+  meanModel,
+  meanPath,
+} from './feedback.ts'
 import type { LinearModel } from './linear.ts'
 import { Rollout } from './rollout.ts'
 import {
@@ -24,16 +31,15 @@ type Of<T> = T & { readonly clip?: number }
 
 export interface LineariseItem {
   readonly trajectory: Trajectory
-  readonly frame: number
+  /** of the trajectory's path */
+  readonly row: number
   /** cycles of the trajectory to average over */
   readonly cycles: readonly number[]
 }
 
 /** What a feedback law is made of. */
 export interface LawItem {
-  /** a model a frame */
-  readonly models: readonly LinearModel[]
-  readonly path: MeanPath
+  readonly branches: readonly BranchBasis[]
   /** logarithms: see weights.ts */
   readonly weights: readonly number[]
 }
@@ -50,6 +56,8 @@ export interface TrialResult {
   readonly seconds: number
   /** share of the episodes that reached the end */
   readonly survival: number
+  /** frames that the others started from */
+  readonly fallen: readonly number[]
 }
 
 export const PLANNING_JOBS = {
@@ -62,9 +70,9 @@ export const PLANNING_JOBS = {
     return replayPath(rolloutOf(world, item.clip), item.search, item.path)
   },
 
-  /** The linear model of the step from a frame, averaged over cycles. */
-  linearise(world: World, { clip, trajectory, frame, cycles }: Of<LineariseItem>): LinearModel {
-    return meanModel(rolloutOf(world, clip), trajectory, frame, cycles)
+  /** The linear model of the step from a row, averaged over cycles. */
+  linearise(world: World, { clip, trajectory, row, cycles }: Of<LineariseItem>): LinearModel {
+    return meanModel(rolloutOf(world, clip), trajectory, row, cycles)
   },
 
   /** The mean of a trajectory over its cycles from the first given to before the second. */
@@ -75,19 +83,20 @@ export const PLANNING_JOBS = {
     return meanPath(rolloutOf(world, clip), trajectory, ...cycles)
   },
 
-  'solve-feedback'(world: World, { clip, models, path, weights }: Of<LawItem>): FeedbackLaw {
-    return feedbackLaw(referenceOf(world, clip), models, path, weights)
+  'solve-feedback'(world: World, { clip, branches, weights }: Of<LawItem>): FeedbackLaw {
+    return feedbackLaw(referenceOf(world, clip), branches, weights)
   },
 
   /** How good the law of some weights is. */
   'try-feedback'(world: World, item: Of<TrialItem>): TrialResult {
     const environment = world.environment(item.clip)
     const { reference, simulator } = environment
-    const law = feedbackLaw(reference, item.models, item.path, item.weights)
+    const law = feedbackLaw(reference, item.branches, item.weights)
     const expert = feedback(simulator, reference, { law })
     const action = new Float64Array(NU)
     const { unit } = simulator.gains
-    const sums = { length: 0, steps: 0, score: 0, survived: 0 }
+    const sums = { length: 0, steps: 0, score: 0 }
+    const fallen: number[] = []
     for (const [i, episode] of item.episodes.entries()) {
       const noise = item.noise[i % item.noise.length]
       const random = new Random(world.config.seed ?? 0, episode.episode, TRIAL_STREAM)
@@ -106,12 +115,13 @@ export const PLANNING_JOBS = {
       sums.length += length
       sums.steps += steps
       sums.score += score * length
-      sums.survived += Number(survived)
+      if (!survived) fallen.push(environment.start)
     }
     return {
       score: sums.score / sums.length,
       seconds: (sums.steps * reference.dt) / item.episodes.length,
-      survival: sums.survived / item.episodes.length,
+      survival: 1 - fallen.length / item.episodes.length,
+      fallen,
     }
   },
 }

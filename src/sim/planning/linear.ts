@@ -86,18 +86,25 @@ export interface LinearCost {
   readonly offsets: Float64Array
 }
 
+/** By model: gains K_t [28, 68] of u = -K_t x, and P_t [68, 68] of the cost to go from x, x' P_t x. */
+export interface Regulator {
+  readonly gains: readonly Float64Array[]
+  readonly values: readonly Float64Array[]
+}
+
 /**
- * Time-varying linear-quadratic regulator: gains K_t [28, 68] of u = -K_t x, by the Riccati recursion backwards over the
- * models; for a cycle it goes round until it has covered at least `steps` of them, by when the gains hardly change.
+ * Time-varying linear-quadratic regulator, by the Riccati recursion backwards over the models; for a cycle it goes round
+ * until it has covered at least `steps` of them, by when the gains hardly change.
  */
 export function regulator(
   models: readonly LinearModel[],
   cost: LinearCost,
   { periodic, steps = 160 }: { periodic: boolean; steps?: number },
-): Float64Array[] {
+): Regulator {
   let p = new Float64Array(NX * NX)
   for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
   const gains = new Array<Float64Array>(models.length)
+  const values = new Array<Float64Array>(models.length)
   const sweeps = periodic ? Math.max(2, Math.ceil(steps / models.length)) : 1
   const transposed = models.map(({ a, b }) => [transpose(a, NX, NX), transpose(b, NX, NU)])
   for (let sweep = 0; sweep < sweeps; sweep++) {
@@ -115,9 +122,10 @@ export function regulator(
       p = symmetric(next, less)
       for (let i = 0; i < NX; i++) p[i * NX + i] += cost.errors[i]
       gains[t] = k
+      values[t] = p
     }
   }
-  return gains
+  return { gains, values }
 }
 
 // A - B of matrices [68, 68] that are symmetric but for rounding
