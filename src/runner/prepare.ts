@@ -1,23 +1,27 @@
 /**
  * What an expert needs to know of a clip before it can demonstrate: for `feedback` and `planner` a feedback law about a
  * sampled trajectory. Steps, each kept in the run folder, so that a run that was stopped goes on from there: search for
- * trajectories, find linear models about the best, evolve the weights of the law's regulator, and for a one-shot clip
- * add branches from the frames from which it falls.
+ * trajectories, find linear models about the best, evolve the weights of the law's regulator, and add branches from the
+ * frames from which the law falls.
  */
 
 import type { Clip } from '../mocap/clip.ts'
-import { NQ, NV } from '../mocap/skeleton.ts'
+import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import {
+  type BranchBasis,
   Evolution,
   type EvolutionState,
   type FeedbackLaw,
   type LawItem,
   type LinearModel,
+  type MeanPath,
   Random,
+  type Search,
   type SimulationConfig,
   SimulationState,
   START_WEIGHTS,
   searchTrajectory,
+  TRAJECTORY,
   type Trajectory,
   type TrialResult,
   values,
@@ -54,8 +58,13 @@ const EXAM_EPISODE = 100_000
 /** A law that reaches the end in fewer of those is worth a warning. */
 const HOLDS = 0.2
 
-/** So many times branches are added from frames from which the law falls. */
+/**
+ * Branches are added so many times, from frames from which the law falls; those of a loop are as many whole cycles long as
+ * it takes for so many seconds. Their searches have fewer samples, since they are many.
+ */
 const GROWTHS = 3
+const BRANCH_SECONDS = 1
+const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50 }
 
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
@@ -101,9 +110,7 @@ export async function prepareExperts(
       }
       const seed = config.seed ?? 0
       const weights = await evolveWeights(session, folder, subject, found, seed, settings)
-      const basis = clip.loop
-        ? found.basis
-        : await growBranches(session, folder, subject, found.basis, weights, seed)
+      const basis = await growBranches(session, folder, subject, found.basis, weights, seed)
       const [law] = values(
         await session.pool.map('solve-feedback', [{ ...basis, weights }], session),
       )
@@ -179,11 +186,10 @@ async function findBasis(
   while (trials.length < SEARCHES && !((trials.at(-1)?.survival ?? 0) >= STANDS)) {
     const search = trials.length
     const searchSeed = search === 0 ? seed : new Random(seed, search).next()
-    const steps = stepsOf(clip)
+    const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
     const progress = new Progress(`${clip.name}: trajectory, control step`, steps)
     const trajectory = await findTrajectory(session, folder, subject, {
-      file: fileOf(search),
-      seed: searchSeed,
+      ...{ file: fileOf(search), seed: searchSeed, steps, cycle: clip.frames },
       onProgress: (step) => progress.update(step),
     })
     const reached = trajectory.offsets.length * clip.dt
@@ -219,56 +225,94 @@ async function basisOf(
   session: Session,
   subject: Subject,
   trajectory: Trajectory,
-  { quiet = false } = {},
 ): Promise<Basis | undefined> {
   const cycles = cyclesOf(trajectory, subject.clip)
   if (!cycles) return undefined
-  const models = await linearModels(session, subject, trajectory, cycles, quiet)
+  const models = await linearModels(session, subject, trajectory, cycles)
   const item = { clip: subject.index, trajectory, cycles }
   const [path] = values(await session.pool.map('mean-path', [item]))
   return { clip: subject.index, branches: [{ models, path: path! }] }
 }
 
-/** Adds branches to the law of a one-shot clip, from frames from which it falls as it is, until there are none. */
+/** Adds branches from frames from which the law falls, until there are none or it does not help. */
 async function growBranches(
   session: Session,
   folder: RunFolder,
   subject: Subject,
-  basis: Basis,
+  trunk: Basis,
   weights: readonly number[],
   seed: number,
 ): Promise<Basis> {
-  const { clip, index } = subject
-  const episodes = Array.from({ length: clip.frames - 1 }, (_, start) => ({
-    ...{ episode: EXAM_EPISODE, start },
-  }))
+  const { clip } = subject
+  const starts = Array.from({ length: clip.loop ? clip.frames : clip.frames - 1 }, (_, s) => s)
   const started = performance.now()
-  const tried = new Set([0])
-  let grown = basis
+  const tried = new Set<number>()
+  let basis = trunk
   for (let turn = 0; ; turn++) {
-    const item = { ...grown, weights, episodes, noise: [0] }
-    const [trial] = values(await session.pool.map('try-feedback', [item], session))
-    let starts = trial!.fallen.filter((start) => !tried.has(start))
+    const items = starts.map((start) => ({
+      ...{ ...basis, weights, noise: [0], episodes: [{ episode: EXAM_EPISODE, start }] },
+    }))
+    const trials = values(await session.pool.map('try-feedback', items, session))
+    let fallen = starts.filter((start) => trials[start]!.survival === 0)
+    const share = 1 - fallen.length / starts.length
+    fallen = fallen.filter((start) => !tried.has(start))
     // a branch may help the frames beside its own
-    if (turn === 0) starts = starts.filter((_, i) => i % 2 === 0)
-    if (turn === GROWTHS || starts.length === 0) {
+    if (turn === 0) fallen = fallen.filter((_, i) => i % 2 === 0)
+    if (turn === GROWTHS || fallen.length === 0 || share < HOLDS) {
       const seconds = (performance.now() - started) / 1000
       say(
-        `${clip.name}: with branches from ${grown.branches.length} frames ${(100 * trial!.survival).toFixed(0)} % of all starts reach the end, ${duration(seconds)}`,
+        `${clip.name}: with ${basis.branches.length - 1} branches ${(100 * share).toFixed(0)} % of the frames lead to the end, ${duration(seconds)}`,
       )
-      return grown
+      return basis
     }
-    const progress = new Progress(`${clip.name}: branch`, starts.length)
-    for (const [i, start] of starts.entries()) {
+    const progress = new Progress(`${clip.name}: branch`, fallen.length)
+    for (const [i, start] of fallen.entries()) {
       tried.add(start)
-      const file = `experts/${clip.name}-branch-${start}.safetensors`
-      const branch = await findTrajectory(session, folder, subject, { file, seed, start })
-      const more = await basisOf(session, { clip, index }, branch, { quiet: true })
-      if (more) grown = { ...grown, branches: [...grown.branches, ...more.branches] }
+      const branch = await findBranch(
+        session,
+        folder,
+        subject,
+        trunk.branches[0]!.path,
+        start,
+        seed,
+      )
+      if (branch) basis = { ...basis, branches: [...basis.branches, branch] }
       progress.update(i + 1)
     }
     progress.finish()
   }
+}
+
+/** A path from a frame of the reference: of a loop to where the trunk is, of a one-shot clip to its end. */
+async function findBranch(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  trunk: MeanPath,
+  start: number,
+  seed: number,
+): Promise<BranchBasis | undefined> {
+  const { clip, index } = subject
+  const { loop, frames, dt } = clip
+  const steps = loop ? frames * Math.ceil(BRANCH_SECONDS / (frames * dt)) : frames - 1 - start
+  const offset = (step: number) => trunk.offsets.subarray(step * NU, (step + 1) * NU)
+  const trajectory = await findTrajectory(session, folder, subject, {
+    ...{ file: `experts/${clip.name}-branch-${start}.safetensors`, seed, start, steps },
+    about: Array.from({ length: steps }, (_, i) => offset((start + i) % frames)),
+    options: BRANCH_SEARCH,
+  })
+  if (!trajectory.complete) return undefined
+  const { pool, signal } = session
+  const item = { clip: index, trajectory, cycles: [0, loop ? 0 : 1] as const }
+  const models = await linearModels(session, subject, trajectory, [0, 1], {
+    rows: steps,
+    quiet: true,
+  })
+  const [path] = values(await pool.map('mean-path', [item], { signal }))
+  if (!loop) return { models, path: path! }
+  const last = { clip: index, state: trajectory.states[steps]!, step: start + steps }
+  const [end] = values(await pool.map('errors-of', [last], { signal }))
+  return { models, path: path!, end: end! }
 }
 
 /** What laws of these weights do in some episodes, the same for all. */
@@ -287,10 +331,9 @@ async function tryWeights(
   )
 }
 
-interface TrajectoryOptions {
+interface Wanted extends Pick<Search, 'seed' | 'steps' | 'cycle' | 'about' | 'options'> {
   readonly file: string
-  readonly seed: number
-  /** frame */
+  /** frame of the reference that it starts from */
   readonly start?: number
   onProgress?(step: number): void
 }
@@ -299,13 +342,13 @@ async function findTrajectory(
   { pool, signal }: Session,
   folder: RunFolder,
   { clip, index }: Subject,
-  { file, seed, start = 0, onProgress }: TrajectoryOptions,
+  { file, start = 0, onProgress, ...wanted }: Wanted,
 ): Promise<Trajectory> {
   if (folder.has(file)) return readTrajectory(folder, file)
   const from = new SimulationState()
   from.qpos.set(clip.qpos.subarray(start * NQ, (start + 1) * NQ))
   from.qvel.set(clip.qvel.subarray(start * NV, (start + 1) * NV))
-  const search = { from, start, steps: stepsOf(clip) - start, seed, cycle: clip.frames }
+  const search = { from, start, ...wanted }
   const path = await searchTrajectory(
     search,
     async (items) =>
@@ -323,11 +366,6 @@ async function findTrajectory(
   )
   writeTrajectory(folder, file, trajectory!)
   return readTrajectory(folder, file)
-}
-
-/** Control steps of a trajectory from frame 0. */
-function stepsOf({ loop, frames }: Clip): number {
-  return loop ? CYCLES * frames : frames - 1
 }
 
 /**
@@ -438,16 +476,15 @@ async function linearModels(
   { clip, index }: Subject,
   trajectory: Trajectory,
   [from, to]: readonly [number, number],
-  quiet: boolean,
+  { rows = Math.min(clip.frames, trajectory.offsets.length), quiet = false } = {},
 ): Promise<LinearModel[]> {
   const cycles = [...new Set([from, (from + to - 1) >> 1, to - 1])]
-  const steps = clip.loop ? clip.frames : trajectory.offsets.length
-  const progress = quiet ? undefined : new Progress(`${clip.name}: linear models, frame`, steps)
-  const rows = Array.from({ length: steps }, (_, row) => ({
+  const progress = quiet ? undefined : new Progress(`${clip.name}: linear models, frame`, rows)
+  const items = Array.from({ length: rows }, (_, row) => ({
     ...{ clip: index, trajectory, row, cycles },
   }))
   const found = values(
-    await pool.map('linearise', rows, {
+    await pool.map('linearise', items, {
       signal,
       onProgress: ({ done }) => progress?.update(done),
     }),

@@ -28,11 +28,16 @@ export {
 } from './observation.ts'
 export { Evolution, type EvolutionState } from './planning/evolution.ts'
 export type { FeedbackParameters } from './planning/experts.ts'
-export type { FeedbackLaw, MeanPath } from './planning/feedback.ts'
+export type { BranchBasis, FeedbackLaw, MeanPath } from './planning/feedback.ts'
 export type { LawItem, TrialResult } from './planning/jobs.ts'
 export { type LinearModel, NX } from './planning/linear.ts'
 export { type Pairs, withNeighbours } from './planning/neighbours.ts'
-export { searchTrajectory, type Trajectory } from './planning/trajectory.ts'
+export {
+  type Search,
+  searchTrajectory,
+  TRAJECTORY,
+  type Trajectory,
+} from './planning/trajectory.ts'
 export { START_WEIGHTS, WEIGHT_DEVIATION } from './planning/weights.ts'
 export { type MapOptions, Pool, type PoolOptions, type Progress, values } from './pool.ts'
 export { PoolError, WorkerDeath } from './pool-worker.ts'

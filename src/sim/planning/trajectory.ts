@@ -161,6 +161,8 @@ export interface Search {
   readonly seed: number
   /** control steps of a cycle, if it is to go through several */
   readonly cycle?: number
+  /** [28] a control step of the cycle: offsets that samples are drawn about from the beginning, rad; default 0 */
+  readonly about?: readonly Float64Array[]
   readonly options?: TrajectoryOptions
 }
 
@@ -179,7 +181,7 @@ const CHUNK = 25
  * @param onProgress is told the control step reached
  */
 export async function searchTrajectory(
-  { from, start, steps, seed, cycle = steps, options = TRAJECTORY }: Search,
+  { from, start, steps, seed, cycle = steps, about, options = TRAJECTORY }: Search,
   extend: (items: readonly ExtendItem[]) => Promise<readonly (readonly Extended[])[]>,
   onProgress?: (step: number) => void,
 ): Promise<FoundPath> {
@@ -205,7 +207,7 @@ export async function searchTrajectory(
   const windows = Math.ceil(cycle / options.window)
   const beginOf = (n: number) =>
     Math.min(steps, Math.floor(n / windows) * cycle + Math.round(((n % windows) * cycle) / windows))
-  const habit = new Habit(cycle)
+  const habit = new Habit(cycle, about)
   let [attempt, dead, furthest] = [0, 0, 0]
   let best: Node = generations[0][0]
   while (true) {
@@ -254,8 +256,8 @@ class Habit {
   cycles = 0
   private readonly steps: Float64Array[]
 
-  constructor(length: number) {
-    this.steps = Array.from({ length }, () => new Float64Array(NU))
+  constructor(length: number, about?: readonly Float64Array[]) {
+    this.steps = Array.from({ length }, (_, s) => about?.[s]?.slice() ?? new Float64Array(NU))
   }
 
   /** Learns the next cycle of a path. */
