@@ -15,12 +15,7 @@ import {
   SimulationState,
 } from '../src/sim/index.ts'
 import { Evolution } from '../src/sim/planning/evolution.ts'
-import {
-  applyFeedback,
-  type FeedbackLaw,
-  feedbackLaw,
-  meanPath,
-} from '../src/sim/planning/feedback.ts'
+import { applyFeedback, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { linearise, NX, regulator, shiftError, solve } from '../src/sim/planning/linear.ts'
 import { withNeighbours } from '../src/sim/planning/neighbours.ts'
 import { Planner } from '../src/sim/planning/planner.ts'
@@ -276,30 +271,23 @@ test("feedback: on the path it gives the path's offset, off it pushes back withi
   assert.ok(Math.abs(out[5]! - (0.02 - 0.7)) < 1e-9, 'the correction is bounded')
 })
 
-test('feedback with branches: that of the least cost to go acts, of those that pass the frame', () => {
+test('feedback with branches: that of the least cost to go acts, among those that have begun', () => {
   const frames = 4
-  const branch = (
-    start: number,
-    offset: number,
-    error: number,
-    value: number,
-    rows = frames - start,
-    debt = 0,
-  ) => {
+  const branch = (start: number, offset: number, error: number, value: number) => {
+    const rows = frames - start
     const values = new Float64Array(rows * NX * NX)
     for (let i = 0; i < rows * NX; i++) values[i * NX + (i % NX)] = value
     return {
-      ...{ start, debt, values, gains: new Float64Array(rows * NU * NX) },
+      ...{ start, values, gains: new Float64Array(rows * NU * NX) },
       errors: new Float64Array(rows * NX).fill(error),
       offsets: new Float64Array(rows * NU).fill(offset),
     }
   }
   // costs to go at a state of errors e: NX (e - 0)^2, NX (e - 1)^2 and 4 NX (e - 1)^2
-  const branches = [branch(0, 0.1, 0, 1), branch(2, 0.2, 1, 1), branch(0, 0.3, 1, 4)]
-  const law = { branches, period: 0 }
-  const acts = (frame: number, error: number, { branches, period }: FeedbackLaw = law) => {
+  const law = [branch(0, 0.1, 0, 1), branch(2, 0.2, 1, 1), branch(0, 0.3, 1, 4)]
+  const acts = (frame: number, error: number) => {
     const out = new Float64Array(NU)
-    applyFeedback({ branches, period }, frame, new Float32Array(OBSERVATION_SIZE).fill(error), out)
+    applyFeedback(law, frame, new Float32Array(OBSERVATION_SIZE).fill(error), out)
     assert.ok(out.every((x) => x === out[0]))
     return out[0]
   }
@@ -317,19 +305,9 @@ test('feedback with branches: that of the least cost to go acts, of those that p
     const observation = new Float32Array(OBSERVATION_SIZE)
     observation.set([1, second])
     const out = new Float64Array(NU)
-    applyFeedback({ branches: skew, period: 0 }, 0, observation, out)
+    applyFeedback(skew, 0, observation, out)
     assert.is(out[0], offset)
   }
-  // round a cycle: from frame 3 on for 6 steps, so that it passes frame 3 twice, and frame 1 once, as its third step
-  const round = branch(3, 0.2, 1, 1, 6, NX * 0.1)
-  round.offsets.fill(0.25, 4 * NU)
-  round.errors.fill(2, 4 * NX)
-  const cyclic = { branches: [branches[0]!, round], period: frames }
-  assert.is(acts(3, 1, cyclic), 0.2)
-  assert.is(acts(3, 2, cyclic), 0.25, 'the second time round')
-  assert.is(acts(1, 1, cyclic), 0.2)
-  assert.is(acts(1, 2, cyclic), 0.2)
-  assert.is(acts(1, 0.52, cyclic), 0.1, 'nearer, but where it leads costs more')
 })
 
 test('neighbours: between states of the same frame, labelled as the law labels them', () => {
@@ -337,12 +315,13 @@ test('neighbours: between states of the same frame, labelled as the law labels t
   const normals = (count: number) => Float64Array.from({ length: count }, () => random.normal())
   for (const loop of [true, false]) {
     const frames = 5
-    const branch = {
-      ...{ start: 0, errors: normals(frames * NX), offsets: normals(frames * NU) },
-      gains: normals(frames * NU * NX).map((x) => x / 100),
-      ...{ values: new Float64Array(0), debt: 0 },
-    }
-    const law = { branches: [branch], period: loop ? frames : 0 }
+    const law = [
+      {
+        ...{ start: 0, errors: normals(frames * NX), offsets: normals(frames * NU) },
+        gains: normals(frames * NU * NX).map((x) => x / 100),
+        values: new Float64Array(0),
+      },
+    ]
     const unit = normals(NU).map((x) => 1 + x * x)
     const cycle = loop ? frames : frames - 1
     // actions are offsets from something that depends on the frame
@@ -438,14 +417,15 @@ test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
 test('experts: feedback and planner act in an environment, and ask for their law without one', () => {
   assert.throws(() => createExpert('planner', simulator, reference), /needs a feedback law/)
   const { frames } = clip
-  const branch = {
-    start: 0,
-    gains: new Float64Array(frames * NU * NX),
-    errors: new Float64Array(frames * NX),
-    offsets: new Float64Array(frames * NU).fill(0.01),
-    ...{ values: new Float64Array(0), debt: 0 },
-  }
-  const law = { branches: [branch], period: frames }
+  const law = [
+    {
+      start: 0,
+      gains: new Float64Array(frames * NU * NX),
+      errors: new Float64Array(frames * NX),
+      offsets: new Float64Array(frames * NU).fill(0.01),
+      values: new Float64Array(0),
+    },
+  ]
   const planner = { samples: 16, horizon: 3, knot: 3, noise: 0.4, elites: 4 }
   const act = (name: string) => {
     const environment = new Environment(simulator, reference, { seed: 3 })

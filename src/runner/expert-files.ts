@@ -60,56 +60,45 @@ export function readTrajectory(folder: RunFolder, file: string): Trajectory {
   }
 }
 
-export function writeLaw(folder: RunFolder, file: string, { branches, period }: FeedbackLaw): void {
+export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): void {
+  const rows = law.reduce((sum, { offsets }) => sum + offsets.length / NU, 0)
   const all = (key: 'gains' | 'errors' | 'offsets' | 'values') =>
-    concat(branches.map((branch) => Float32Array.from(branch[key])))
-  const rows = branches.map(({ offsets }) => offsets.length / NU)
-  const total = rows.reduce((sum, n) => sum + n, 0)
+    concat(law.map((branch) => Float32Array.from(branch[key])))
+  const values = all('values')
   folder.write(
     file,
     encodeTensors({
-      metadata: { format: 'webmimic feedback 2', period: String(period) },
+      metadata: { format: 'webmimic feedback 2' },
       tensors: {
-        // branch after branch: the frame each starts from, and its rows
-        branches: {
-          shape: [branches.length, 2],
-          data: Uint32Array.from(branches.flatMap(({ start }, b) => [start, rows[b]!])),
-        },
-        debts: tensor(
-          branches.map(({ debt }) => debt),
-          branches.length,
-        ),
-        gains: tensor(all('gains'), total, NU, NX),
-        errors: tensor(all('errors'), total, NX),
-        offsets: tensor(all('offsets'), total, NU),
-        values: tensor(all('values'), total, NX, NX),
+        // branch after branch; each goes from its start to the last frame
+        starts: { shape: [law.length], data: Uint32Array.from(law, ({ start }) => start) },
+        gains: tensor(all('gains'), rows, NU, NX),
+        errors: tensor(all('errors'), rows, NX),
+        offsets: tensor(all('offsets'), rows, NU),
+        values: tensor(values, values.length / NX ** 2, NX, NX),
       },
     }),
   )
 }
 
 export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
-  const { tensors, metadata } = decodeTensors(folder.readBytes(file), folder.file(file))
-  const index = tensors['branches']?.data
-  if (!index) {
-    throw new Error(
-      `${folder.file(file)} is the law of an older version: delete it, and the run will make it again`,
-    )
-  }
+  const { tensors } = decodeTensors(folder.readBytes(file), folder.file(file))
+  // files of format 1 have one branch
+  const starts = [...(tensors['starts']?.data ?? [0])]
+  const rows = tensors['errors']!.shape[0]!
+  const frames = (rows + starts.reduce((sum, start) => sum + start, 0)) / starts.length
   let row = 0
-  const branches = Array.from({ length: index.length / 2 }, (_, b) => {
-    const [from, to] = [row, row + index[2 * b + 1]!]
+  return starts.map((start) => {
+    const [from, to] = [row, row + frames - start]
     row = to
     const array = (name: string, width: number) =>
-      Float64Array.from(tensors[name]!.data.subarray(from * width, to * width))
+      Float64Array.from(tensors[name]?.data.subarray(from * width, to * width) ?? [])
     return {
-      start: index[2 * b]!,
-      debt: tensors['debts']!.data[b]!,
+      start,
       gains: array('gains', NU * NX),
       errors: array('errors', NX),
       offsets: array('offsets', NU),
       values: array('values', NX * NX),
     }
   })
-  return { branches, period: Number(metadata['period']) }
 }

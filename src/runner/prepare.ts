@@ -1,8 +1,8 @@
 /**
  * What an expert needs to know of a clip before it can demonstrate: for `feedback` and `planner` a feedback law about a
  * sampled trajectory. Steps, each kept in the run folder, so that a run that was stopped goes on from there: search for
- * trajectories, find linear models about the best, evolve the weights of the law's regulator, and add branches from the
- * frames from which the law falls.
+ * trajectories, find linear models about the best, evolve the weights of the law's regulator, and for a one-shot clip
+ * add branches from the frames from which it falls.
  */
 
 import type { Clip } from '../mocap/clip.ts'
@@ -59,12 +59,12 @@ const EXAM_EPISODE = 100_000
 const HOLDS = 0.2
 
 /**
- * Branches are added so many times, from frames from which the law falls; those of a loop are as many whole cycles long as
- * it takes for so many seconds. Their searches have fewer samples, since they are many.
+ * Branches are added so many times, from frames from which the law falls. Their searches keep near the first path, so that
+ * what the branches say differs no more than it must; so fewer samples do. A law is tried from all frames in a few items.
  */
 const GROWTHS = 3
-const BRANCH_SECONDS = 1
-const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50 }
+const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.35 }
+const TRIAL_ITEMS = 8
 
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
@@ -110,7 +110,9 @@ export async function prepareExperts(
       }
       const seed = config.seed ?? 0
       const weights = await evolveWeights(session, folder, subject, found, seed, settings)
-      const basis = await growBranches(session, folder, subject, found.basis, weights, seed)
+      const basis = clip.loop
+        ? found.basis
+        : await growBranches(session, folder, subject, found.basis, weights, seed)
       const [law] = values(
         await session.pool.map('solve-feedback', [{ ...basis, weights }], session),
       )
@@ -225,16 +227,17 @@ async function basisOf(
   session: Session,
   subject: Subject,
   trajectory: Trajectory,
+  { quiet = false } = {},
 ): Promise<Basis | undefined> {
   const cycles = cyclesOf(trajectory, subject.clip)
   if (!cycles) return undefined
-  const models = await linearModels(session, subject, trajectory, cycles)
+  const models = await linearModels(session, subject, trajectory, cycles, quiet)
   const item = { clip: subject.index, trajectory, cycles }
   const [path] = values(await session.pool.map('mean-path', [item]))
   return { clip: subject.index, branches: [{ models, path: path! }] }
 }
 
-/** Adds branches from frames from which the law falls, until there are none or it does not help. */
+/** Adds branches to the law of a one-shot clip, from frames from which it falls, until there are none. */
 async function growBranches(
   session: Session,
   folder: RunFolder,
@@ -244,24 +247,28 @@ async function growBranches(
   seed: number,
 ): Promise<Basis> {
   const { clip } = subject
-  const starts = Array.from({ length: clip.loop ? clip.frames : clip.frames - 1 }, (_, s) => s)
+  const starts = Array.from({ length: clip.frames - 1 }, (_, s) => s)
   const started = performance.now()
   const tried = new Set<number>()
   let basis = trunk
   for (let turn = 0; ; turn++) {
-    const items = starts.map((start) => ({
-      ...{ ...basis, weights, noise: [0], episodes: [{ episode: EXAM_EPISODE, start }] },
-    }))
+    // a few items, since each solves the regulators of all branches
+    const items = Array.from({ length: TRIAL_ITEMS }, (_, i) => ({
+      ...{ ...basis, weights, noise: [0] },
+      episodes: starts
+        .filter((start) => start % TRIAL_ITEMS === i)
+        .map((start) => ({ episode: EXAM_EPISODE, start })),
+    })).filter(({ episodes }) => episodes.length)
     const trials = values(await session.pool.map('try-feedback', items, session))
-    let fallen = starts.filter((start) => trials[start]!.survival === 0)
+    let fallen = trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)
     const share = 1 - fallen.length / starts.length
     fallen = fallen.filter((start) => !tried.has(start))
     // a branch may help the frames beside its own
     if (turn === 0) fallen = fallen.filter((_, i) => i % 2 === 0)
-    if (turn === GROWTHS || fallen.length === 0 || share < HOLDS) {
+    if (turn === GROWTHS || fallen.length === 0) {
       const seconds = (performance.now() - started) / 1000
       say(
-        `${clip.name}: with ${basis.branches.length - 1} branches ${(100 * share).toFixed(0)} % of the frames lead to the end, ${duration(seconds)}`,
+        `${clip.name}: with ${basis.branches.length - 1} branches ${(100 * share).toFixed(0)} % of the frames lead to its end, ${duration(seconds)}`,
       )
       return basis
     }
@@ -283,7 +290,7 @@ async function growBranches(
   }
 }
 
-/** A path from a frame of the reference: of a loop to where the trunk is, of a one-shot clip to its end. */
+/** A path from a frame of the reference to the end of a one-shot clip; undefined if it fell. */
 async function findBranch(
   session: Session,
   folder: RunFolder,
@@ -292,27 +299,17 @@ async function findBranch(
   start: number,
   seed: number,
 ): Promise<BranchBasis | undefined> {
-  const { clip, index } = subject
-  const { loop, frames, dt } = clip
-  const steps = loop ? frames * Math.ceil(BRANCH_SECONDS / (frames * dt)) : frames - 1 - start
-  const offset = (step: number) => trunk.offsets.subarray(step * NU, (step + 1) * NU)
+  const { clip } = subject
+  const steps = clip.frames - 1 - start
   const trajectory = await findTrajectory(session, folder, subject, {
     ...{ file: `experts/${clip.name}-branch-${start}.safetensors`, seed, start, steps },
-    about: Array.from({ length: steps }, (_, i) => offset((start + i) % frames)),
+    about: Array.from({ length: steps }, (_, i) =>
+      trunk.offsets.subarray((start + i) * NU, (start + i + 1) * NU),
+    ),
     options: BRANCH_SEARCH,
   })
-  if (!trajectory.complete) return undefined
-  const { pool, signal } = session
-  const item = { clip: index, trajectory, cycles: [0, loop ? 0 : 1] as const }
-  const models = await linearModels(session, subject, trajectory, [0, 1], {
-    rows: steps,
-    quiet: true,
-  })
-  const [path] = values(await pool.map('mean-path', [item], { signal }))
-  if (!loop) return { models, path: path! }
-  const last = { clip: index, state: trajectory.states[steps]!, step: start + steps }
-  const [end] = values(await pool.map('errors-of', [last], { signal }))
-  return { models, path: path!, end: end! }
+  const basis = await basisOf(session, subject, trajectory, { quiet: true })
+  return basis?.branches[0]
 }
 
 /** What laws of these weights do in some episodes, the same for all. */
@@ -476,9 +473,10 @@ async function linearModels(
   { clip, index }: Subject,
   trajectory: Trajectory,
   [from, to]: readonly [number, number],
-  { rows = Math.min(clip.frames, trajectory.offsets.length), quiet = false } = {},
+  quiet: boolean,
 ): Promise<LinearModel[]> {
   const cycles = [...new Set([from, (from + to - 1) >> 1, to - 1])]
+  const rows = Math.min(clip.frames, trajectory.offsets.length)
   const progress = quiet ? undefined : new Progress(`${clip.name}: linear models, frame`, rows)
   const items = Array.from({ length: rows }, (_, row) => ({
     ...{ clip: index, trajectory, row, cycles },

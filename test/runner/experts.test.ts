@@ -25,7 +25,7 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   assert.is(done.code, 0, done.stderr)
   assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
   assert.match(done.stderr, /jab: the law about it scores \S+ under noise/)
-  assert.match(done.stderr, /jab: with branches from \d+ frames \d+ % of all starts reach the end/)
+  assert.match(done.stderr, /jab: with \d+ branches \d+ % of the frames lead to its end/)
   assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
   const found = [
     'trajectory.safetensors',

@@ -11,7 +11,7 @@ import type { Rollout } from './rollout.ts'
 import type { Trajectory } from './trajectory.ts'
 import { weighted } from './weights.ts'
 
-/** The path that a branch is about, from frame `start` on; one row a control step. */
+/** The path that a branch is about, by frame from `start` on; one row each. */
 export interface MeanPath {
   readonly start: number
   /** [rows, 68] errors of the mean state */
@@ -24,22 +24,15 @@ export interface MeanPath {
 export interface Branch extends MeanPath {
   /** [rows, 28, 68] rad per unit of error */
   readonly gains: Float64Array
-  /** [rows, 68, 68] P of the cost to go, debt + x' P x */
+  /** [rows, 68, 68] P of the cost to go x' P x; empty for a loop, which has one branch */
   readonly values: Float64Array
-  /** cost to go, by the trunk, from where the path ends */
-  readonly debt: number
 }
 
 /**
- * The first branch, the trunk, is about all of the clip: round the cycle for a loop. Others begin at other frames and, in
- * a loop, lead to the trunk; in every state acts that of the least cost to go (LQR trees; Tedrake, Manchester, Tobenkin,
- * Roberts 2010).
+ * One branch for a loop. A one-shot clip may have more, from other frames on; there acts the one whose cost to go is the
+ * least, as in LQR trees (Tedrake, Manchester, Tobenkin, Roberts 2010).
  */
-export interface FeedbackLaw {
-  readonly branches: readonly Branch[]
-  /** frames of the cycle; 0 for a one-shot clip */
-  readonly period: number
-}
+export type FeedbackLaw = readonly Branch[]
 
 /** Beyond this the linear law is no longer to be believed, rad. */
 const MOST = 0.7
@@ -51,57 +44,46 @@ export function applyFeedback(
   observation: Float32Array,
   out: Float64Array,
 ): void {
-  const { branch, row } =
-    law.branches.length > 1
-      ? nearest(law, frame, observation)
-      : { branch: law.branches[0], row: frame }
-  const { errors, offsets, gains } = branch
+  const { start, errors, offsets, gains } =
+    law.length > 1 ? nearest(law, frame, observation) : law[0]
+  const at = frame - start
   for (let k = 0; k < NU; k++) {
-    const at = (row * NU + k) * NX
+    const row = (at * NU + k) * NX
     let correction = 0
     for (let j = 0; j < NX; j++)
-      correction += gains[at + j] * (observation[j] - errors[row * NX + j])
-    out[k] = offsets[row * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
+      correction += gains[row + j] * (observation[j] - errors[at * NX + j])
+    out[k] = offsets[at * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
   }
 }
 
-// the branch of the least cost to go, and its row
-function nearest({ branches, period }: FeedbackLaw, frame: number, observation: Float32Array) {
-  let best = { branch: branches[0], row: frame }
+// the branch of the least cost to go
+function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Branch {
+  let best = law[0]
   let least = Number.POSITIVE_INFINITY
   const x = new Float64Array(NX)
-  for (const branch of branches) {
-    const rows = branch.offsets.length / NU
-    let row = frame - branch.start
-    if (row < 0) row += period
-    // a path of more than a cycle passes the frame more than once
-    for (; row >= 0 && row < rows; row += period || rows) {
-      for (let i = 0; i < NX; i++) x[i] = observation[i] - branch.errors[row * NX + i]
-      const cost = branch.debt + quadratic(branch.values, row * NX * NX, x)
-      if (cost < least) {
-        least = cost
-        best = { branch, row }
-      }
+  for (const branch of law) {
+    const at = frame - branch.start
+    if (at < 0) continue
+    for (let i = 0; i < NX; i++) x[i] = observation[i] - branch.errors[at * NX + i]
+    let cost = 0
+    // P is symmetric
+    for (let i = 0; i < NX; i++) {
+      const row = (at * NX + i) * NX
+      let sum = 0.5 * branch.values[row + i] * x[i]
+      for (let j = 0; j < i; j++) sum += branch.values[row + j] * x[j]
+      cost += 2 * sum * x[i]
+    }
+    if (cost < least) {
+      least = cost
+      best = branch
     }
   }
   return best
 }
 
-// x' P x for a symmetric P that begins at an index
-function quadratic(p: Float64Array, at: number, x: Float64Array): number {
-  let total = 0
-  for (let i = 0; i < NX; i++) {
-    const row = at + i * NX
-    let sum = 0.5 * p[row + i] * x[i]
-    for (let j = 0; j < i; j++) sum += p[row + j] * x[j]
-    total += 2 * sum * x[i]
-  }
-  return total
-}
-
 /**
- * Mean errors and offsets of a trajectory. For a loop over its cycles `from` to `to` - 1; with `to` 0, and for a one-shot
- * clip, of the trajectory as it is.
+ * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1. That of a loop starts at frame 0; a
+ * one-shot clip has cycle 0 only.
  */
 export function meanPath(
   rollout: Rollout,
@@ -111,24 +93,24 @@ export function meanPath(
 ): MeanPath {
   const { start } = trajectory
   const { clip, frames } = rollout.reference
-  const steps = trajectory.offsets.length
-  const period = clip.loop && to > 0 ? frames : steps
-  const cycles = clip.loop && to > 0 ? to - from : 1
-  // the last frame of a one-shot clip has no step of its own
-  const rows = clip.loop ? period : steps + 1
+  const rows = clip.loop ? frames : frames - start
   const errors = new Float64Array(rows * NX)
   const offsets = new Float64Array(rows * NU)
   const observation = new Float32Array(OBSERVATION_SIZE)
-  for (let i = from * period; i < (from + cycles) * period; i++) {
-    const row = i % period
-    rollout.begin(trajectory.states[i], start + i)
-    rollout.observe(observation)
-    for (let j = 0; j < NX; j++) errors[row * NX + j] += observation[j] / cycles
-    for (let k = 0; k < NU; k++) offsets[row * NU + k] += trajectory.offsets[i][k] / cycles
+  for (let cycle = from; cycle < to; cycle++) {
+    for (let row = 0; row < rows; row++) {
+      const i = cycle * frames + row
+      // the last frame of a one-shot clip has no step of its own
+      if (i >= trajectory.offsets.length) break
+      rollout.begin(trajectory.states[i], start + i)
+      rollout.observe(observation)
+      for (let j = 0; j < NX; j++) errors[row * NX + j] += observation[j] / (to - from)
+      for (let k = 0; k < NU; k++) offsets[row * NU + k] += trajectory.offsets[i][k] / (to - from)
+    }
   }
-  if (rows > period) {
-    errors.copyWithin(steps * NX, (steps - 1) * NX, steps * NX)
-    offsets.copyWithin(steps * NU, (steps - 1) * NU, steps * NU)
+  if (!clip.loop) {
+    errors.copyWithin((rows - 1) * NX, (rows - 2) * NX, (rows - 1) * NX)
+    offsets.copyWithin((rows - 1) * NU, (rows - 2) * NU, (rows - 1) * NU)
   }
   return { start, errors, offsets }
 }
@@ -157,42 +139,27 @@ export interface BranchBasis {
   readonly path: MeanPath
   /** one a row of the path */
   readonly models: readonly LinearModel[]
-  /** [68] errors of the state that it ends in, if it is to lead to the trunk */
-  readonly end?: Float64Array
 }
 
-/** The law whose regulators have these weights (logarithms: see weights.ts); the first basis is the trunk's. */
+/** The law whose regulators have these weights (logarithms: see weights.ts). */
 export function feedbackLaw(
-  { clip: { loop, frames } }: Reference,
-  bases: readonly BranchBasis[],
+  { clip: { loop } }: Reference,
+  branches: readonly BranchBasis[],
   weights: readonly number[],
 ): FeedbackLaw {
   const { cost, gain } = weighted(weights)
-  const branches: Branch[] = []
-  for (const { path, models, end } of bases) {
-    const trunk = branches[0]
-    const periodic = loop && !trunk
-    const landing = trunk && end && landingOn(trunk, (path.start + models.length) % frames, end)
-    const { gains, values } = regulator(models, cost, { periodic, ...landing })
-    branches.push({
+  return branches.map(({ path, models }) => {
+    const { gains, values } = regulator(models, cost, { periodic: loop })
+    return {
       ...path,
       gains: concat(gains.map((k) => k.map((x) => gain * x))),
-      values: concat(values),
-      debt: landing?.debt ?? 0,
-    })
-  }
-  return { branches, period: loop ? frames : 0 }
-}
-
-// cost to go on the trunk about a state at a frame, and of the state itself
-function landingOn({ values, errors }: Branch, frame: number, end: Float64Array) {
-  const final = values.subarray(frame * NX * NX, (frame + 1) * NX * NX)
-  const x = end.map((e, i) => e - errors[frame * NX + i])
-  return { final, debt: quadratic(final, 0, x) }
+      values: concat(loop ? [] : values),
+    }
+  })
 }
 
 function concat(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.length * parts[0].length)
+  const all = new Float64Array(parts.length && parts.length * parts[0].length)
   for (const [i, part] of parts.entries()) all.set(part, i * part.length)
   return all
 }

@@ -1,10 +1,9 @@
 /** The steps from a clip to a feedback law, as jobs of the pool; see experts.ts. */
 import { NU } from '../../mocap/skeleton.ts'
 import type { EpisodeItem } from '../jobs.ts'
-import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
-import { SimulationError, type SimulationState } from '../simulator.ts'
+import { SimulationError } from '../simulator.ts'
 import type { World } from '../world.ts'
 import { feedback } from './experts.ts'
 import {
@@ -15,7 +14,7 @@ import {
   meanModel,
   meanPath,
 } from './feedback.ts'
-import { type LinearModel, NX } from './linear.ts'
+import type { LinearModel } from './linear.ts'
 import { Rollout } from './rollout.ts'
 import {
   type Extended,
@@ -76,24 +75,12 @@ export const PLANNING_JOBS = {
     return meanModel(rolloutOf(world, clip), trajectory, row, cycles)
   },
 
-  /** The mean of a trajectory over its cycles from the first given to before the second: see meanPath. */
+  /** The mean of a trajectory over its cycles from the first given to before the second. */
   'mean-path'(
     world: World,
     { clip, trajectory, cycles }: Of<{ trajectory: Trajectory; cycles: readonly [number, number] }>,
   ): MeanPath {
     return meanPath(rolloutOf(world, clip), trajectory, ...cycles)
-  },
-
-  /** [68] The errors of a state at a control step. */
-  'errors-of'(
-    world: World,
-    { clip, state, step }: Of<{ state: SimulationState; step: number }>,
-  ): Float64Array {
-    const rollout = rolloutOf(world, clip)
-    const observation = new Float32Array(OBSERVATION_SIZE)
-    rollout.begin(state, step)
-    rollout.observe(observation)
-    return Float64Array.from(observation.subarray(0, NX))
   },
 
   'solve-feedback'(world: World, { clip, branches, weights }: Of<LawItem>): FeedbackLaw {

@@ -95,16 +95,14 @@ export interface Regulator {
 /**
  * Time-varying linear-quadratic regulator, by the Riccati recursion backwards over the models; for a cycle it goes round
  * until it has covered at least `steps` of them, by when the gains hardly change.
- * @param final [68, 68] P at the end; by default five times the cost of errors
  */
 export function regulator(
   models: readonly LinearModel[],
   cost: LinearCost,
-  { periodic, steps = 160, final }: { periodic: boolean; steps?: number; final?: Float64Array },
+  { periodic, steps = 160 }: { periodic: boolean; steps?: number },
 ): Regulator {
   let p = new Float64Array(NX * NX)
-  if (final) p.set(final)
-  else for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
+  for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
   const gains = new Array<Float64Array>(models.length)
   const values = new Array<Float64Array>(models.length)
   const sweeps = periodic ? Math.max(2, Math.ceil(steps / models.length)) : 1
