@@ -143,7 +143,10 @@ export async function gather(
 /** Key of the random streams of neighbours. */
 const NEIGHBOURS = 4
 
-/** Adds states that nobody visited to a round's episodes, where a law can label them (`--neighbours`). */
+/** There are no more neighbours than make so many pairs, which fit the buffers of any GPU. */
+const MOST_PAIRS = 250_000
+
+/** Adds states that nobody visited to what a round learns from, where a law can label them (`--neighbours`). */
 export function addNeighbours(
   episodes: readonly GatheredEpisode[],
   { neighbours, expert, seed }: SftSettings,
@@ -153,12 +156,14 @@ export function addNeighbours(
 ): readonly Pairs[] {
   if (kind === 'planning' || expert !== 'feedback') return episodes
   const { unit } = gainsOf(humanoid)
+  const visited = episodes.reduce((sum, { steps }) => sum + steps, 0)
+  const copies = Math.max(0, Math.min(neighbours, Math.floor(MOST_PAIRS / visited) - 1))
   return clips.flatMap(({ clip }, index) => {
     const own = episodes.filter((episode) => episode.clip === index)
     const parameters = laws?.[index]
     if (!parameters) return own
     const random = new Random(seed, NEIGHBOURS, round, index)
-    return withNeighbours(own, clip, parameters.law, { copies: neighbours, random, unit })
+    return withNeighbours(own, clip, parameters.law, { copies, random, unit })
   })
 }
 

@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
-import type { EpisodeMetrics, FeedbackParameters, Pairs } from '../sim/index.ts'
+import type { EpisodeMetrics, FeedbackParameters } from '../sim/index.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import { addNeighbours, gather } from './gather.ts'
+import { addNeighbours, type GatheredEpisode, gather } from './gather.ts'
 import {
   type DaggerSettings,
   parseSettings,
@@ -169,8 +169,8 @@ async function run(
   }
   if (extra.length) folder.writeJson('config.json', { ...runConfig, added })
 
-  const gathered: (readonly Pairs[])[] = []
-  let samples = 0
+  const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
+  const gathered: GatheredEpisode[][] = []
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
     const kind = rounds[round]!
@@ -189,17 +189,9 @@ async function run(
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
       experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
     })
-    const episodes = await gather(
-      session,
-      folder,
-      settings,
-      { clips, failures },
-      { round, kind },
-      record,
+    gathered.push(
+      await gather(session, folder, settings, { clips, failures }, { round, kind }, record),
     )
-    samples += episodes.reduce((sum, { steps }) => sum + steps, 0)
-    const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
-    gathered.push(addNeighbours(episodes, settings, config, laws, { round, kind }))
     // what the planner says around a policy is not what the expert says: it is learnt by itself
     const family = gathered.filter((_, r) => (rounds[r] === 'planning') === (kind === 'planning'))
     weights = await train(
@@ -207,11 +199,12 @@ async function run(
       folder,
       settings,
       { round, kind },
-      family.flat(),
+      addNeighbours(family.flat(), settings, config, laws, { round, kind }),
       record,
       weights,
     )
     if (rounds.length > 1) {
+      const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
       // by default planning is for policies that fall; one round of it is not enough to be sure
       const perfect = round > 0 && kind !== 'planning' && record.rounds[round]!.survival === 1
