@@ -51,6 +51,15 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   assert.not.match(reused.stderr, /trajectory|candidate/)
   const law = (path: string) => readFileSync(join(path, 'experts', 'jab-feedback.safetensors'))
   assert.ok(law(out).equals(law(other)))
+  // neighbours follow from the seed, and they are learnt
+  const policy = (path: string) => readFileSync(join(path, 'policy.safetensors'))
+  for (const [path, extra, same] of [
+    [join(folder, 'again'), [], true],
+    [join(folder, 'alone'), ['--neighbours', '0'], false],
+  ] as const) {
+    await run([...reuse, '--dagger-rounds', '0', '--out', path, ...SMALL, ...extra])
+    assert.is(policy(path).equals(policy(other)), same, path)
+  }
   const body = await run([...reuse, '--kp-scale', '1.5'])
   assert.is(body.code, 2)
   assert.match(body.stderr, /--load-experts: a law is for one body; .*--kp-scale 1, got 1.5/)
