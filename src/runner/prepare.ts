@@ -9,10 +9,7 @@ import type { Clip } from '../mocap/clip.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import {
   type BranchBasis,
-  Evolution,
-  type EvolutionState,
   type FeedbackLaw,
-  type LawItem,
   type LinearModel,
   type MeanPath,
   Random,
@@ -25,14 +22,22 @@ import {
   type Trajectory,
   type TrialResult,
   values,
-  WEIGHT_DEVIATION,
 } from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
+import {
+  type Basis,
+  EXAM_EPISODE,
+  EXAM_TRIALS,
+  evolveWeights,
+  type Subject,
+  TRIAL_SECONDS,
+  tryWeights,
+} from './evolve.ts'
 import { readLaw, readTrajectory, writeLaw, writeTrajectory } from './expert-files.ts'
 import { flagOf, type SftSettings, UsageError } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import type { LoadedClip, Session } from './session.ts'
-import { colour, duration, Progress, say } from './terminal.ts'
+import { duration, Progress, say } from './terminal.ts'
 
 /** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
 const CYCLES = 6
@@ -42,22 +47,6 @@ const CYCLES = 6
  */
 const SEARCHES = 3
 const STANDS = 0.5
-/** Samples a generation of the evolution; what each is tried with: episodes, their length (s), their noise (rad). */
-const POPULATION = 16
-const TRIALS = 8
-const TRIAL_SECONDS = 10
-const TRIAL_NOISE = [0, 0.02]
-/** Every so many generations the mean and the best samples that were not yet are tried at length. */
-const EXAMINED_EVERY = 4
-const EXAMINED = 4
-/** It ends where so many generations found none better. */
-const PATIENCE = 8
-/** In how many episodes, and the first of them: the same for all, and none of the generations'. */
-const EXAM_TRIALS = 24
-const EXAM_EPISODE = 100_000
-/** A law that reaches the end in fewer of those is worth a warning. */
-const HOLDS = 0.2
-
 /**
  * Branches are added so many times, from frames from which the law falls. Their searches keep near the first path, so that
  * what the branches say differs no more than it must; so fewer samples do. A law is tried from all frames in a few items.
@@ -69,12 +58,6 @@ const TRIAL_ITEMS = 8
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
   return expert === 'feedback' || expert === 'planner'
-}
-
-/** A clip of the configuration, by its place there. */
-interface Subject {
-  readonly clip: Clip
-  readonly index: number
 }
 
 /** What experts know of the clips of a configuration. */
@@ -168,9 +151,6 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
   }
   return { files, seconds }
 }
-
-/** What laws of any weights are made of, of a clip of the configuration. */
-type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 
 /** The best trajectory of some searches and what the law of START_WEIGHTS about it does; undefined if all fell. */
 async function findBasis(
@@ -312,22 +292,6 @@ async function findBranch(
   return basis?.branches[0]
 }
 
-/** What laws of these weights do in some episodes, the same for all. */
-async function tryWeights(
-  { pool, signal }: Session,
-  basis: Basis,
-  samples: readonly (readonly number[])[],
-  first: number,
-  count: number,
-  onProgress?: (done: number) => void,
-): Promise<TrialResult[]> {
-  const episodes = Array.from({ length: count }, (_, i) => ({ episode: first + i }))
-  const items = samples.map((weights) => ({ ...basis, weights, episodes, noise: TRIAL_NOISE }))
-  return values(
-    await pool.map('try-feedback', items, { signal, onProgress: ({ done }) => onProgress?.(done) }),
-  )
-}
-
 interface Wanted extends Pick<Search, 'seed' | 'steps' | 'cycle' | 'about' | 'options'> {
   readonly file: string
   /** frame of the reference that it starts from */
@@ -375,96 +339,6 @@ function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefi
   // the first cycle of a loop starts on the reference, not on the cycle that physics settles in: it counts if it is alone
   const cycles = Math.floor(steps / clip.frames)
   return cycles > 0 ? [Math.min(1, cycles - 1), cycles] : undefined
-}
-
-/** Of an evolution: where it is, and what came of each generation. */
-interface EvolutionRecord {
-  readonly state: EvolutionState
-  /** over the samples: mean score, best score, mean time upright in s */
-  readonly history: { score: number; best: number; seconds: number }[]
-  /** the best samples that were not yet tried at length */
-  readonly promising: { readonly weights: readonly number[]; readonly score: number }[]
-  /** the best of those that were, and the generation by then */
-  readonly best: TrialResult & { readonly weights: readonly number[]; readonly generation: number }
-}
-
-async function evolveWeights(
-  session: Session,
-  folder: RunFolder,
-  { clip }: Subject,
-  { basis, trial }: { basis: Basis; trial: TrialResult },
-  seed: number,
-  { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
-): Promise<readonly number[]> {
-  const file = `experts/${clip.name}-evolution.json`
-  let record: EvolutionRecord = folder.has(file)
-    ? folder.readJson(file)
-    : {
-        ...{ state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] },
-        best: { ...trial, weights: START_WEIGHTS, generation: 0 },
-      }
-  const evolution = new Evolution(POPULATION, seed, record.state)
-  const progress = new Progress(
-    `${clip.name}: feedback, candidate`,
-    feedbackGenerations * POPULATION,
-  )
-  const examine = async () => {
-    const { generation } = evolution.state
-    const candidates = [evolution.state.mean, ...record.promising.map(({ weights }) => weights)]
-    const results = await tryWeights(session, basis, candidates, EXAM_EPISODE, EXAM_TRIALS)
-    const best = results
-      .map((result, i) => ({ ...result, weights: candidates[i]!, generation }))
-      .concat(record.best)
-      .reduce((a, b) => (b.score > a.score ? b : a))
-    record = { ...record, promising: [], best }
-  }
-  // nothing to gain where a law never falls
-  const hopeful = (generation: number) =>
-    record.best.survival !== 1 && generation - record.best.generation < PATIENCE
-  let note = ''
-  for (
-    let { generation } = evolution.state;
-    generation < feedbackGenerations && hopeful(generation);
-    generation++
-  ) {
-    const samples = evolution.ask()
-    const results = await tryWeights(session, basis, samples, generation * TRIALS, TRIALS, (done) =>
-      progress.update(generation * POPULATION + done, note),
-    )
-    const scores = results.map(({ score }) => score)
-    evolution.tell(samples, scores)
-    const mean = (key: 'score' | 'seconds') =>
-      results.reduce((sum, result) => sum + result[key], 0) / POPULATION
-    const report = { score: mean('score'), best: Math.max(...scores), seconds: mean('seconds') }
-    const promising = samples
-      .map((weights: readonly number[], i) => ({ weights, score: scores[i]! }))
-      .concat(record.promising)
-      .sort((a, b) => b.score - a.score)
-      .slice(0, EXAMINED)
-    record = { ...record, state: evolution.state, history: [...record.history, report], promising }
-    const easy = results.every(({ survival }) => survival === 1)
-    if (easy || (generation + 1) % EXAMINED_EVERY === 0) await examine()
-    folder.writeJson(file, record)
-    note = `score ${report.score.toFixed(2)}, best ${record.best.score.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
-  }
-  if (record.promising.length > 0) await examine()
-  folder.writeJson(file, record)
-  const seconds = progress.finish()
-  const { weights, score, seconds: upright, survival } = record.best
-  if (evolution.state.generation > 0) {
-    say(
-      `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
-        `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
-    )
-  }
-  if (survival < HOLDS) {
-    say(
-      colour.yellow(
-        `${clip.name}: the law falls, and so will a policy that learns from it; trpo --load-sft-pretrain ${folder.path} can take it from there`,
-      ),
-    )
-  }
-  return weights
 }
 
 /** A linear model a frame, averaged over three cycles; in shared memory, since every trial reads them. */
