@@ -36,12 +36,14 @@ export async function compareExperts(
   session: Session,
   folder: RunFolder,
   config: SimulationConfig,
-  { trials, trialSeconds, feedbackGenerations }: VerifySettings,
+  settings: VerifySettings,
 ): Promise<ExpertRow[]> {
+  const { trials, trialSeconds } = settings
   const { pool, signal } = session
   const setup = { ...config, episodeSeconds: trialSeconds }
   const { experts, failures } = await prepareExperts(session, folder, setup, {
-    ...{ expert: 'planner', feedbackGenerations },
+    ...settings,
+    expert: 'planner',
   })
   const failure = failures.find((reason) => reason)
   if (failure) throw new Error(failure)

@@ -5,6 +5,7 @@
  * add branches from the frames from which it falls.
  */
 
+import { createHash } from 'node:crypto'
 import type { Clip } from '../mocap/clip.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import {
@@ -68,14 +69,26 @@ export interface Prepared {
   readonly failures: readonly (string | undefined)[]
 }
 
-/** The experts' parameters; leaves the pool configured for trials. */
+/** Settings of the body, which a law is for. */
+const BODY = ['lookahead', 'kpScale', 'kdScale', 'gains'] as const
+
+type ExpertSettings = Pick<
+  SftSettings,
+  'expert' | 'feedbackGenerations' | 'seed' | (typeof BODY)[number]
+>
+
+/**
+ * The experts' parameters; leaves the pool configured for trials.
+ * @throws UsageError if the folder has experts for another clip of the name, another body or another seed
+ */
 export async function prepareExperts(
   session: Session,
   folder: RunFolder,
   config: SimulationConfig,
-  settings: Pick<SftSettings, 'expert' | 'feedbackGenerations'>,
+  settings: ExpertSettings,
 ): Promise<Prepared> {
   if (!needsLaw(settings.expert)) return { experts: {}, failures: [] }
+  for (const { clip } of config.clips) claim(folder, clip, settings)
   const laws: (FeedbackLaw | undefined)[] = []
   const failures: (string | undefined)[] = []
   await session.pool.configure({ ...config, episodeSeconds: TRIAL_SECONDS })
@@ -107,8 +120,26 @@ export async function prepareExperts(
   return { experts: { feedback: parameters, planner: parameters }, failures }
 }
 
-/** Settings of the body, which a law is for. */
-const BODY = ['lookahead', 'kpScale', 'kdScale', 'gains'] as const
+/** Keeps beside the experts of a clip what they are for; refuses those that are for something else. */
+function claim(folder: RunFolder, clip: Clip, settings: ExpertSettings): void {
+  const file = `experts/${clip.name}-subject.json`
+  const ours: Record<string, string> = {
+    clip: createHash('sha256').update(clip.qpos).digest('hex').slice(0, 16),
+    ...Object.fromEntries([...BODY, 'seed' as const].map((key) => [key, shown(settings[key])])),
+  }
+  if (!folder.has(file)) folder.writeJson(file, ours)
+  const theirs: Record<string, string> = folder.readJson(file)
+  for (const [key, value] of Object.entries(ours)) {
+    if (theirs[key] === value) continue
+    const difference =
+      key === 'clip' ? 'another clip of that name' : `--${flagOf(key)} ${theirs[key]}, got ${value}`
+    throw new UsageError(
+      `${folder.path} has experts of "${clip.name}" for ${difference}: choose another --out`,
+    )
+  }
+}
+
+const shown = (value: unknown) => JSON.stringify(value) ?? 'the default'
 
 /** What the experts of other runs know of clips: the files of a run, and how long they took to find, s. */
 export interface KnownExperts {
@@ -124,10 +155,10 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
     const source = RunFolder.open(path)
     const { options } = source.readConfig<{ command: string; options: SftSettings }>()
     for (const key of BODY) {
-      const [theirs, ours] = [options[key], settings[key]].map((value) => JSON.stringify(value))
+      const [theirs, ours] = [shown(options[key]), shown(settings[key])]
       if (theirs !== ours) {
         throw new UsageError(
-          `--load-experts: a law is for one body; ${path} has --${flagOf(key)} ${theirs ?? 'by default'}, got ${ours ?? 'the default'}`,
+          `--load-experts: a law is for one body; ${path} has --${flagOf(key)} ${theirs}, got ${ours}`,
         )
       }
     }

@@ -67,11 +67,15 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   assert.is(squat.code, 2)
   assert.match(squat.stderr, /--load-experts: .* has no feedback law for squat/)
 
-  // the law is there already
-  const compared = await run([
-    ...['verify', '--clip', clip, '--out', out, '--no-kernels', '--experts'],
-    ...['--trials', '1', '--trial-seconds', '0.3'],
-  ])
+  // the law is there already, for this body
+  const compare = ['verify', '--clip', clip, '--out', out, '--no-kernels', '--experts']
+  const otherBody = await run([...compare, '--kd-scale', '2'])
+  assert.is(otherBody.code, 2)
+  assert.match(
+    otherBody.stderr,
+    /has experts of "jab" for --kd-scale 1, got 2: choose another --out/,
+  )
+  const compared = await run([...compare, '--trials', '1', '--trial-seconds', '0.3'])
   assert.match(compared.stderr, /noise \.05( +\d+ % \S+ \S+){4}\n/)
   assert.match(compared.stderr, /cost( +\S+ s){4}\n/)
   const { experts } = JSON.parse(readFileSync(join(out, 'verify.json'), 'utf8'))
