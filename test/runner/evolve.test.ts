@@ -1,0 +1,92 @@
+// When the evolution of a law's weights ends, what it keeps, and that it goes on where it was; trials are a formula here.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Basis, EXAM_EPISODE, evolveWeights } from '../../src/runner/evolve.ts'
+import { RunFolder } from '../../src/runner/run-folder.ts'
+import type { Session } from '../../src/runner/session.ts'
+import type { LawItem, TrialResult } from '../../src/sim/index.ts'
+import { START_WEIGHTS } from '../../src/sim/index.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+const test = suite('runner: evolution')
+
+/** The best weights lie a little off those that it begins with. */
+const distance = (weights: readonly number[]) =>
+  Math.hypot(...weights.map((w, i) => w - START_WEIGHTS[i]! - 0.3))
+
+/** A session whose trials score by `score`; counts the samples tried, and stops after so many batches. */
+function sessionOf(score: (weights: readonly number[]) => number, stopAfter = Infinity) {
+  const tried = { generations: 0, exams: 0 }
+  const map = async (
+    _job: string,
+    items: readonly (LawItem & { episodes: { episode: number }[] })[],
+  ) => {
+    const exam = items[0]!.episodes[0]!.episode === EXAM_EPISODE
+    tried[exam ? 'exams' : 'generations']++
+    if (tried.generations > stopAfter) throw new Error('stopped')
+    return items.map(({ weights }) => {
+      const value = score(weights)
+      return { status: 'fulfilled', value: trial(value) }
+    })
+  }
+  const session = { pool: { map }, signal: new AbortController().signal }
+  return { session: session as unknown as Session, tried }
+}
+
+const trial = (score: number): TrialResult => ({
+  ...{ score, seconds: score, fallen: [] },
+  survival: score >= 9.5 ? 1 : 0.5,
+})
+
+function evolve(name: string, session: Session, first: number, feedbackGenerations = 60) {
+  const subject = { clip: { name: 'squat' }, index: 0 } as Parameters<typeof evolveWeights>[2]
+  const basis: Basis = { clip: 0, branches: [] }
+  const start = { basis, trial: trial(first) }
+  return evolveWeights(session, RunFolder.at(join(folder, name)), subject, start, 1, {
+    feedbackGenerations,
+  })
+}
+
+test('it comes nearer, and ends once none of eight generations is better', async () => {
+  const { session, tried } = sessionOf((weights) => 9 - distance(weights))
+  const found = await evolve('nearer', session, 9 - distance(START_WEIGHTS))
+  assert.ok(distance(found) < 0.6 * distance(START_WEIGHTS), String(distance(found)))
+  assert.ok(tried.generations > 8 && tried.generations <= 60)
+
+  const flat = sessionOf(() => 5)
+  const kept = await evolve('flat', flat.session, 6)
+  assert.equal(kept, START_WEIGHTS, 'the first weights are kept where none are better')
+  assert.is(flat.tried.generations, 8)
+})
+
+test('a law that never falls is left alone', async () => {
+  const { session, tried } = sessionOf(() => 9.9)
+  assert.equal(await evolve('stands', session, 9.6), START_WEIGHTS)
+  assert.equal(tried, { generations: 0, exams: 0 })
+})
+
+test('it ends as soon as a law never falls, which is examined at once', async () => {
+  const { session, tried } = sessionOf(() => 9.9)
+  await evolve('solved', session, 6)
+  assert.equal(tried, { generations: 1, exams: 1 })
+})
+
+test('stopped and resumed it finds what it finds in one go', async () => {
+  const score = (weights: readonly number[]) => 9 - distance(weights)
+  const whole = await evolve('whole', sessionOf(score).session, 5, 10)
+  let stopped = false
+  await evolve('parts', sessionOf(score, 6).session, 5, 10).catch(() => {
+    stopped = true
+  })
+  assert.ok(stopped)
+  const rest = sessionOf(score)
+  assert.equal(await evolve('parts', rest.session, 5, 10), whole)
+  assert.is(rest.tried.generations, 4)
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
+test.run()
