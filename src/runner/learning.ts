@@ -79,7 +79,8 @@ export async function learn(
   const events = new EventWriter(folder.path)
   const progress = new Progress('trpo, iteration', iterations, state.iteration)
   const before = record.wall_seconds.training
-  let recent: EpisodeMetrics[] = []
+  // what the moving figures are of, so that they go on too
+  let recent: EpisodeMetrics[] = resumed && folder.has(RECENT) ? folder.readJson(RECENT) : []
   let failures = 0
   let kept = 0
   let iteration = state.iteration
@@ -128,6 +129,7 @@ export async function learn(
     }
     record.wall_seconds.training = before + progress.seconds
     folder.writeJson('training.json', record)
+    folder.writeJson(RECENT, recent)
     folder.writeLearner(CHECKPOINT, now)
     kept = progress.seconds
   }
@@ -167,6 +169,7 @@ export async function learn(
 }
 
 const CHECKPOINT = 'checkpoint-last.safetensors'
+const RECENT = 'recent-episodes.json'
 
 /** The state that a run begins with. */
 function start(folder: RunFolder, settings: TrpoSettings) {

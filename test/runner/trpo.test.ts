@@ -56,6 +56,12 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
     const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
     assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
   }
+  const logged = (path: string) =>
+    readFileSync(join(path, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !/time|SPS/.test(key)))
+  assert.equal(logged(parts), logged(whole))
   // and on, beyond what was asked for
   const more = await run(['trpo', '--resume', parts, '--num-timesteps', '2048'])
   assert.is(more.code, 0, more.stderr)
