@@ -28,7 +28,7 @@ export interface Lessons extends Pick<Prepared, 'failures'> {
 }
 
 /** The episodes of a round. */
-function itemsOf(
+export function itemsOf(
   settings: SftSettings,
   { clips, failures }: Lessons,
   { round, kind }: Round,
@@ -44,9 +44,10 @@ function itemsOf(
   const kick = planning ? PLANNING.kick : demonstrationKicks
   const seconds = planning ? PLANNING.seconds : demonstrationSeconds
   // a planner keeps to what a law can hold
-  const asked = (index: number) => (planning && failures[index] ? 0 : counts[kind])
-  const items = clips.flatMap((clip, index) =>
-    Array.from({ length: asked(index) * repeats(clip, seconds) }, (_, turn) => ({
+  const asked = (index: number) =>
+    planning && failures[index] ? 0 : counts[kind] * repeats(clips[index]!, seconds)
+  const items = clips.flatMap((_, index) =>
+    Array.from({ length: asked(index) }, (_, turn) => ({
       clip: index,
       expert: planning ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
