@@ -88,7 +88,7 @@ export async function prepareExperts(
   settings: ExpertSettings,
 ): Promise<Prepared> {
   if (!needsLaw(settings.expert)) return { experts: {}, failures: [] }
-  for (const { clip } of config.clips) claim(folder, clip, settings)
+  for (const { clip } of config.clips) claimExperts(folder, clip, settings)
   const laws: (FeedbackLaw | undefined)[] = []
   const failures: (string | undefined)[] = []
   await session.pool.configure({ ...config, episodeSeconds: TRIAL_SECONDS })
@@ -120,8 +120,15 @@ export async function prepareExperts(
   return { experts: { feedback: parameters, planner: parameters }, failures }
 }
 
-/** Keeps beside the experts of a clip what they are for; refuses those that are for something else. */
-function claim(folder: RunFolder, clip: Clip, settings: ExpertSettings): void {
+/**
+ * Keeps beside the experts of a clip what they are for.
+ * @throws UsageError if those in the folder are for something else
+ */
+export function claimExperts(
+  folder: RunFolder,
+  clip: Clip,
+  settings: Omit<ExpertSettings, 'expert'>,
+): void {
   const file = `experts/${clip.name}-subject.json`
   const ours: Record<string, string> = {
     clip: createHash('sha256').update(clip.qpos).digest('hex').slice(0, 16),

@@ -18,6 +18,7 @@ import { warnings } from './clips.ts'
 import { compareExperts, printExperts } from './compare.ts'
 import type { VerifySettings } from './options.ts'
 import { drawPlots } from './plots.ts'
+import { claimExperts } from './prepare.ts'
 import { RunFolder } from './run-folder.ts'
 import { Interrupted, readClip, type Session, simulationConfig, withSession } from './session.ts'
 import { colour, say } from './terminal.ts'
@@ -36,6 +37,8 @@ export async function verify(settings: VerifySettings): Promise<number> {
   const { clip, capture } = readClip(settings.clip)
   const out = settings.out ?? join('runs', `verify-${clip.name}`)
   mkdirSync(out, { recursive: true })
+  // the comparison comes last, and the checks take a minute
+  if (settings.experts) claimExperts(RunFolder.at(out), clip, settings)
   const figures: Record<string, unknown> = { clip: clip.name, options: settings }
   let failed = 0
   const check = async (name: string, run: Check) => {
