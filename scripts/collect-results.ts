@@ -1,6 +1,6 @@
 /**
  * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json or
- * results/trpo.json, by the command of the run, in place of those of the same clips, seed and start, and renders the end
+ * results/trpo.json, by the command of the run, in place of those of the same clips, body, seed and start, and renders the end
  * of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from these files.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -29,6 +29,11 @@ export interface Result extends Evaluation {
 }
 
 export type Method = 'sft' | 'trpo'
+
+/** What of a result's options makes another body of it; empty for the default one. */
+export function bodyOf({ options }: Pick<Result, 'options'>): string {
+  return (options.match(/--(kp-scale|kd-scale|gains|lookahead) \S+/g) ?? []).join(' ')
+}
 
 export function readResults(method: Method): Result[] {
   const file = resultsFile(method)
@@ -80,13 +85,18 @@ function given(
   return said
 }
 
-/** An episode of the policy of a run of one clip, of seed 1, from the first frame, beside the reference, as a picture. */
+/** An episode of the policy of a run of one clip, of seed 1 and the default body, from the first frame, beside the reference. */
 async function render(path: string): Promise<void> {
   const folder = RunFolder.open(path)
   const { options } = folder.readConfig<RunConfig>()
   const weights = folder.readPolicy()
   const clips = clipsOf(folder).map(({ clip }) => clip)
-  if (clips.length > 1 || options.seed !== 1) return
+  if (
+    clips.length > 1 ||
+    options.seed !== 1 ||
+    bodyOf({ options: given('sft', options).join(' ') })
+  )
+    return
   const world = await World.create({
     ...simulationConfig(options, clips),
     experts: { student: [weights] },
@@ -130,8 +140,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(2)
   }
   mkdirSync(join(ROOT, 'results'), { recursive: true })
-  const key = ({ clip, clips, own, seed, init }: Result) =>
-    `${own ? 'a' : 'b'} ${clip} ${clips.length} ${seed} ${init ?? ''}`
+  const key = (result: Result) => {
+    const { clip, clips, own, seed, init } = result
+    return `${own ? 'a' : 'b'} ${clip} ${clips.length} ${bodyOf(result)} ${seed} ${init ?? ''}`
+  }
   for (const method of ['sft', 'trpo'] as const) {
     const runs = paths.filter((path) => commandOf(path) === method)
     const fresh = runs.flatMap(collect)

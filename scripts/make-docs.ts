@@ -22,7 +22,7 @@ import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'
-import { type Method, type Result, readResults } from './collect-results.ts'
+import { bodyOf, type Method, type Result, readResults } from './collect-results.ts'
 
 const ROOT = new URL('..', import.meta.url)
 
@@ -114,11 +114,11 @@ function results(method: Method): string {
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
 }
 
-// the end of an episode of every policy that was drawn, those of seed 1
+// the end of an episode of every policy that was drawn, those of seed 1 and the default body
 function policyPictures(): string {
   const drawn = readResults('sft').flatMap((result) => {
     const { own, clip, clips, seed } = result
-    if (clips.length > 1 || seed !== 1) return []
+    if (clips.length > 1 || seed !== 1 || bodyOf(result)) return []
     const path = `images/policy-${own ? '' : 'deepmimic-'}${clip}.svg`
     return existsSync(new URL(`docs/${path}`, ROOT))
       ? [`${title(result)}:\n\n![${clip}](${path})`]
@@ -131,8 +131,15 @@ function from({ init }: Result): string {
   return init === 'sft' ? 'SFT' : 'nothing'
 }
 
-function title({ clip, clips, own, seed }: Result): string {
-  return `${own ? 'our ' : ''}${clip}${clips.length > 1 ? `, with ${clips.length - 1} others` : ''}, seed ${seed}`
+function title(result: Result): string {
+  const { clip, clips, own, seed } = result
+  const parts = [
+    `${own ? 'our ' : ''}${clip}`,
+    ...(clips.length > 1 ? [`with ${clips.length - 1} others`] : []),
+    ...(bodyOf(result) ? [bodyOf(result)] : []),
+    `seed ${seed}`,
+  ]
+  return parts.join(', ')
 }
 
 // scores by clip, with the null rows
