@@ -161,7 +161,7 @@ function scores(): Promise<string> {
     mark: { type: 'point', filled: true, size: 70 },
     encoding: {
       x: { field: 'score', type: 'quantitative', scale: { domain: [0, 10] } },
-      y: { field: 'clip', type: 'nominal', title: null },
+      y: { field: 'clip', type: 'nominal', title: null, axis: { labelLimit: 300 } },
       color: { field: 'who', type: 'nominal', title: null, legend: { orient: 'top' } },
       shape: { field: 'who', type: 'nominal', title: null },
     },
