@@ -1,7 +1,8 @@
 /**
  * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json or
- * results/trpo.json, by the command of the run, in place of those of the same clips, body, seed and start, and renders the end
- * of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from these files.
+ * results/trpo.json, by the command of the run, in place of those of the same clips, body, seed and start, and renders
+ * the end of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from these
+ * files.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -85,7 +86,7 @@ function given(
   return said
 }
 
-/** An episode of the policy of a run of one clip, of seed 1 and the default body, from the first frame, beside the reference. */
+/** An episode of a policy of one clip, seed 1 and the default body, from the first frame, beside the reference. */
 async function render(path: string): Promise<void> {
   const folder = RunFolder.open(path)
   const { options } = folder.readConfig<RunConfig>()
