@@ -159,6 +159,7 @@ test('feedback with branches: that of the least cost to go acts, among those tha
       ...{ start, values, gains: new Float64Array(rows * NU * NX) },
       errors: new Float64Array(rows * NX).fill(error),
       offsets: new Float64Array(rows * NU).fill(offset),
+      hessian: new Float64Array(0),
     }
   }
   // costs to go at a state of errors e: NX (e - 0)^2, NX (e - 1)^2 and 4 NX (e - 1)^2
@@ -197,7 +198,7 @@ test('neighbours: between states of the same frame, labelled as the law labels t
       {
         ...{ start: 0, errors: normals(frames * NX), offsets: normals(frames * NU) },
         gains: normals(frames * NU * NX).map((x) => x / 100),
-        values: new Float64Array(0),
+        ...{ values: new Float64Array(0), hessian: new Float64Array(0) },
       },
     ]
     const unit = normals(NU).map((x) => 1 + x * x)
@@ -301,7 +302,7 @@ test('experts: feedback and planner act in an environment, and ask for their law
       gains: new Float64Array(frames * NU * NX),
       errors: new Float64Array(frames * NX),
       offsets: new Float64Array(frames * NU).fill(0.01),
-      values: new Float64Array(0),
+      ...{ values: new Float64Array(0), hessian: new Float64Array(0) },
     },
   ]
   const planner = { samples: 16, horizon: 3, knot: 3, noise: 0.4, elites: 4 }

@@ -77,6 +77,33 @@ test('regulator: decoupled integrators have the gains of the scalar Riccati equa
   }
 })
 
+test('regulator: what its law costs from a state, and what another action does more', () => {
+  const random = new Random(2)
+  const normals = (length: number, scale: number) =>
+    Float64Array.from({ length }, () => scale * random.normal())
+  const models = [0, 1].map(() => ({ a: normals(NX * NX, 0.1), b: normals(NX * NU, 0.1) }))
+  const squares = (length: number) => normals(length, 1).map((x) => 0.1 + x * x)
+  const cost = { errors: squares(NX), offsets: squares(NU) }
+  const { gains, values, hessians } = regulator(models, cost, { periodic: false })
+  const form = (matrix: Float64Array, x: Float64Array) =>
+    matrix.reduce((sum, m, e) => sum + m * x[Math.floor(e / x.length)]! * x[e % x.length]!, 0)
+  const product = (matrix: Float64Array, x: Float64Array, rows: number) =>
+    Float64Array.from({ length: rows }, (_, i) =>
+      x.reduce((sum, value, j) => sum + matrix[i * x.length + j]! * value, 0),
+    )
+  const [x, u] = [normals(NX, 1), normals(NU, 1)]
+  const { a, b } = models[0]!
+  const [ax, bu] = [product(a, x, NX), product(b, u, NX)]
+  const next = ax.map((value, i) => value + bu[i]!)
+  let now = 0
+  for (let i = 0; i < NX; i++) now += cost.errors[i]! * x[i]! ** 2
+  for (let k = 0; k < NU; k++) now += cost.offsets[k]! * u[k]! ** 2
+  const kx = product(gains[0]!, x, NU)
+  const difference = u.map((value, k) => value + kx[k]!)
+  const predicted = form(values[0]!, x) + form(hessians[0]!, difference)
+  assert.ok(Math.abs(now + form(values[1]!, next) - predicted) < 1e-9 * predicted)
+})
+
 test('shiftError: the observation sees the error that was made, and no other', () => {
   const observation = new Float32Array(OBSERVATION_SIZE)
   for (let j = 0; j < NX; j++) {

@@ -1,5 +1,6 @@
 /**
- * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error.
+ * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error, or by what errors
+ * cost where a metric says that.
  *
  * The data set goes to the GPU once. A training step is one plan: gather a shuffled mini-batch, forward, loss,
  * backward, Adam; an epoch is that plan replayed, with one read-back of its losses at the end. Observations are
@@ -12,9 +13,10 @@ import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import type { Activation } from '../engine/matmul.ts'
 import { moments, normalise } from '../engine/ops.ts'
 import type { Plan } from '../engine/plan.ts'
+import type { ErrorMetric } from './error-metric.ts'
 import { MeanSquaredError } from './loss.ts'
 import { Mlp, type NormalSource } from './mlp.ts'
-import { type PolicyWeights, renormalise } from './policy.ts'
+import { Policy, type PolicyWeights, renormalise } from './policy.ts'
 import { Regression, STEPS_PER_SUBMIT } from './regression.ts'
 
 /** Observations with the actions an expert took there, episode after episode. */
@@ -68,6 +70,7 @@ export interface SftState {
   }
 }
 
+/** Losses are what is minimised: with a metric, mean squared errors of weighed actions. */
 export interface EpochReport {
   /** from 1 */
   readonly epoch: number
@@ -81,6 +84,7 @@ export interface SftResult {
   /** as `keep` has it; without a validation set those of the last epoch */
   readonly weights: PolicyWeights
   readonly state: SftState
+  /** mean squared error over the validation set in squared action units, with a metric too; NaN without such a set */
   readonly validationLoss: number
   /** epoch of the weights */
   readonly epoch: number
@@ -94,6 +98,8 @@ export interface SftHooks {
   readonly resume?: SftState
   /** a policy of the same sizes to start from, instead of random parameters */
   readonly start?: PolicyWeights
+  /** what errors cost, if not all the same */
+  readonly metric?: ErrorMetric
   /** after every epoch, with what a checkpoint needs */
   onEpoch?(report: EpochReport, state: SftState): void | Promise<void>
   /** within an epoch */
@@ -103,7 +109,7 @@ export interface SftHooks {
 }
 
 /**
- * Trains a network on demonstrations; losses are in squared action units.
+ * Trains a network on demonstrations.
  * @param random only for the starting parameters
  * @throws RangeError if there are no samples, GpuError if the device fails
  */
@@ -114,6 +120,7 @@ export async function trainSft(
   random: NormalSource,
   hooks: SftHooks = {},
 ): Promise<SftResult> {
+  const { metric } = hooks
   const { train, validation } = splitByEpisode(data, options.valSplit, options.seed)
   // a mini-batch holds no sample twice
   const batchSize = Math.min(options.batchSize, train.count)
@@ -121,13 +128,19 @@ export async function trainSft(
   const net = new Mlp(sizes, options.activation)
   // before the plans are recorded, since they are recorded with the tiles
   await gpu.tiles.tune(gpu, net.shapes(batchSize))
-  const trainer = new Trainer(gpu, net, train, validation, { ...options, batchSize })
+  const weighed = (samples: Samples): Samples =>
+    metric ? { ...samples, actions: metric.weigh(samples.actions) } : samples
+  const trainer = new Trainer(gpu, net, weighed(train), weighed(validation), {
+    ...options,
+    batchSize,
+  })
   let state: SftState
   let statistics: Float32Array
   let kept: SftState['best']
   try {
     statistics = await trainer.prepare()
-    const initial = hooks.start ? renormalise(hooks.start, statistics) : net.initialise(random)
+    const start = hooks.start && (metric?.weighed(hooks.start) ?? hooks.start)
+    const initial = start ? renormalise(start, statistics) : net.initialise(random)
     state = hooks.resume ?? {
       epoch: 0,
       parameters: initial,
@@ -153,15 +166,13 @@ export async function trainSft(
   } finally {
     trainer.release()
   }
+  const { activation } = options
+  const found = { sizes, activation, parameters: kept.parameters, statistics }
+  const weights = metric?.unweighed(found) ?? found
   return {
-    weights: {
-      sizes,
-      activation: options.activation,
-      parameters: kept.parameters,
-      statistics,
-    },
+    weights,
     state,
-    validationLoss: kept.loss,
+    validationLoss: metric ? await meanSquaredError(gpu, weights, validation) : kept.loss,
     epoch: kept.epoch,
     meanPredictorLoss: meanPredictorLoss(train, validation),
     complete: state.epoch >= options.epochs,
@@ -373,6 +384,14 @@ export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer
     at += part.length
   }
   return whole
+}
+
+async function meanSquaredError(gpu: Gpu, weights: PolicyWeights, samples: Samples) {
+  if (!samples.count) return Number.NaN
+  const policy = new Policy(gpu, weights, samples.count)
+  const said = await policy.act(samples.observations)
+  policy.release()
+  return said.reduce((sum, a, i) => sum + (a - samples.actions[i]!) ** 2, 0) / said.length
 }
 
 function meanPredictorLoss(train: Samples, validation: Samples): number {

@@ -62,13 +62,13 @@ export function readTrajectory(folder: RunFolder, file: string): Trajectory {
 
 export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): void {
   const rows = law.reduce((sum, { offsets }) => sum + offsets.length / NU, 0)
-  const all = (key: 'gains' | 'errors' | 'offsets' | 'values') =>
+  const all = (key: 'gains' | 'errors' | 'offsets' | 'values' | 'hessian') =>
     concat(law.map((branch) => Float32Array.from(branch[key])))
   const values = all('values')
   folder.write(
     file,
     encodeTensors({
-      metadata: { format: 'webmimic feedback 2' },
+      metadata: { format: 'webmimic feedback 3' },
       tensors: {
         // branch after branch; each goes from its start to the last frame
         starts: { shape: [law.length], data: Uint32Array.from(law, ({ start }) => start) },
@@ -76,6 +76,7 @@ export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): voi
         errors: tensor(all('errors'), rows, NX),
         offsets: tensor(all('offsets'), rows, NU),
         values: tensor(values, values.length / NX ** 2, NX, NX),
+        hessians: tensor(all('hessian'), law.length, NU, NU),
       },
     }),
   )
@@ -83,12 +84,12 @@ export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): voi
 
 export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
   const { tensors } = decodeTensors(folder.readBytes(file), folder.file(file))
-  // files of format 1 have one branch
+  // files of format 1 have one branch, and none before format 3 has hessians
   const starts = [...(tensors['starts']?.data ?? [0])]
   const rows = tensors['errors']!.shape[0]!
   const frames = (rows + starts.reduce((sum, start) => sum + start, 0)) / starts.length
   let row = 0
-  return starts.map((start) => {
+  return starts.map((start, branch) => {
     const [from, to] = [row, row + frames - start]
     row = to
     const array = (name: string, width: number) =>
@@ -99,6 +100,9 @@ export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
       errors: array('errors', NX),
       offsets: array('offsets', NU),
       values: array('values', NX * NX),
+      hessian: Float64Array.from(
+        tensors['hessians']?.data.subarray(branch * NU * NU, (branch + 1) * NU * NU) ?? [],
+      ),
     }
   })
 }

@@ -177,6 +177,12 @@ export const sftSchema = z.strictObject({
   numLayers,
   activation,
   epochs: count().default(20).describe('passes over the demonstrations'),
+  loss: z
+    .enum(['cost', 'mse'])
+    .default('cost')
+    .describe(
+      'what training minimises: what errors cost by the feedback law, or their mean square; without a law it is the latter',
+    ),
   batchSize: count(1, 65535).default(256).describe('samples a training step'),
   lr: positive().default(2e-3).describe('learning rate; falls to a twentieth along half a cosine'),
   weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),

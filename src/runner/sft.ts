@@ -35,7 +35,7 @@ import {
   withSession,
 } from './session.ts'
 import { colour, say } from './terminal.ts'
-import { train } from './train.ts'
+import { errorMetric, train } from './train.ts'
 
 /** config.json of a run */
 export interface RunConfig {
@@ -170,6 +170,7 @@ async function run(
   if (extra.length) folder.writeJson('config.json', { ...runConfig, added })
 
   const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
+  const metric = settings.loss === 'cost' ? errorMetric(laws, config.humanoid) : undefined
   const gathered: GatheredEpisode[][] = []
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
@@ -201,7 +202,7 @@ async function run(
       { round, kind },
       addNeighbours(family.flat(), settings, config, laws, { round, kind }),
       record,
-      weights,
+      { ...(weights && { start: weights }), ...(metric && { metric }) },
     )
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)

@@ -28,9 +28,14 @@ export {
 } from './observation.ts'
 export { Evolution, type EvolutionState } from './planning/evolution.ts'
 export type { FeedbackParameters } from './planning/experts.ts'
-export type { BranchBasis, FeedbackLaw, MeanPath } from './planning/feedback.ts'
+export {
+  type BranchBasis,
+  type FeedbackLaw,
+  type MeanPath,
+  offsetCost,
+} from './planning/feedback.ts'
 export type { LawItem, TrialResult } from './planning/jobs.ts'
-export { type LinearModel, NX } from './planning/linear.ts'
+export { cholesky, type LinearModel, NX, solve } from './planning/linear.ts'
 export { type Pairs, withNeighbours } from './planning/neighbours.ts'
 export {
   type Search,

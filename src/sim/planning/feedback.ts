@@ -26,6 +26,8 @@ export interface Branch extends MeanPath {
   readonly gains: Float64Array
   /** [rows, 68, 68] P of the cost to go x' P x; empty for a loop, which has one branch */
   readonly values: Float64Array
+  /** [28, 28] H of what another offset costs, d' H d for a difference of d; mean over rows */
+  readonly hessian: Float64Array
 }
 
 /**
@@ -33,6 +35,18 @@ export interface Branch extends MeanPath {
  * least, as in LQR trees (Tedrake, Manchester, Tobenkin, Roberts 2010).
  */
 export type FeedbackLaw = readonly Branch[]
+
+/**
+ * What a difference of offsets from the law's costs, by the law's own cost: [28, 28] H of d' H d, mean over the path's rows
+ * of all branches; undefined for laws whose file does not tell.
+ */
+export function offsetCost(law: FeedbackLaw): Float64Array | undefined {
+  if (law.some(({ hessian }) => hessian.length === 0)) return undefined
+  const rows = law.reduce((sum, { offsets }) => sum + offsets.length, 0)
+  return law[0].hessian.map((_, e) =>
+    law.reduce((sum, { hessian, offsets }) => sum + (hessian[e] * offsets.length) / rows, 0),
+  )
+}
 
 /** Beyond this the linear law is no longer to be believed, rad. */
 const MOST = 0.7
@@ -127,11 +141,7 @@ export function meanModel(
     const i = Math.min(cycle * frames + row, trajectory.offsets.length - 1)
     return linearise(rollout, trajectory.states[i], trajectory.start + i, trajectory.offsets[i])
   })
-  const mean = (key: 'a' | 'b') =>
-    models[0][key].map(
-      (_, e) => models.reduce((sum, model) => sum + model[key][e], 0) / models.length,
-    )
-  return { a: mean('a'), b: mean('b') }
+  return { a: mean(models.map(({ a }) => a)), b: mean(models.map(({ b }) => b)) }
 }
 
 /** What a branch is made of. */
@@ -149,13 +159,18 @@ export function feedbackLaw(
 ): FeedbackLaw {
   const { cost, gain } = weighted(weights)
   return branches.map(({ path, models }) => {
-    const { gains, values } = regulator(models, cost, { periodic: loop })
+    const { gains, values, hessians } = regulator(models, cost, { periodic: loop })
     return {
       ...path,
       gains: concat(gains.map((k) => k.map((x) => gain * x))),
       values: concat(loop ? [] : values),
+      hessian: mean(hessians),
     }
   })
+}
+
+function mean(parts: readonly Float64Array[]): Float64Array {
+  return parts[0].map((_, e) => parts.reduce((sum, part) => sum + part[e], 0) / parts.length)
 }
 
 function concat(parts: readonly Float64Array[]): Float64Array {

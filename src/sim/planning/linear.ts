@@ -86,10 +86,14 @@ export interface LinearCost {
   readonly offsets: Float64Array
 }
 
-/** By model: gains K_t [28, 68] of u = -K_t x, and P_t [68, 68] of the cost to go from x, x' P_t x. */
+/**
+ * By model: gains K_t [28, 68] of u = -K_t x; P_t [68, 68] of the cost to go from x, x' P_t x; and H_t [28, 28] of what
+ * it costs to do u instead, (u + K_t x)' H_t (u + K_t x), with H_t = R + B' P B.
+ */
 export interface Regulator {
   readonly gains: readonly Float64Array[]
   readonly values: readonly Float64Array[]
+  readonly hessians: readonly Float64Array[]
 }
 
 /**
@@ -105,6 +109,7 @@ export function regulator(
   for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
   const gains = new Array<Float64Array>(models.length)
   const values = new Array<Float64Array>(models.length)
+  const hessians = new Array<Float64Array>(models.length)
   const sweeps = periodic ? Math.max(2, Math.ceil(steps / models.length)) : 1
   const transposed = models.map(({ a, b }) => [transpose(a, NX, NX), transpose(b, NX, NU)])
   for (let sweep = 0; sweep < sweeps; sweep++) {
@@ -123,9 +128,10 @@ export function regulator(
       for (let i = 0; i < NX; i++) p[i * NX + i] += cost.errors[i]
       gains[t] = k
       values[t] = p
+      hessians[t] = h
     }
   }
-  return { gains, values }
+  return { gains, values, hessians }
 }
 
 // A - B of matrices [68, 68] that are symmetric but for rounding
@@ -175,19 +181,29 @@ function transpose(a: Float64Array, rows: number, columns: number): Float64Array
 }
 
 /**
- * Solves A X = B for a symmetric positive definite A [n, n] and B [n, columns], by Cholesky's decomposition.
+ * Lower triangular L [n, n] of L L' = A, for a symmetric positive definite A.
+ * @throws RangeError if A is not positive definite
+ */
+export function cholesky(a: Float64Array, n: number): Float64Array {
+  const l = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let rest = a[i * n + j]
+      for (let k = 0; k < j; k++) rest -= l[i * n + k] * l[j * n + k]
+      if (i > j) l[i * n + j] = rest / l[j * n + j]
+      else if (rest > 0) l[i * n + i] = Math.sqrt(rest)
+      else throw new RangeError(`a matrix of ${n} rows is not positive definite in row ${i}`)
+    }
+  }
+  return l
+}
+
+/**
+ * Solves A X = B for a symmetric positive definite A [n, n] and B [n, columns].
  * @throws RangeError if A is not positive definite
  */
 export function solve(a: Float64Array, n: number, b: Float64Array, columns: number): Float64Array {
-  const l = a.slice()
-  for (let j = 0; j < n; j++) {
-    for (let k = 0; k < j; k++)
-      for (let i = j; i < n; i++) l[i * n + j] -= l[i * n + k] * l[j * n + k]
-    if (!(l[j * n + j] > 0))
-      throw new RangeError(`a matrix of ${n} rows is not positive definite in row ${j}`)
-    const d = Math.sqrt(l[j * n + j])
-    for (let i = j; i < n; i++) l[i * n + j] /= d
-  }
+  const l = cholesky(a, n)
   const x = b.slice()
   const subtract = (i: number, k: number, factor: number) => {
     for (let c = 0; c < columns; c++) x[i * columns + c] -= factor * x[k * columns + c]
