@@ -22,15 +22,20 @@ import { colour, duration, Progress, say } from './terminal.ts'
 const POPULATION = 16
 const TRIALS = 8
 export const TRIAL_SECONDS = 10
-const TRIAL_NOISE = [0, 0.02]
+/**
+ * Noise of trials, rad, one level after the other: a law that never falls at one goes on to the next, since a policy that
+ * copies it errs, and an error is noise to it.
+ */
+const LEVELS = [0.02, 0.04, 0.06]
 /** Every so many generations the mean and the best samples that were not yet are tried at length. */
 const EXAMINED_EVERY = 4
 const EXAMINED = 4
 /** It ends where so many generations found none better. */
-const PATIENCE = 8
-/** In how many episodes, and the first of them: the same for all, and none of the generations'. */
-export const EXAM_TRIALS = 24
-export const EXAM_EPISODE = 100_000
+const PATIENCE = 12
+/** At length: in so many episodes, the same for all, and none of the generations'. */
+export const EXAM = { first: 100_000, count: 32 }
+/** Share of the golden ratio: multiples of it spread evenly. */
+const GOLDEN = 0.618034
 /** A law that reaches the end in fewer of those is worth a warning. */
 const HOLDS = 0.2
 
@@ -43,17 +48,35 @@ export interface Subject {
 /** What laws of any weights are made of, of a clip of the configuration. */
 export type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 
-/** What laws of these weights do in some episodes, the same for all. */
+/** What laws are tried with. */
+export interface Trials {
+  /** number of the first episode, which decides between which frames the starts are too */
+  readonly first: number
+  readonly count: number
+  /** on the PD targets in every second episode, rad; default the least of LEVELS */
+  readonly noise?: number
+  onProgress?(done: number): void
+}
+
+/**
+ * What laws of these weights do in some episodes, the same for all. Their starts are spread evenly over the clip, since
+ * without noise it is the start that decides whether an episode ends in a fall.
+ */
 export async function tryWeights(
   { pool, signal }: Session,
+  { clip: { frames, loop } }: Subject,
   basis: Basis,
   samples: readonly (readonly number[])[],
-  first: number,
-  count: number,
-  onProgress?: (done: number) => void,
+  { first, count, noise = LEVELS[0]!, onProgress }: Trials,
 ): Promise<TrialResult[]> {
-  const episodes = Array.from({ length: count }, (_, i) => ({ episode: first + i }))
-  const items = samples.map((weights) => ({ ...basis, weights, episodes, noise: TRIAL_NOISE }))
+  const starts = loop ? frames : frames - 1
+  // every other number falls elsewhere between the ones before
+  const shift = (first * GOLDEN) % 1
+  const episodes = Array.from({ length: count }, (_, i) => ({
+    episode: first + i,
+    start: Math.floor(((i + shift) / count) * starts),
+  }))
+  const items = samples.map((weights) => ({ ...basis, weights, episodes, noise: [0, noise] }))
   return values(
     await pool.map('try-feedback', items, { signal, onProgress: ({ done }) => onProgress?.(done) }),
   )
@@ -68,39 +91,54 @@ interface EvolutionRecord {
   readonly promising: { readonly weights: readonly number[]; readonly score: number }[]
   /** the best of those that were, and the generation by then */
   readonly best: TrialResult & { readonly weights: readonly number[]; readonly generation: number }
+  /** index into LEVELS */
+  readonly level: number
 }
 
 /** The best weights that an evolution finds, or those it began with. */
 export async function evolveWeights(
   session: Session,
   folder: RunFolder,
-  { clip }: Subject,
+  subject: Subject,
   { basis, trial }: { basis: Basis; trial: TrialResult },
   seed: number,
   { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
 ): Promise<readonly number[]> {
+  const { clip } = subject
   const file = `experts/${clip.name}-evolution.json`
-  let record: EvolutionRecord = folder.has(file)
-    ? folder.readJson(file)
-    : {
-        ...{ state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] },
-        best: { ...trial, weights: START_WEIGHTS, generation: 0 },
-      }
+  let record: EvolutionRecord = {
+    ...{ state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] },
+    ...{ best: { ...trial, weights: START_WEIGHTS, generation: 0 }, level: 0 },
+    ...(folder.has(file) && folder.readJson<Partial<EvolutionRecord>>(file)),
+  }
   const evolution = new Evolution(POPULATION, seed, record.state)
   const progress = new Progress(
     `${clip.name}: feedback, candidate`,
     feedbackGenerations * POPULATION,
   )
+  const noise = () => LEVELS[record.level]!
+  /** Tries the mean and what was promising at length, and under more noise again as long as the best never falls. */
   const examine = async () => {
-    const { generation } = evolution.state
-    const candidates = [evolution.state.mean, ...record.promising.map(({ weights }) => weights)]
-    const results = await tryWeights(session, basis, candidates, EXAM_EPISODE, EXAM_TRIALS)
-    const best = results
-      .map((result, i) => ({ ...result, weights: candidates[i]!, generation }))
-      .concat(record.best)
-      .reduce((a, b) => (b.score > a.score ? b : a))
-    record = { ...record, promising: [], best }
+    const { generation, mean } = evolution.state
+    const candidates = [mean, ...record.promising.map(({ weights }) => weights)]
+    let level = record.level
+    let known: EvolutionRecord['best'][] = [record.best]
+    for (; ; level++) {
+      const results = await tryWeights(session, subject, basis, candidates, {
+        ...EXAM,
+        noise: LEVELS[level]!,
+      })
+      const best = results
+        .map((result, i) => ({ ...result, weights: candidates[i]!, generation }))
+        .concat(known)
+        .reduce((a, b) => (b.score > a.score ? b : a))
+      record = { ...record, level, best, promising: [] }
+      if (best.survival < 1 || level === LEVELS.length - 1) return
+      // what was reached under less noise no longer counts
+      known = []
+    }
   }
+  if (record.history.length === 0 && trial.survival === 1) await examine()
   // nothing to gain where a law never falls
   const hopeful = (generation: number) =>
     record.best.survival !== 1 && generation - record.best.generation < PATIENCE
@@ -111,9 +149,12 @@ export async function evolveWeights(
     generation++
   ) {
     const samples = evolution.ask()
-    const results = await tryWeights(session, basis, samples, generation * TRIALS, TRIALS, (done) =>
-      progress.update(generation * POPULATION + done, note),
-    )
+    const results = await tryWeights(session, subject, basis, samples, {
+      first: generation * TRIALS,
+      count: TRIALS,
+      noise: noise(),
+      onProgress: (done) => progress.update(generation * POPULATION + done, note),
+    })
     const scores = results.map(({ score }) => score)
     evolution.tell(samples, scores)
     const mean = (key: 'score' | 'seconds') =>
@@ -128,7 +169,7 @@ export async function evolveWeights(
     const easy = results.every(({ survival }) => survival === 1)
     if (easy || (generation + 1) % EXAMINED_EVERY === 0) await examine()
     folder.writeJson(file, record)
-    note = `score ${report.score.toFixed(2)}, best ${record.best.score.toFixed(2)}; upright ${report.seconds.toFixed(1)} s`
+    note = `score ${report.score.toFixed(2)}, best ${record.best.score.toFixed(2)}; noise ${noise()}; upright ${report.seconds.toFixed(1)} s`
   }
   if (record.promising.length > 0) await examine()
   folder.writeJson(file, record)
@@ -136,7 +177,7 @@ export async function evolveWeights(
   const { weights, score, seconds: upright, survival } = record.best
   if (evolution.state.generation > 0) {
     say(
-      `${clip.name}: feedback scores ${score.toFixed(2)} under noise, upright ${upright.toFixed(1)} s, ` +
+      `${clip.name}: feedback scores ${score.toFixed(2)} under noise of up to ${noise()} rad, upright ${upright.toFixed(1)} s, ` +
         `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
     )
   }

@@ -27,8 +27,7 @@ import {
 import type { TrainingRecord } from './evaluation.ts'
 import {
   type Basis,
-  EXAM_EPISODE,
-  EXAM_TRIALS,
+  EXAM,
   evolveWeights,
   type Subject,
   TRIAL_SECONDS,
@@ -219,7 +218,7 @@ async function findBasis(
     )
     const basis = await basisOf(session, subject, trajectory)
     const [trial = null] = basis
-      ? await tryWeights(session, basis, [START_WEIGHTS], EXAM_EPISODE, EXAM_TRIALS)
+      ? await tryWeights(session, subject, basis, [START_WEIGHTS], EXAM)
       : []
     trials.push(trial)
     folder.writeJson(record, trials)
@@ -275,7 +274,7 @@ async function growBranches(
       ...{ ...basis, weights, noise: [0] },
       episodes: starts
         .filter((start) => start % TRIAL_ITEMS === i)
-        .map((start) => ({ episode: EXAM_EPISODE, start })),
+        .map((start) => ({ episode: EXAM.first, start })),
     })).filter(({ episodes }) => episodes.length)
     const trials = values(await session.pool.map('try-feedback', items, session))
     let fallen = trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)

@@ -65,7 +65,9 @@ const TIE = 0.05
 /** The latest round whose policy scores most: it has seen most. */
 export function bestRound({ rounds }: TrainingRecord): number {
   const most = Math.max(...rounds.map(({ score }) => score))
-  return rounds.findLastIndex(({ score }) => score >= most - TIE)
+  const tied = rounds.filter(({ score }) => score >= most - TIE)
+  const stands = Math.max(...tied.map(({ survival }) => survival))
+  return rounds.findLastIndex((r) => tied.includes(r) && r.survival === stands)
 }
 
 /** File of the policy of a round. */
