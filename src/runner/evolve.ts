@@ -23,15 +23,16 @@ const POPULATION = 16
 const TRIALS = 8
 export const TRIAL_SECONDS = 10
 /**
- * Noise of trials, rad, one level after the other: a law that never falls at one goes on to the next, since a policy that
- * copies it errs, and an error is noise to it.
+ * Noise of trials, rad, one level after the other: a law that reaches the end in such a share of the trials at length goes
+ * on to the next, since a policy that copies it errs, and an error is noise to it.
  */
 const LEVELS = [0.02, 0.04, 0.06]
+const RISES = 0.95
 /** Every so many generations the mean and the best samples that were not yet are tried at length. */
 const EXAMINED_EVERY = 4
 const EXAMINED = 4
 /** It ends where so many generations found none better. */
-const PATIENCE = 12
+const PATIENCE = 16
 /** At length: in so many episodes, the same for all, and none of the generations'. */
 export const EXAM = { first: 100_000, count: 32 }
 /** Share of the golden ratio: multiples of it spread evenly. */
@@ -117,7 +118,7 @@ export async function evolveWeights(
     feedbackGenerations * POPULATION,
   )
   const noise = () => LEVELS[record.level]!
-  /** Tries the mean and what was promising at length, and under more noise again as long as the best never falls. */
+  /** Tries the mean and what was promising at length, and under more noise again as long as the best hardly falls. */
   const examine = async () => {
     const { generation, mean } = evolution.state
     const candidates = [mean, ...record.promising.map(({ weights }) => weights)]
@@ -133,12 +134,11 @@ export async function evolveWeights(
         .concat(known)
         .reduce((a, b) => (b.score > a.score ? b : a))
       record = { ...record, level, best, promising: [] }
-      if (best.survival < 1 || level === LEVELS.length - 1) return
+      if (best.survival < RISES || level === LEVELS.length - 1) return
       // what was reached under less noise no longer counts
       known = []
     }
   }
-  if (record.history.length === 0 && trial.survival === 1) await examine()
   // nothing to gain where a law never falls
   const hopeful = (generation: number) =>
     record.best.survival !== 1 && generation - record.best.generation < PATIENCE

@@ -1,5 +1,6 @@
 /** The pairs of a round: episodes in the pool, kept in the run folder as they come. */
 
+import { Policy, type PolicyWeights } from '../algos/policy.ts'
 import type { Clip } from '../mocap/clip.ts'
 import {
   ACTION_SIZE,
@@ -25,12 +26,14 @@ import { repeats } from './trials.ts'
 /** What is learnt, and for which clips nobody knows how to recover. */
 export interface Lessons extends Pick<Prepared, 'failures'> {
   readonly clips: readonly Clip[]
+  /** by clip: frames from which the policy fell that a planner is to plan around */
+  readonly fallen?: readonly (readonly number[])[]
 }
 
 /** The episodes of a round. */
 export function itemsOf(
   settings: SftSettings,
-  { clips, failures }: Lessons,
+  { clips, failures, fallen }: Lessons,
   { round, kind }: Round,
 ): DemonstrationItem[] {
   const { demonstrationSeconds, startNoise, expert, demonstrationKicks } = settings
@@ -46,12 +49,18 @@ export function itemsOf(
   // a planner keeps to what a law can hold
   const asked = (index: number) =>
     planning && failures[index] ? 0 : counts[kind] * repeats(clips[index]!, seconds)
+  // where a policy falls there is most to learn: every second episode starts there
+  const start = (index: number, turn: number) => {
+    const frames = (planning && turn % 2 === 0 && fallen?.[index]) || []
+    return frames.length ? { start: frames[(turn / 2) % frames.length]! } : {}
+  }
   const items = clips.flatMap((_, index) =>
     Array.from({ length: asked(index) }, (_, turn) => ({
       clip: index,
       expert: planning ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
       noise: noise[turn % noise.length]!,
+      ...start(index, turn),
       startNoise: { position: startNoise, velocity: 10 * startNoise },
       ...(kick > 0 &&
         turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] as const } } }),
@@ -166,6 +175,46 @@ export function addNeighbours(
     const random = new Random(seed, NEIGHBOURS, round, index)
     return withNeighbours(own, clip, parameters.law, { copies, random, unit })
   })
+}
+
+/** Key of the random streams of reminders. */
+const REMINDERS = 5
+
+/**
+ * States that others were shown, with what the policy does there, PLANNING.reminders times as many as there are plans:
+ * what it learns of few plans is not to cost it the rest.
+ */
+export async function remind(
+  { gpu }: Session,
+  weights: PolicyWeights,
+  shown: readonly Pairs[],
+  plans: readonly Pairs[],
+  seed: number,
+): Promise<Pairs[]> {
+  const random = new Random(seed, REMINDERS)
+  const steps = plans.reduce((sum, plan) => sum + plan.steps, 0)
+  const episodes = shown.filter((episode) => episode.steps > 0)
+  if (steps === 0 || episodes.length === 0) return []
+  const policy = new Policy(gpu, weights, steps)
+  const pairs: Pairs[] = []
+  try {
+    for (let turn = 0; turn < PLANNING.reminders; turn++) {
+      const observations = new Float32Array(steps * OBSERVATION_SIZE)
+      for (let i = 0; i < steps; i++) {
+        const episode = episodes[random.index(episodes.length)]!
+        const at = random.index(episode.steps) * OBSERVATION_SIZE
+        observations.set(
+          episode.observations.subarray(at, at + OBSERVATION_SIZE),
+          i * OBSERVATION_SIZE,
+        )
+      }
+      const actions = await policy.act(observations, OBSERVATION_SIZE)
+      pairs.push({ observations, actions, steps })
+    }
+  } finally {
+    policy.release()
+  }
+  return pairs
 }
 
 /** Time after which episodes that are done are written down, s. */

@@ -100,9 +100,9 @@ const simulation = {
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as const
 
 const feedbackGenerations = count(0)
-  .default(24)
+  .default(48)
   .describe(
-    "most generations of the search for the feedback law's weights, 16 candidates each; it ends when a law never falls, or none of 8 generations is better",
+    "most generations of the search for the feedback law's weights, 16 candidates each; none for a law that never falls, and it ends when none of 16 generations is better",
   )
 
 const clips = z
@@ -162,8 +162,8 @@ export const sftSchema = z.strictObject({
       'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers, --action offset and one cyclic clip 2, unless no trial falls by then, else 0',
     ),
   planningEpisodes: count()
-    .default(8)
-    .describe('episodes of such a round, 6 s long, of each clip, likewise'),
+    .default(16)
+    .describe('episodes of such a round, 3 s long, of each clip, likewise'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),

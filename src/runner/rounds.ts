@@ -27,12 +27,13 @@ export interface Round {
 
 /**
  * Rounds of planning: seconds an episode, noise on the PD targets (rad) one level an episode in turn, kicks of the root
- * every second in two of five (m/s), passes over their data, and the share of the learning rate.
+ * every second in two of five (m/s), reminders a pair, passes over all that, and the share of the learning rate.
  */
 export const PLANNING = {
-  seconds: 6,
+  seconds: 3,
   noise: [0, 0.02, 0.04, 0.06],
   kick: 0.3,
+  reminders: 8,
   epochs: 15,
   rate: 0.15,
 }
@@ -88,11 +89,17 @@ export async function tryRound(
   await session.pool.configure(config)
   const clips = config.clips.map(({ clip }) => clip)
   const seconds = config.episodeSeconds ?? 20
-  const { score, survival, survivedSeconds } = await runTrials(session, clips, seconds, weights)
+  const { score, survival, survivedSeconds, fallen } = await runTrials(
+    session,
+    clips,
+    seconds,
+    weights,
+  )
   const { validation_loss, mean_predictor_loss } = record
   record.rounds.push({
     ...{ round, kind, samples, validation_loss, mean_predictor_loss },
     ...{ score, survival, survived_seconds: survivedSeconds },
+    fallen,
   })
   folder.writeJson('training.json', record)
   say(

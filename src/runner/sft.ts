@@ -5,7 +5,7 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import type { EpisodeMetrics, FeedbackParameters } from '../sim/index.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import { addNeighbours, type GatheredEpisode, gather } from './gather.ts'
+import { addNeighbours, type GatheredEpisode, gather, remind } from './gather.ts'
 import {
   type DaggerSettings,
   parseSettings,
@@ -176,7 +176,8 @@ async function run(
   for (let round = 0; round < rounds.length; round++) {
     const kind = rounds[round]!
     // the planner improves on the best that there is
-    if (kind === 'planning') weights = folder.readPolicy(roundFile(bestRound(record)))
+    const best = record.rounds[bestRound(record)]
+    if (kind === 'planning') weights = folder.readPolicy(roundFile(best!.round))
     const students = clips.map(() => weights)
     const planner = experts['planner']?.map(
       (parameters) =>
@@ -190,20 +191,19 @@ async function run(
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
       experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
     })
-    gathered.push(
-      await gather(session, folder, settings, { clips, failures }, { round, kind }, record),
-    )
+    const lessons = { clips, failures, ...(best?.fallen && { fallen: best.fallen }) }
+    gathered.push(await gather(session, folder, settings, lessons, { round, kind }, record))
     // what the planner says around a policy is not what the expert says: it is learnt by itself
-    const family = gathered.filter((_, r) => (rounds[r] === 'planning') === (kind === 'planning'))
-    weights = await train(
-      session,
-      folder,
-      settings,
-      { round, kind },
-      addNeighbours(family.flat(), settings, config, laws, { round, kind }),
-      record,
-      { ...(weights && { start: weights }), ...(metric && { metric }) },
-    )
+    const plans = gathered.filter((_, r) => rounds[r] === 'planning').flat()
+    const shown = gathered.filter((_, r) => rounds[r] !== 'planning').flat()
+    const pairs =
+      kind === 'planning'
+        ? [...plans, ...(await remind(session, weights!, shown, plans, settings.seed))]
+        : addNeighbours(shown, settings, config, laws, { round, kind })
+    weights = await train(session, folder, settings, { round, kind }, pairs, record, {
+      ...(weights && { start: weights }),
+      ...(metric && { metric }),
+    })
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)

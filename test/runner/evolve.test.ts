@@ -56,22 +56,22 @@ function evolve(name: string, session: Session, first: number, feedbackGeneratio
   })
 }
 
-test('it comes nearer, and ends once none of twelve generations is better', async () => {
+test('it comes nearer, and ends once none of sixteen generations is better', async () => {
   const { session, tried } = sessionOf((weights) => 9 - distance(weights))
   const found = await evolve('nearer', session, 9 - distance(START_WEIGHTS))
   assert.ok(distance(found) < 0.6 * distance(START_WEIGHTS), String(distance(found)))
-  assert.ok(tried.generations > 12 && tried.generations <= 60)
+  assert.ok(tried.generations > 16 && tried.generations <= 60)
 
   const flat = sessionOf(() => 5)
   const kept = await evolve('flat', flat.session, 6)
   assert.equal(kept, START_WEIGHTS, 'the first weights are kept where none are better')
-  assert.is(flat.tried.generations, 12)
+  assert.is(flat.tried.generations, 16)
 })
 
-test('a law that never falls under any noise is left alone', async () => {
+test('a law that never falls is left alone', async () => {
   const { session, tried } = sessionOf(() => 9.9)
   assert.equal(await evolve('stands', session, 9.6), START_WEIGHTS)
-  assert.equal(tried, { generations: 0, exams: 3 }, 'tried under every noise')
+  assert.equal(tried, { generations: 0, exams: 0 })
 })
 
 test('it ends as soon as a law never falls under any noise, which is examined at once', async () => {
@@ -86,12 +86,10 @@ test('a law that never falls goes on under more noise, and the best there is kep
     levels.push(noise)
     return noise > 0.02 ? 9 - distance(weights) : 9.9
   })
-  const found = await evolve('rises', session, 9.6)
-  assert.ok(tried.generations > 8)
-  assert.ok(
-    levels.slice(1).every((level) => level === 0.04),
-    'no more under less',
-  )
+  const found = await evolve('rises', session, 6)
+  assert.ok(tried.generations > 16)
+  const risen = levels.indexOf(0.04)
+  assert.ok(risen > 0 && levels.slice(risen).every((level) => level === 0.04), 'no way back')
   assert.ok(distance(found) < 0.6 * distance(START_WEIGHTS))
 })
 

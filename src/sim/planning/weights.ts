@@ -38,7 +38,7 @@ const WEIGHTS: readonly (readonly [name: string, start: number])[] = [
 export const START_WEIGHTS: readonly number[] = WEIGHTS.map(([, start]) => Math.log(start))
 
 /** Standard deviation of the logarithms in its first generation. */
-export const WEIGHT_DEVIATION = 0.5
+export const WEIGHT_DEVIATION = 0.3
 
 /** The regulator's cost, and a factor on its gains, from the logarithms of the weights. */
 export function weighted(logarithms: readonly number[]): { cost: LinearCost; gain: number } {
