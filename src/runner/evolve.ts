@@ -135,8 +135,9 @@ export async function evolveWeights(
         .reduce((a, b) => (b.score > a.score ? b : a))
       record = { ...record, level, best, promising: [] }
       if (best.survival < RISES || level === LEVELS.length - 1) return
-      // what was reached under less noise no longer counts
+      // what was reached under less noise no longer counts, so who reached it tries again
       known = []
+      if (!candidates.includes(best.weights)) candidates.push(best.weights)
     }
   }
   // nothing to gain where a law never falls
