@@ -31,8 +31,8 @@ const RISES = 0.95
 /** Every so many generations the mean and the best samples that were not yet are tried at length. */
 const EXAMINED_EVERY = 4
 const EXAMINED = 4
-/** It ends where so many generations found none better. */
-const PATIENCE = 16
+/** It ends where so many generations came to no more, in the mean, than as many before. */
+const PATIENCE = 12
 /** At length: in so many episodes, the same for all, and none of the generations'. */
 export const EXAM = { first: 100_000, count: 32 }
 /** Share of the golden ratio: multiples of it spread evenly. */
@@ -86,8 +86,8 @@ export async function tryWeights(
 /** Of an evolution: where it is, and what came of each generation. */
 interface EvolutionRecord {
   readonly state: EvolutionState
-  /** over the samples: mean score, best score, mean time upright in s */
-  readonly history: { score: number; best: number; seconds: number }[]
+  /** over the samples: mean score, best score, mean time upright in s; under the noise of which level */
+  readonly history: { score: number; best: number; seconds: number; level: number }[]
   /** the best samples that were not yet tried at length */
   readonly promising: { readonly weights: readonly number[]; readonly score: number }[]
   /** the best of those that were, and the generation by then */
@@ -140,13 +140,16 @@ export async function evolveWeights(
       if (!candidates.includes(best.weights)) candidates.push(best.weights)
     }
   }
-  // nothing to gain where a law never falls
-  const hopeful = (generation: number) =>
-    record.best.survival !== 1 && generation - record.best.generation < PATIENCE
+  const settled = () => {
+    const scores = record.history.filter((h) => h.level === record.level).map((h) => h.score)
+    if (scores.length < 2 * PATIENCE) return false
+    const sum = (part: number[]) => part.reduce((total, score) => total + score, 0)
+    return sum(scores.slice(-PATIENCE)) <= sum(scores.slice(-2 * PATIENCE, -PATIENCE))
+  }
   let note = ''
   for (
     let { generation } = evolution.state;
-    generation < feedbackGenerations && hopeful(generation);
+    generation < feedbackGenerations && record.best.survival < 1 && !settled();
     generation++
   ) {
     const samples = evolution.ask()
@@ -160,7 +163,9 @@ export async function evolveWeights(
     evolution.tell(samples, scores)
     const mean = (key: 'score' | 'seconds') =>
       results.reduce((sum, result) => sum + result[key], 0) / POPULATION
-    const report = { score: mean('score'), best: Math.max(...scores), seconds: mean('seconds') }
+    const { level } = record
+    const best = Math.max(...scores)
+    const report = { score: mean('score'), best, seconds: mean('seconds'), level }
     const promising = samples
       .map((weights: readonly number[], i) => ({ weights, score: scores[i]! }))
       .concat(record.promising)
