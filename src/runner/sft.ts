@@ -218,7 +218,7 @@ async function run(
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
   if (rounds.length > 1) {
     const best = record.rounds[bestRound(record)]!
-    say(`policy: that of round ${best.round}, the latest of those that score most`)
+    say(`policy: that of round ${best.round}, the best in the trials`)
     weights = folder.readPolicy(roundFile(best.round))
     record.validation_loss = best.validation_loss
     record.mean_predictor_loss = best.mean_predictor_loss
