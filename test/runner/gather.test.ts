@@ -1,4 +1,4 @@
-// Which episodes a round consists of.
+// What a round consists of, and what errors cost in it.
 
 import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
@@ -11,7 +11,8 @@ import { itemsOf, type Lessons, remind } from '../../src/runner/gather.ts'
 import { parseSettings, sftSchema } from '../../src/runner/options.ts'
 import { PLANNING } from '../../src/runner/rounds.ts'
 import type { Session } from '../../src/runner/session.ts'
-import { ACTION_SIZE, OBSERVATION_SIZE, Random } from '../../src/sim/index.ts'
+import { errorMetric } from '../../src/runner/train.ts'
+import { ACTION_SIZE, gainsOf, OBSERVATION_SIZE, Random } from '../../src/sim/index.ts'
 import { Network } from '../../src/sim/planning/network.ts'
 
 const clips = ['walk', 'punch'].map((name) =>
@@ -100,6 +101,44 @@ test('reminders: states that were shown, with what the policy does there', async
   assert.is(met.size, known.length, 'sooner or later all of them')
   assert.equal(await remind(session, weights, shown, plans, 1), pairs)
   assert.equal(await remind(session, weights, shown, [], 1), [])
+})
+
+test('what errors cost: by the laws of the clips alike, each by its rows, and nothing is for nothing', () => {
+  const n = ACTION_SIZE
+  const { unit } = gainsOf({ kpScale: 0.5 })
+  /** A branch of so many rows in which an error of one action unit of joint k costs `costs(k)`. */
+  const branch = (rows: number, costs: (k: number) => number) => {
+    const hessian = new Float64Array(n * n)
+    for (let k = 0; k < n; k++) hessian[k * (n + 1)] = costs(k) / unit[k]! ** 2
+    const empty = new Float64Array(0)
+    return {
+      ...{ start: 0, errors: empty, gains: empty, values: empty, hessian },
+      offsets: new Float64Array(rows * n),
+    }
+  }
+  const costOf = (laws: Parameters<typeof errorMetric>[0], k: number) => {
+    const metric = errorMetric(laws, { kpScale: 0.5 })!
+    const weighed = metric.weigh(Float32Array.from({ length: n }, (_, i) => Number(i === k)))
+    return weighed.reduce((sum, x) => sum + x * x, 0)
+  }
+  const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-5, `${a}, ${b}`)
+  const spike = (joint: number, cost: number) => (k: number) => (k === joint ? cost : 0)
+  // all of a law's mean of 1 a joint lies in one joint
+  near(costOf([{ law: [branch(4, spike(3, 7))] }], 3), n + 0.1)
+  near(costOf([{ law: [branch(4, spike(3, 7))] }], 4), 0.1)
+  // 1 row of one branch and 3 of another; a clip without a law has no say
+  const law = [branch(1, spike(3, 8)), branch(3, spike(4, 8))]
+  near(costOf([undefined, { law }], 3), n / 4 + 0.1)
+  near(costOf([undefined, { law }], 4), (3 * n) / 4 + 0.1)
+  // two clips, one with all costs a hundred times as large
+  const laws = [{ law: [branch(2, spike(3, 1))] }, { law: [branch(2, spike(4, 100))] }]
+  near(costOf(laws, 3), n / 2 + 0.1)
+  near(costOf(laws, 4), n / 2 + 0.1)
+
+  assert.is(errorMetric(undefined, {}), undefined)
+  assert.is(errorMetric([undefined], {}), undefined)
+  const old = { ...branch(2, spike(3, 1)), hessian: new Float64Array(0) }
+  assert.is(errorMetric([{ law: [old] }], {}), undefined, 'the file of an older law does not tell')
 })
 
 test.run()
