@@ -1,7 +1,7 @@
 /**
- * What an error of the action costs, where the mean squared error would have all of them cost the same: (a - a*)' M (a - a*)
- * for some positive definite M. With M = L L' that is the mean squared error of L' a, so a network learns L' a instead,
- * in which errors are as grave as each other, and L'^-1 goes into its last layer at the end.
+ * What an error of the action costs, where the mean squared error would have all of them cost the same:
+ * (a - a*)' M (a - a*) for some positive definite M. With M = L L' that is the mean squared error of L' a, so a network
+ * learns L' a instead, in which errors are as grave as each other, and L'^-1 goes into its last layer at the end.
  */
 
 import { cholesky, solve } from '../sim/index.ts'

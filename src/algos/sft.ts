@@ -1,6 +1,6 @@
 /**
- * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error, or by what errors
- * cost where a metric says that.
+ * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error, or by what
+ * errors cost where a metric says that.
  *
  * The data set goes to the GPU once. A training step is one plan: gather a shuffled mini-batch, forward, loss,
  * backward, Adam; an epoch is that plan replayed, with one read-back of its losses at the end. Observations are

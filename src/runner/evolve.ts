@@ -23,8 +23,8 @@ const POPULATION = 16
 const TRIALS = 8
 export const TRIAL_SECONDS = 10
 /**
- * Noise of trials, rad, one level after the other: a law that reaches the end in such a share of the trials at length goes
- * on to the next, since a policy that copies it errs, and an error is noise to it.
+ * Noise of trials, rad, one level after the other: a law that reaches the end in such a share of the trials at length
+ * goes on to the next, since a policy that copies it errs, and an error is noise to it.
  */
 const LEVELS = [0.02, 0.04, 0.06]
 const RISES = 0.95

@@ -63,7 +63,7 @@ export function roundsAsked({ daggerRounds, planningRounds }: SftSettings): bool
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.05
 
-/** Of the rounds whose policies score most the one that falls least; if there are several the latest, which has seen most. */
+/** Of the rounds whose policies score most the one that falls least, the latest if there are several: it has seen most. */
 export function bestRound({ rounds }: TrainingRecord): number {
   const most = Math.max(...rounds.map(({ score }) => score))
   const tied = rounds.filter(({ score }) => score >= most - TIE)
