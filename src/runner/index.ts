@@ -8,6 +8,7 @@ import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
+  type OptionEntry,
   optionEntries,
   parseSettings,
   type Schema,
@@ -87,14 +88,15 @@ type Given = Record<string, unknown>
 
 function command(name: string, schema: Schema, description: string): Command {
   const made = program.command(name).description(description)
-  for (const { flag, key, type, choices, default: value, description } of optionEntries(schema)) {
+  for (const entry of optionEntries(schema)) {
+    const { flag, type, choices, default: value, description } = entry
     // defaults are the schema's, so that a config file's values stand against them
     const none = value === undefined || String(value) === ''
     const shown = none || type === 'flag' ? '' : ` (default: ${value})`
     const usage =
       type === 'flag'
         ? `--${value === true ? 'no-' : ''}${flag}`
-        : `--${flag} <${metavariable(key)}>`
+        : `--${flag} <${metavariable(entry)}>`
     const option = new Option(usage, `${value === true ? 'do not ' : ''}${description}${shown}`)
     if (type === 'list') option.argParser((word, words: string[] = []) => [...words, word])
     made.addOption(choices.length ? option.choices([...choices]) : option)
@@ -102,12 +104,12 @@ function command(name: string, schema: Schema, description: string): Command {
   return made.option('--config <file>', 'JSON file of options, in camelCase; the command line wins')
 }
 
-function metavariable(key: string): string {
+function metavariable({ key, choices }: OptionEntry): string {
   if (key === 'clip') return 'name|file'
   if (['out', 'loadSftPretrain', 'loadExperts'].includes(key)) return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'
-  return ['expert', 'action', 'activation', 'observation', 'keep'].includes(key) ? 'name' : 'number'
+  return choices.length ? 'name' : 'number'
 }
 
 // what was given on the command line, over what the config file says
