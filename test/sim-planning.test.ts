@@ -14,7 +14,7 @@ import {
   Reference,
   SimulationState,
 } from '../src/sim/index.ts'
-import { applyFeedback, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
+import { applyFeedback, costToGo, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { NX, shiftError } from '../src/sim/planning/linear.ts'
 import { withNeighbours } from '../src/sim/planning/neighbours.ts'
 import { Planner } from '../src/sim/planning/planner.ts'
@@ -117,6 +117,82 @@ test('trajectory: a cycle is sampled about the mean of those before, with less n
   path.offsets.forEach((offset, i) => {
     assert.ok(Math.abs(offset[5]! - offsets[i]!) < 1e-12, `offset ${i}`)
   })
+})
+
+test('trajectory with a guide: about what the law says of each state, near its path by its cost to go', async () => {
+  const { frames } = clip
+  const gains = new Float64Array(frames * NU * NX)
+  const values = new Float64Array(frames * NX * NX)
+  for (let frame = 0; frame < frames; frame++) {
+    for (let k = 0; k < NU; k++) gains[(frame * NU + k) * NX + 6 + k] = 0.5
+    for (let i = 0; i < NX; i++) values[(frame * NX + i) * NX + i] = i < 34 ? 1 : 0
+  }
+  const guide = {
+    ...{ start: 0, gains, values, errors: new Float64Array(frames * NX) },
+    ...{ offsets: new Float64Array(frames * NU).fill(0.01), hessian: new Float64Array(0) },
+  }
+  const leaning = stateAt(0)
+  shiftError(leaning, 6 + 5, 0.2, rollout, 0)
+  const run = async (noise: number) => {
+    const options = { samples: 80, elites: 8, noise, window: 3, retries: 0, ...STEADY }
+    const search = { from: leaning, start: 0, steps: 12, cycle: 4, seed: 1, guide, options }
+    const path = await searchTrajectory(search, async (items) =>
+      items.map((item) => extendPaths(rollout, item)),
+    )
+    const trajectory = replayPath(rollout, search, path)
+    const observation = new Float32Array(OBSERVATION_SIZE)
+    const offset = new Float64Array(NU)
+    let cost = 0
+    for (const [i, deviation] of path.offsets.entries()) {
+      rollout.begin(trajectory.states[i]!, i)
+      rollout.observe(observation)
+      applyFeedback([guide], reference.frame(i), observation, offset)
+      if (i === 0) assert.ok(Math.abs(offset[5]! - (0.01 - 0.5 * 0.2)) < 1e-6)
+      for (let k = 0; k < NU; k++) offset[k]! += deviation[k]!
+      assert.equal(trajectory.offsets[i], offset, `offset ${i}`)
+      assert.ok(rollout.advance(offset))
+      assert.equal([...simulator.qpos], [...trajectory.states[i + 1]!.qpos], `state ${i + 1}`)
+      rollout.observe(observation)
+      const last = costToGo(guide, reference.frame(i + 1), observation)
+      const direct = observation.slice(0, 34).reduce((sum, x) => sum + x * x, 0)
+      assert.ok(Math.abs(last - direct) < 1e-9 + 1e-6 * direct)
+      if (i % 3 === 2) cost += last
+    }
+    return { path, cost }
+  }
+  const alone = await run(0)
+  assert.ok(alone.path.offsets.every((deviation) => deviation.every((x) => x === 0)))
+  const sampled = await run(0.2)
+  assert.ok(sampled.cost < 0.9 * alone.cost, `${sampled.cost} of ${alone.cost}`)
+})
+
+test('mean path of a loop: what is missing for it to end where it began is shared out', () => {
+  const { frames } = clip
+  const trajectory = {
+    start: 0,
+    states: Array.from({ length: 2 * frames + 1 }, (_, step) => {
+      const state = stateAt(step)
+      // raised once and for all, and drifting by 0.1 m a cycle
+      shiftError(state, 2, 0.03, rollout, step)
+      shiftError(state, 0, (0.1 * step) / frames, rollout, step)
+      return state
+    }),
+    offsets: new Array(2 * frames).fill(new Float64Array(NU)),
+    complete: true,
+    score: 10,
+  }
+  for (const [from, to, along] of [
+    [0, 1, 0.05],
+    [0, 2, 0.1],
+    [1, 2, 0.15],
+  ] as const) {
+    const { errors } = meanPath(rollout, trajectory, from, to)
+    for (let frame = 0; frame < frames; frame++) {
+      const at = frame * NX
+      assert.ok(Math.abs(errors[at]! - along) < 1e-6, `cycles ${from} to ${to}: ${errors[at]}`)
+      assert.ok(Math.abs(errors[at + 2]! - 0.03) < 1e-6)
+    }
+  }
 })
 
 test("feedback: on the path it gives the path's offset, off it pushes back within its bound", () => {

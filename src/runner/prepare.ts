@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import type { Clip } from '../mocap/clip.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import {
+  type Branch,
   type BranchBasis,
   type FeedbackLaw,
   type LinearModel,
@@ -42,11 +43,15 @@ import { duration, Progress, say } from './terminal.ts'
 /** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
 const CYCLES = 6
 /**
- * Chance decides how good a law about a trajectory can be. So there are up to this many searches, until one whose law
- * reaches the end in this share of trials before its weights are evolved.
+ * Chance decides how good a law about a trajectory can be. So there are up to this many searches, each followed for a loop
+ * by so many that close the cycle, until one whose law reaches the end in this share of trials before its weights are
+ * evolved.
  */
-const SEARCHES = 3
+const SEARCHES = 2
+const CLOSINGS = 2
 const STANDS = 0.5
+/** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
+const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 /**
  * Branches are added so many times, from frames from which the law falls. Their searches keep near the first path, so that
  * what the branches say differs no more than it must; so fewer samples do. A law is tried from all frames in a few items.
@@ -189,54 +194,96 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
   return { files, seconds }
 }
 
-/** The best trajectory of some searches and what the law of START_WEIGHTS about it does; undefined if all fell. */
+/** A trajectory that was found, what laws about it are made of, and what that of START_WEIGHTS does. */
+interface Candidate {
+  readonly trajectory: Trajectory
+  readonly basis: Basis
+  readonly trial: TrialResult
+}
+
+/** The best of some searches; undefined if all fell too early for a law. */
 async function findBasis(
   session: Session,
   folder: RunFolder,
   subject: Subject,
   seed: number,
-): Promise<{ basis: Basis; trial: TrialResult } | undefined> {
+): Promise<Candidate | undefined> {
   const { clip } = subject
   const name = `experts/${clip.name}`
-  const fileOf = (search: number) => `${name}-trajectory-${search + 1}.safetensors`
-  const record = `${name}-searches.json`
+  const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
+  const candidates: Candidate[] = []
   // of each search, what its law does; null if it fell too early for one
-  const trials: (TrialResult | null)[] = folder.has(record) ? folder.readJson(record) : []
-  while (trials.length < SEARCHES && !((trials.at(-1)?.survival ?? 0) >= STANDS)) {
-    const search = trials.length
-    const searchSeed = search === 0 ? seed : new Random(seed, search).next()
-    const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
-    const progress = new Progress(`${clip.name}: trajectory, control step`, steps)
+  const trials: (TrialResult | null)[] = []
+  const stands = () => (trials.at(-1)?.survival ?? 0) >= STANDS
+  const search = async (wanted: Omit<Wanted, 'file' | 'steps'>, what: string, file: string) => {
+    const progress = new Progress(`${clip.name}: ${what}, control step`, steps)
     const trajectory = await findTrajectory(session, folder, subject, {
-      ...{ file: fileOf(search), seed: searchSeed, steps, cycle: clip.frames },
+      ...{ steps, cycle: clip.frames, ...wanted, file: `${name}-${file}.safetensors` },
       onProgress: (step) => progress.update(step),
     })
     const reached = trajectory.offsets.length * clip.dt
     say(
-      `${clip.name}: trajectory of ${reached.toFixed(1)} of ${(steps * clip.dt).toFixed(1)} s, ` +
+      `${clip.name}: ${what} of ${reached.toFixed(1)} of ${(steps * clip.dt).toFixed(1)} s, ` +
         `score ${trajectory.score.toFixed(2)}, ${duration(progress.finish())}`,
     )
     const basis = await basisOf(session, subject, trajectory)
-    const [trial = null] = basis
-      ? await tryWeights(session, subject, basis, [START_WEIGHTS], EXAM)
-      : []
-    trials.push(trial)
-    folder.writeJson(record, trials)
-    if (trial) {
-      const [upright, share] = [trial.seconds.toFixed(1), (100 * trial.survival).toFixed(0)]
-      say(
-        `${clip.name}: the law about it scores ${trial.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
-      )
+    if (!basis) {
+      trials.push(null)
+      return undefined
+    }
+    const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], EXAM)
+    trials.push(trial!)
+    const [upright, share] = [trial!.seconds.toFixed(1), (100 * trial!.survival).toFixed(0)]
+    say(
+      `${clip.name}: the law about it scores ${trial!.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
+    )
+    const candidate = { trajectory, basis, trial: trial! }
+    candidates.push(candidate)
+    return candidate
+  }
+  for (let n = 0; n < SEARCHES && !stands(); n++) {
+    const own = n === 0 ? seed : new Random(seed, n).next()
+    let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
+    for (let c = 1; clip.loop && found && c <= CLOSINGS && !stands(); c++) {
+      const guide = await guideOf(session, found.basis)
+      const wanted = {
+        ...{ seed: own, guide, from: secondCycle(found.trajectory, clip) },
+        options: {
+          ...CLOSING_SEARCH,
+          noise: CLOSING_SEARCH.noise * TRAJECTORY.narrowing ** (c - 1),
+        },
+      }
+      found = await search(wanted, 'closed cycle', `trajectory-${n + 1}-closed-${c}`)
     }
   }
-  const most = Math.max(...trials.map((trial) => trial?.score ?? -1))
-  const best = trials.findIndex((trial) => trial?.score === most)
-  const trial = trials[best]
-  if (!trial) return undefined
-  const trajectory = readTrajectory(folder, fileOf(best))
-  writeTrajectory(folder, `${name}-trajectory.safetensors`, trajectory)
-  const basis = await basisOf(session, subject, trajectory)
-  return { basis: basis!, trial }
+  folder.writeJson(`${name}-searches.json`, trials)
+  if (candidates.length === 0) return undefined
+  const best = candidates.reduce((a, b) => (b.trial.score > a.trial.score ? b : a))
+  writeTrajectory(folder, `${name}-trajectory.safetensors`, best.trajectory)
+  return best
+}
+
+/** The law of START_WEIGHTS for a loop, which has one branch. */
+async function guideOf({ pool, signal }: Session, basis: Basis): Promise<Branch> {
+  const item = { ...basis, weights: START_WEIGHTS }
+  const [law] = values(await pool.map('solve-feedback', [item], { signal }))
+  const { start, errors, offsets, gains, values: costs, hessian } = law![0]!
+  return {
+    ...{ start, hessian, errors: shared(errors), offsets: shared(offsets) },
+    ...{ gains: shared(gains), values: shared(costs) },
+  }
+}
+
+/** Where the second cycle of a trajectory begins, or the first of a single one, as if it were the first. */
+function secondCycle(
+  { states, offsets }: Trajectory,
+  { frames, cycleOffset }: Clip,
+): SimulationState {
+  const cycle = offsets.length < 2 * frames ? 0 : 1
+  const state = new SimulationState()
+  state.copy(states[cycle * frames]!)
+  for (const axis of [0, 1] as const) state.qpos[axis]! -= cycle * cycleOffset[axis]
+  return state
 }
 
 /** Undefined for a trajectory that fell too early. */
@@ -329,10 +376,12 @@ async function findBranch(
   return basis?.branches[0]
 }
 
-interface Wanted extends Pick<Search, 'seed' | 'steps' | 'cycle' | 'about' | 'options'> {
+interface Wanted extends Pick<Search, 'seed' | 'steps' | 'cycle' | 'about' | 'guide' | 'options'> {
   readonly file: string
   /** frame of the reference that it starts from */
   readonly start?: number
+  /** and in which state, if not the reference's own */
+  readonly from?: SimulationState
   onProgress?(step: number): void
 }
 
@@ -340,12 +389,9 @@ async function findTrajectory(
   { pool, signal }: Session,
   folder: RunFolder,
   { clip, index }: Subject,
-  { file, start = 0, onProgress, ...wanted }: Wanted,
+  { file, start = 0, from = stateOf(clip, start), onProgress, ...wanted }: Wanted,
 ): Promise<Trajectory> {
   if (folder.has(file)) return readTrajectory(folder, file)
-  const from = new SimulationState()
-  from.qpos.set(clip.qpos.subarray(start * NQ, (start + 1) * NQ))
-  from.qvel.set(clip.qvel.subarray(start * NV, (start + 1) * NV))
   const search = { from, start, ...wanted }
   const path = await searchTrajectory(
     search,
@@ -366,6 +412,13 @@ async function findTrajectory(
   return readTrajectory(folder, file)
 }
 
+function stateOf({ qpos, qvel }: Clip, frame: number): SimulationState {
+  const state = new SimulationState()
+  state.qpos.set(qpos.subarray(frame * NQ, (frame + 1) * NQ))
+  state.qvel.set(qvel.subarray(frame * NV, (frame + 1) * NV))
+  return state
+}
+
 /**
  * Cycles of a trajectory that a law is about, from the first to before the second; a one-shot clip is one cycle.
  * Undefined if the trajectory fell too early for that.
@@ -376,6 +429,13 @@ function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefi
   // the first cycle of a loop starts on the reference, not on the cycle that physics settles in: it counts if it is alone
   const cycles = Math.floor(steps / clip.frames)
   return cycles > 0 ? [Math.min(1, cycles - 1), cycles] : undefined
+}
+
+// a copy in shared memory, for what many items of the pool hold
+function shared(data: Float64Array): Float64Array {
+  const copy = new Float64Array(new SharedArrayBuffer(data.byteLength))
+  copy.set(data)
+  return copy
 }
 
 /** A linear model a frame, averaged over three cycles; in shared memory, since every trial reads them. */
@@ -401,10 +461,5 @@ async function linearModels(
   progress?.finish()
   // the last frame of a one-shot clip has no step of its own
   if (!clip.loop) found.push(found.at(-1)!)
-  const shared = (data: Float64Array) => {
-    const copy = new Float64Array(new SharedArrayBuffer(data.byteLength))
-    copy.set(data)
-    return copy
-  }
   return found.map(({ a, b }) => ({ a: shared(a), b: shared(b) }))
 }

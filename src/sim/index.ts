@@ -29,6 +29,7 @@ export {
 export { Evolution, type EvolutionState } from './planning/evolution.ts'
 export type { FeedbackParameters } from './planning/experts.ts'
 export {
+  type Branch,
   type BranchBasis,
   type FeedbackLaw,
   type MeanPath,

@@ -24,7 +24,7 @@ export interface MeanPath {
 export interface Branch extends MeanPath {
   /** [rows, 28, 68] rad per unit of error */
   readonly gains: Float64Array
-  /** [rows, 68, 68] P of the cost to go x' P x; empty for a loop, which has one branch */
+  /** [rows, 68, 68] P of the cost to go x' P x */
   readonly values: Float64Array
   /** [28, 28] H of what another offset costs, d' H d for a difference of d; mean over rows */
   readonly hessian: Float64Array
@@ -74,19 +74,9 @@ export function applyFeedback(
 function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Branch {
   let best = law[0]
   let least = Number.POSITIVE_INFINITY
-  const x = new Float64Array(NX)
   for (const branch of law) {
-    const at = frame - branch.start
-    if (at < 0) continue
-    for (let i = 0; i < NX; i++) x[i] = observation[i] - branch.errors[at * NX + i]
-    let cost = 0
-    // P is symmetric
-    for (let i = 0; i < NX; i++) {
-      const row = (at * NX + i) * NX
-      let sum = 0.5 * branch.values[row + i] * x[i]
-      for (let j = 0; j < i; j++) sum += branch.values[row + j] * x[j]
-      cost += 2 * sum * x[i]
-    }
+    if (frame < branch.start) continue
+    const cost = costToGo(branch, frame, observation)
     if (cost < least) {
       least = cost
       best = branch
@@ -95,9 +85,31 @@ function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Br
   return best
 }
 
+// scratch of `costToGo`
+const x = new Float64Array(NX)
+
+/** What it costs, by the branch's own cost, to come back to its path from an observation at a frame. */
+export function costToGo(
+  { start, errors, values }: Branch,
+  frame: number,
+  observation: Float32Array,
+): number {
+  const at = (frame - start) * NX
+  for (let i = 0; i < NX; i++) x[i] = observation[i] - errors[at + i]
+  let cost = 0
+  // P is symmetric
+  for (let i = 0; i < NX; i++) {
+    const row = (at + i) * NX
+    let sum = 0.5 * values[row + i] * x[i]
+    for (let j = 0; j < i; j++) sum += values[row + j] * x[j]
+    cost += 2 * sum * x[i]
+  }
+  return cost
+}
+
 /**
- * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1. That of a loop starts at frame 0; a
- * one-shot clip has cycle 0 only.
+ * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1. That of a loop starts at frame 0, and
+ * what is missing for it to end where it began is shared out over its frames; a one-shot clip has cycle 0 only.
  */
 export function meanPath(
   rollout: Rollout,
@@ -122,7 +134,18 @@ export function meanPath(
       for (let k = 0; k < NU; k++) offsets[row * NU + k] += trajectory.offsets[i][k] / (to - from)
     }
   }
-  if (!clip.loop) {
+  if (clip.loop) {
+    const errorsAt = (i: number) => {
+      rollout.begin(trajectory.states[i], start + i)
+      rollout.observe(observation)
+      return observation.slice(0, NX)
+    }
+    const [first, last] = [errorsAt(from * frames), errorsAt(to * frames)]
+    for (let row = 0; row < rows; row++) {
+      const share = (row / frames - 0.5) / (to - from)
+      for (let j = 0; j < NX; j++) errors[row * NX + j] -= share * (last[j] - first[j])
+    }
+  } else {
     errors.copyWithin((rows - 1) * NX, (rows - 2) * NX, (rows - 1) * NX)
     offsets.copyWithin((rows - 1) * NU, (rows - 2) * NU, (rows - 1) * NU)
   }
@@ -163,7 +186,7 @@ export function feedbackLaw(
     return {
       ...path,
       gains: concat(gains.map((k) => k.map((x) => gain * x))),
-      values: concat(loop ? [] : values),
+      values: concat(values),
       hessian: mean(hessians),
     }
   })

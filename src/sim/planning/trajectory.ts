@@ -5,6 +5,10 @@
  * tries again, with other samples. From the second cycle of a loop on, samples are about what the cycles before did, with
  * less and less noise, so that cycles come to agree: the linear model of their mean is then one of each of them.
  *
+ * With a law as a guide, samples are about what that says of their own state, and the best are those from which it costs
+ * least to come back to the law's path: the search then follows this path, which is nearly possible, in place of the
+ * reference, which is not.
+ *
  * `extendPaths` samples, anywhere; `searchTrajectory` decides what is sampled next, and runs nothing itself.
  */
 import { HINGES, NU } from '../../mocap/skeleton.ts'
@@ -12,6 +16,7 @@ import { scoreOf } from '../metrics.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import { SimulationState } from '../simulator.ts'
+import { applyFeedback, type Branch, costToGo } from './feedback.ts'
 import type { Rollout } from './rollout.ts'
 
 export interface TrajectoryOptions {
@@ -96,6 +101,8 @@ export interface ExtendItem {
   /** of the samples' random streams */
   readonly seed: number
   readonly attempt: number
+  /** law whose offsets the samples are about, beside the mean */
+  readonly guide?: Branch
 }
 
 export interface Extended extends PathEnd {
@@ -119,7 +126,7 @@ export function extendPaths(rollout: Rollout, item: ExtendItem): Extended[] {
     for (let k = 0; k < NU; k++) {
       deviation[k] = MOMENTUM * end.deviation[k] + noise * SIGMAS[k] * random.normal()
     }
-    const tracking = tryWindow(rollout, end.state, step, window, sum(mean, deviation))
+    const tracking = tryWindow(rollout, end.state, step, window, sum(mean, deviation), item.guide)
     if (tracking === undefined) continue
     const cost = deviation.reduce((cost, d) => cost + EFFORT * d ** 2, tracking)
     const state = new SimulationState()
@@ -135,19 +142,34 @@ function tryWindow(
   from: SimulationState,
   step: number,
   window: number,
-  offset: Float64Array,
+  deviation: Float64Array,
+  guide?: Branch,
 ): number | undefined {
   rollout.begin(from, step)
   let cost = 0
   for (let s = 0; s < window; s++) {
-    if (!rollout.advance(offset)) return undefined
+    if (!rollout.advance(guided(rollout, deviation, guide))) return undefined
+    if (guide) continue
     if (s === window - 1) cost += rollout.cost()
     else if (s === window >> 1) cost += 0.5 * rollout.cost()
   }
-  return cost
+  if (!guide) return cost
+  rollout.observe(observation)
+  return costToGo(guide, rollout.reference.frame(rollout.step), observation)
 }
 
-/** The offsets of the best path found, one a control step. */
+const observation = new Float32Array(OBSERVATION_SIZE)
+
+// the offset from the leading target: a deviation, from what the guide says of the present state if there is one
+function guided(rollout: Rollout, deviation: Float64Array, guide?: Branch): Float64Array {
+  if (!guide) return deviation
+  const offset = new Float64Array(NU)
+  rollout.observe(observation)
+  applyFeedback([guide], rollout.reference.frame(rollout.step), observation, offset)
+  return sum(offset, deviation)
+}
+
+/** The best path found: its offsets, one a control step, or how they deviate from the guide's. */
 export interface FoundPath {
   readonly offsets: readonly Float64Array[]
   readonly complete: boolean
@@ -163,6 +185,8 @@ export interface Search {
   readonly cycle?: number
   /** [28] a control step of the cycle: offsets that samples are drawn about from the beginning, rad; default 0 */
   readonly about?: readonly Float64Array[]
+  /** law about a cycle to follow; its cycles then learn nothing from one another */
+  readonly guide?: Branch
   readonly options?: TrajectoryOptions
 }
 
@@ -181,7 +205,7 @@ const CHUNK = 25
  * @param onProgress is told the control step reached
  */
 export async function searchTrajectory(
-  { from, start, steps, seed, cycle = steps, about, options = TRAJECTORY }: Search,
+  { from, start, steps, seed, cycle = steps, about, guide, options = TRAJECTORY }: Search,
   extend: (items: readonly ExtendItem[]) => Promise<readonly (readonly Extended[])[]>,
   onProgress?: (step: number) => void,
 ): Promise<FoundPath> {
@@ -217,12 +241,13 @@ export async function searchTrajectory(
     onProgress?.(done)
     if (window === 0 || dead > options.retries) break
     // the best path through a cycle is known some time after it
-    if (done >= (habit.cycles + 1) * cycle + HINDSIGHT) habit.add(trace(population[0]))
+    if (!guide && done >= (habit.cycles + 1) * cycle + HINDSIGHT) habit.add(trace(population[0]))
     const mean = habit.mean(done, window)
     const narrowed = Math.max(options.leastNoise, options.narrowing ** habit.cycles)
     const ends = population.map(({ state, deviation, total }) => ({ state, deviation, total }))
     const items = Array.from({ length: Math.ceil(options.samples / CHUNK) }, (_, chunk) => ({
       ...{ ends, mean, step: start + done, window, seed, attempt },
+      ...(guide && { guide }),
       // where it is hard, further afield
       noise: options.noise * narrowed * (1 + ESCALATION * dead),
       first: chunk * CHUNK,
@@ -289,15 +314,15 @@ function sum(a: Float64Array, b: Float64Array): Float64Array {
 /** Runs a path that was found, step by step. */
 export function replayPath(
   rollout: Rollout,
-  { from, start, steps }: Search,
+  { from, start, steps, guide }: Search,
   path: FoundPath,
 ): Trajectory {
   const states = [from]
   const offsets: Float64Array[] = []
-  const observation = new Float32Array(OBSERVATION_SIZE)
   let score = 0
   rollout.begin(from, start)
-  for (const offset of path.offsets) {
+  for (const deviation of path.offsets) {
+    const offset = guided(rollout, deviation, guide)
     rollout.advance(offset)
     const state = new SimulationState()
     rollout.simulator.save(state)
