@@ -43,13 +43,13 @@ import { duration, Progress, say } from './terminal.ts'
 /** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
 const CYCLES = 6
 /**
- * Chance decides how good a law about a trajectory can be. So there are up to this many searches, each followed for a loop
- * by so many that close the cycle, until one whose law reaches the end in this share of trials before its weights are
- * evolved.
+ * Chance decides how good a law about a trajectory can be. So there are up to this many searches, until one whose law
+ * reaches the end in this share of trials before its weights are evolved. For a loop each is followed by so many that
+ * close the cycle, until a law reaches the end in all.
  */
 const SEARCHES = 2
-const CLOSINGS = 2
 const STANDS = 0.5
+const CLOSINGS = 2
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 /**
@@ -214,7 +214,7 @@ async function findBasis(
   const candidates: Candidate[] = []
   // of each search, what its law does; null if it fell too early for one
   const trials: (TrialResult | null)[] = []
-  const stands = () => (trials.at(-1)?.survival ?? 0) >= STANDS
+  const held = () => Math.max(0, ...candidates.map(({ trial }) => trial.survival))
   const search = async (wanted: Omit<Wanted, 'file' | 'steps'>, what: string, file: string) => {
     const progress = new Progress(`${clip.name}: ${what}, control step`, steps)
     const trajectory = await findTrajectory(session, folder, subject, {
@@ -241,10 +241,10 @@ async function findBasis(
     candidates.push(candidate)
     return candidate
   }
-  for (let n = 0; n < SEARCHES && !stands(); n++) {
+  for (let n = 0; n < SEARCHES && held() < STANDS; n++) {
     const own = n === 0 ? seed : new Random(seed, n).next()
     let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
-    for (let c = 1; clip.loop && found && c <= CLOSINGS && !stands(); c++) {
+    for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < 1; c++) {
       const guide = await guideOf(session, found.basis)
       const wanted = {
         ...{ seed: own, guide, from: secondCycle(found.trajectory, clip) },
