@@ -186,7 +186,7 @@ test('mean path of a loop: what is missing for it to end where it began is share
     [0, 2, 0.1],
     [1, 2, 0.15],
   ] as const) {
-    const { errors } = meanPath(rollout, trajectory, from, to)
+    const { errors } = meanPath(rollout, trajectory, from, to, { closed: true })
     for (let frame = 0; frame < frames; frame++) {
       const at = frame * NX
       assert.ok(Math.abs(errors[at]! - along) < 1e-6, `cycles ${from} to ${to}: ${errors[at]}`)

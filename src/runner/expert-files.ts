@@ -68,10 +68,14 @@ export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): voi
   folder.write(
     file,
     encodeTensors({
-      metadata: { format: 'webmimic feedback 3' },
+      metadata: { format: 'webmimic feedback 4' },
       tensors: {
-        // branch after branch; each goes from its start to the last frame
+        // branch after branch
         starts: { shape: [law.length], data: Uint32Array.from(law, ({ start }) => start) },
+        rows: {
+          shape: [law.length],
+          data: Uint32Array.from(law, ({ offsets }) => offsets.length / NU),
+        },
         gains: tensor(all('gains'), rows, NU, NX),
         errors: tensor(all('errors'), rows, NX),
         offsets: tensor(all('offsets'), rows, NU),
@@ -86,11 +90,12 @@ export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
   const { tensors } = decodeTensors(folder.readBytes(file), folder.file(file))
   // files of format 1 have one branch, and none before format 3 has hessians
   const starts = [...(tensors['starts']?.data ?? [0])]
-  const rows = tensors['errors']!.shape[0]!
-  const frames = (rows + starts.reduce((sum, start) => sum + start, 0)) / starts.length
+  // before format 4 each went from its start to the last frame
+  const all = tensors['errors']!.shape[0]!
+  const frames = (all + starts.reduce((sum, start) => sum + start, 0)) / starts.length
   let row = 0
   return starts.map((start, branch) => {
-    const [from, to] = [row, row + frames - start]
+    const [from, to] = [row, row + (tensors['rows']?.data[branch] ?? frames - start)]
     row = to
     const array = (name: string, width: number) =>
       Float64Array.from(tensors[name]?.data.subarray(from * width, to * width) ?? [])

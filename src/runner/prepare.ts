@@ -12,8 +12,10 @@ import {
   type Branch,
   type BranchBasis,
   type FeedbackLaw,
+  type FeedbackParameters,
   type LinearModel,
   type MeanPath,
+  NX,
   Random,
   type Search,
   type SimulationConfig,
@@ -93,22 +95,24 @@ export async function prepareExperts(
 ): Promise<Prepared> {
   if (!needsLaw(settings.expert)) return { experts: {}, failures: [] }
   for (const { clip } of config.clips) claimExperts(folder, clip, settings)
-  const laws: (FeedbackLaw | undefined)[] = []
+  const parameters: (FeedbackParameters | undefined)[] = []
   const failures: (string | undefined)[] = []
   await session.pool.configure({ ...config, episodeSeconds: TRIAL_SECONDS })
   for (const [index, { clip }] of config.clips.entries()) {
-    const file = `experts/${clip.name}-feedback.safetensors`
+    const [file, bridgesFile] = ['feedback', 'bridges'].map(
+      (part) => `experts/${clip.name}-${part}.safetensors`,
+    ) as [string, string]
+    const subject = { clip, index }
     // read back even when just found: the file is f32, and a resumed run must have the same law
     if (!folder.has(file)) {
-      const subject = { clip, index }
-      const found = await findBasis(session, folder, subject, config.seed ?? 0)
+      const seed = config.seed ?? 0
+      const found = await findBasis(session, folder, subject, seed)
       if (!found) {
         failures[index] =
           `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
-        laws.push(undefined)
+        parameters.push(undefined)
         continue
       }
-      const seed = config.seed ?? 0
       const weights = await evolveWeights(session, folder, subject, found, seed, settings)
       const basis = clip.loop
         ? found.basis
@@ -116,11 +120,17 @@ export async function prepareExperts(
       const [law] = values(
         await session.pool.map('solve-feedback', [{ ...basis, weights }], session),
       )
+      if (clip.loop) {
+        const bridges = await findBridges(session, folder, subject, config, {
+          ...{ basis, weights, law: law!, seed },
+        })
+        writeLaw(folder, bridgesFile, bridges)
+      }
       writeLaw(folder, file, law!)
     }
-    laws.push(readLaw(folder, file))
+    const bridges = folder.has(bridgesFile) && readLaw(folder, bridgesFile)
+    parameters.push({ law: readLaw(folder, file), ...(bridges && { bridges }) })
   }
-  const parameters = laws.map((law) => law && { law })
   return { experts: { feedback: parameters, planner: parameters }, failures }
 }
 
@@ -184,7 +194,12 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
       if (source.readText(`clips/${clip.name}.txt`) !== text) {
         throw new UsageError(`--load-experts: ${path} is about another clip named "${clip.name}"`)
       }
-      for (const part of ['trajectory.safetensors', 'evolution.json', 'feedback.safetensors']) {
+      for (const part of [
+        'trajectory.safetensors',
+        'evolution.json',
+        'feedback.safetensors',
+        'bridges.safetensors',
+      ]) {
         const name = `experts/${clip.name}-${part}`
         if (source.has(name)) files.set(name, source.readBytes(name))
       }
@@ -245,7 +260,9 @@ async function findBasis(
     const own = n === 0 ? seed : new Random(seed, n).next()
     let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
     for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < 1; c++) {
-      const guide = await guideOf(session, found.basis)
+      const item = { ...found.basis, weights: START_WEIGHTS }
+      const [law] = values(await session.pool.map('solve-feedback', [item], session))
+      const guide = guideOf(law![0]!)
       const wanted = {
         ...{ seed: own, guide, from: secondCycle(found.trajectory, clip) },
         options: {
@@ -263,11 +280,8 @@ async function findBasis(
   return best
 }
 
-/** The law of START_WEIGHTS for a loop, which has one branch. */
-async function guideOf({ pool, signal }: Session, basis: Basis): Promise<Branch> {
-  const item = { ...basis, weights: START_WEIGHTS }
-  const [law] = values(await pool.map('solve-feedback', [item], { signal }))
-  const { start, errors, offsets, gains, values: costs, hessian } = law![0]!
+// a branch in shared memory, since every sample of a search needs it
+function guideOf({ start, errors, offsets, gains, values: costs, hessian }: Branch): Branch {
   return {
     ...{ start, hessian, errors: shared(errors), offsets: shared(offsets) },
     ...{ gains: shared(gains), values: shared(costs) },
@@ -296,7 +310,7 @@ async function basisOf(
   const cycles = cyclesOf(trajectory, subject.clip)
   if (!cycles) return undefined
   const models = await linearModels(session, subject, trajectory, cycles, quiet)
-  const item = { clip: subject.index, trajectory, cycles }
+  const item = { clip: subject.index, trajectory, cycles, closed: subject.clip.loop }
   const [path] = values(await session.pool.map('mean-path', [item]))
   return { clip: subject.index, branches: [{ models, path: path! }] }
 }
@@ -316,15 +330,7 @@ async function growBranches(
   const tried = new Set<number>()
   let basis = trunk
   for (let turn = 0; ; turn++) {
-    // a few items, since each solves the regulators of all branches
-    const items = Array.from({ length: TRIAL_ITEMS }, (_, i) => ({
-      ...{ ...basis, weights, noise: [0] },
-      episodes: starts
-        .filter((start) => start % TRIAL_ITEMS === i)
-        .map((start) => ({ episode: EXAM.first, start })),
-    })).filter(({ episodes }) => episodes.length)
-    const trials = values(await session.pool.map('try-feedback', items, session))
-    let fallen = trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)
+    let fallen = await framesLost(session, basis, weights, starts)
     const share = 1 - fallen.length / starts.length
     fallen = fallen.filter((start) => !tried.has(start))
     // a branch may help the frames beside its own
@@ -352,6 +358,84 @@ async function growBranches(
     }
     progress.finish()
   }
+}
+
+/** From which of these frames a law falls without noise. */
+async function framesLost(
+  session: Session,
+  basis: Basis,
+  weights: readonly number[],
+  starts: readonly number[],
+): Promise<number[]> {
+  // a few items, since each solves the regulators of all branches
+  const items = Array.from({ length: TRIAL_ITEMS }, (_, i) => ({
+    ...{ ...basis, weights, noise: [0] },
+    episodes: starts
+      .filter((start) => start % TRIAL_ITEMS === i)
+      .map((start) => ({ episode: EXAM.first, start })),
+  })).filter(({ episodes }) => episodes.length)
+  const trials = values(await session.pool.map('try-feedback', items, session))
+  return trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)
+}
+
+/** A loop's law, and what it was made of. */
+interface KnownLaw {
+  readonly basis: Basis
+  readonly weights: readonly number[]
+  readonly law: FeedbackLaw
+  readonly seed: number
+}
+
+/**
+ * Ways onto a loop's path from the frames of the reference from which its law falls: a search of a cycle with the law as
+ * its guide, and feedback about what that found. Those that do not lead there are left out.
+ */
+async function findBridges(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  config: SimulationConfig,
+  { basis, weights, law, seed }: KnownLaw,
+): Promise<Branch[]> {
+  const { clip, index } = subject
+  const { pool } = session
+  const starts = Array.from({ length: clip.frames }, (_, s) => s)
+  const lost = await framesLost(session, basis, weights, starts)
+  if (lost.length === 0) return []
+  const guide = guideOf(law[0]!)
+  const bridges: Branch[] = []
+  const progress = new Progress(`${clip.name}: bridge`, lost.length)
+  for (const [i, start] of lost.entries()) {
+    const trajectory = await findTrajectory(session, folder, subject, {
+      ...{ file: `experts/${clip.name}-bridge-${start}.safetensors`, seed, start, guide },
+      ...{ steps: clip.frames, cycle: clip.frames, options: CLOSING_SEARCH },
+    })
+    if (trajectory.complete) {
+      const item = { clip: index, trajectory, cycles: [0, 1] as const, closed: false }
+      const [path] = values(await pool.map('mean-path', [item]))
+      const models = await linearModels(session, subject, trajectory, [0, 1], true)
+      const end = guide.values.subarray(start * NX ** 2, (start + 1) * NX ** 2).slice()
+      const solved = await pool.map('solve-bridge', [
+        { basis: { path: path!, models }, weights, end },
+      ])
+      bridges.push(values(solved)[0]!)
+    }
+    progress.update(i + 1)
+  }
+  const experts = { feedback: config.clips.map((_, c) => (c === index ? { law, bridges } : {})) }
+  const setup = { ...config, episodeSeconds: TRIAL_SECONDS }
+  await pool.configure({ ...setup, experts })
+  const items = bridges.map(({ start }) => ({
+    ...{ clip: index, expert: 'feedback', episode: EXAM.first, start },
+  }))
+  const results = values(await pool.map('rollout-expert', items, session))
+  await pool.configure(setup)
+  const held = bridges.filter((_, i) => results[i]!.survived)
+  say(
+    `${clip.name}: the law falls from ${lost.length} of ${clip.frames} frames, bridges lead from ${held.length} of them, ` +
+      duration(progress.finish()),
+  )
+  return held
 }
 
 /** A path from a frame of the reference to the end of a one-shot clip; undefined if it fell. */

@@ -10,7 +10,7 @@ import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import type { Simulator } from '../simulator.ts'
-import { applyFeedback, type FeedbackLaw } from './feedback.ts'
+import { applyFeedback, type Bridges, type FeedbackLaw } from './feedback.ts'
 import { Network, type NetworkWeights } from './network.ts'
 import { type Controller, PLANNER, Planner, type PlannerOptions } from './planner.ts'
 import { Rollout } from './rollout.ts'
@@ -18,21 +18,28 @@ import { Rollout } from './rollout.ts'
 /** What both experts are made from; the planner also has options. */
 export interface FeedbackParameters {
   readonly law: FeedbackLaw
+  /** for a loop: what acts at the beginning of episodes from their frames */
+  readonly bridges?: Bridges
   readonly planner?: PlannerOptions
   /** a policy to plan around instead of the law; its actions must be those of the environment's mode `offset` */
   readonly student?: NetworkWeights
 }
 
-/** Linear feedback about the trajectory. */
+/** Linear feedback about the trajectory, and onto it. */
 export function feedback(_simulator: Simulator, reference: Reference, parameters: unknown): Expert {
-  const { law } = expectLaw('feedback', parameters)
+  const { law, bridges = [] } = expectLaw('feedback', parameters)
   const observation = new Float32Array(OBSERVATION_SIZE)
   const offset = new Float64Array(NU)
   return {
     name: 'feedback',
     act(environment, action) {
+      const { start: from, steps, referenceStep } = environment
       environment.observe(observation)
-      applyFeedback(law, reference.frame(environment.referenceStep), observation, offset)
+      const bridge = bridges.find(
+        ({ start, offsets }) => start === from && steps < offsets.length / NU,
+      )
+      if (bridge) applyFeedback([bridge], referenceStep, observation, offset)
+      else applyFeedback(law, reference.frame(referenceStep), observation, offset)
       environment.encode(offset, action)
     },
   }

@@ -37,6 +37,12 @@ export interface Branch extends MeanPath {
 export type FeedbackLaw = readonly Branch[]
 
 /**
+ * Ways onto a loop's path for episodes that start off it: feedback about one path each, from frame `start` on, a row a
+ * control step since then.
+ */
+export type Bridges = readonly Branch[]
+
+/**
  * What a difference of offsets from the law's costs, by the law's own cost: [28, 28] H of d' H d, mean over the path's rows
  * of all branches; undefined for laws whose file does not tell.
  */
@@ -108,14 +114,15 @@ export function costToGo(
 }
 
 /**
- * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1. That of a loop starts at frame 0, and
- * what is missing for it to end where it began is shared out over its frames; a one-shot clip has cycle 0 only.
+ * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1; a one-shot clip has cycle 0 only.
+ * @param closed for a path that goes round: what is missing for it to end where it began is shared out over its rows
  */
 export function meanPath(
   rollout: Rollout,
   trajectory: Trajectory,
   from: number,
   to: number,
+  { closed = false } = {},
 ): MeanPath {
   const { start } = trajectory
   const { clip, frames } = rollout.reference
@@ -134,7 +141,7 @@ export function meanPath(
       for (let k = 0; k < NU; k++) offsets[row * NU + k] += trajectory.offsets[i][k] / (to - from)
     }
   }
-  if (clip.loop) {
+  if (closed) {
     const errorsAt = (i: number) => {
       rollout.begin(trajectory.states[i], start + i)
       rollout.observe(observation)
@@ -145,7 +152,8 @@ export function meanPath(
       const share = (row / frames - 0.5) / (to - from)
       for (let j = 0; j < NX; j++) errors[row * NX + j] -= share * (last[j] - first[j])
     }
-  } else {
+  }
+  if (!clip.loop) {
     errors.copyWithin((rows - 1) * NX, (rows - 2) * NX, (rows - 1) * NX)
     offsets.copyWithin((rows - 1) * NU, (rows - 2) * NU, (rows - 1) * NU)
   }
@@ -180,16 +188,27 @@ export function feedbackLaw(
   branches: readonly BranchBasis[],
   weights: readonly number[],
 ): FeedbackLaw {
+  return branches.map((basis) => branchOf(basis, weights, { periodic: loop }))
+}
+
+/** A way onto the path of a law of these weights, whose cost to go (P, [68, 68]) counts at its end. */
+export function bridge(basis: BranchBasis, weights: readonly number[], end: Float64Array): Branch {
+  return branchOf(basis, weights, { periodic: false, end })
+}
+
+function branchOf(
+  { path, models }: BranchBasis,
+  weights: readonly number[],
+  options: Parameters<typeof regulator>[2],
+): Branch {
   const { cost, gain } = weighted(weights)
-  return branches.map(({ path, models }) => {
-    const { gains, values, hessians } = regulator(models, cost, { periodic: loop })
-    return {
-      ...path,
-      gains: concat(gains.map((k) => k.map((x) => gain * x))),
-      values: concat(values),
-      hessian: mean(hessians),
-    }
-  })
+  const { gains, values, hessians } = regulator(models, cost, options)
+  return {
+    ...path,
+    gains: concat(gains.map((k) => k.map((x) => gain * x))),
+    values: concat(values),
+    hessian: mean(hessians),
+  }
 }
 
 function mean(parts: readonly Float64Array[]): Float64Array {

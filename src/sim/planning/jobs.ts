@@ -7,7 +7,9 @@ import { SimulationError } from '../simulator.ts'
 import type { World } from '../world.ts'
 import { feedback } from './experts.ts'
 import {
+  type Branch,
   type BranchBasis,
+  bridge,
   type FeedbackLaw,
   feedbackLaw,
   type MeanPath,
@@ -35,6 +37,22 @@ export interface LineariseItem {
   readonly row: number
   /** cycles of the trajectory to average over */
   readonly cycles: readonly number[]
+}
+
+export interface MeanPathItem {
+  readonly trajectory: Trajectory
+  /** from the first to before the second */
+  readonly cycles: readonly [number, number]
+  /** whether the path goes round */
+  readonly closed: boolean
+}
+
+/** What a way onto a law's path is made of. */
+export interface BridgeItem {
+  readonly basis: BranchBasis
+  readonly weights: readonly number[]
+  /** [68, 68] the law's cost to go at its end */
+  readonly end: Float64Array
 }
 
 /** What a feedback law is made of. */
@@ -76,15 +94,16 @@ export const PLANNING_JOBS = {
   },
 
   /** The mean of a trajectory over its cycles from the first given to before the second. */
-  'mean-path'(
-    world: World,
-    { clip, trajectory, cycles }: Of<{ trajectory: Trajectory; cycles: readonly [number, number] }>,
-  ): MeanPath {
-    return meanPath(rolloutOf(world, clip), trajectory, ...cycles)
+  'mean-path'(world: World, { clip, trajectory, cycles, closed }: Of<MeanPathItem>): MeanPath {
+    return meanPath(rolloutOf(world, clip), trajectory, ...cycles, { closed })
   },
 
   'solve-feedback'(world: World, { clip, branches, weights }: Of<LawItem>): FeedbackLaw {
     return feedbackLaw(referenceOf(world, clip), branches, weights)
+  },
+
+  'solve-bridge'(_world: World, { basis, weights, end }: BridgeItem): Branch {
+    return bridge(basis, weights, end)
   },
 
   /** How good the law of some weights is. */

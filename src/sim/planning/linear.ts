@@ -99,14 +99,15 @@ export interface Regulator {
 /**
  * Time-varying linear-quadratic regulator, by the Riccati recursion backwards over the models; for a cycle it goes round
  * until it has covered at least `steps` of them, by when the gains hardly change.
+ * @param options `end`: P at the end, [68, 68]; default 5 times the cost of errors
  */
 export function regulator(
   models: readonly LinearModel[],
   cost: LinearCost,
-  { periodic, steps = 160 }: { periodic: boolean; steps?: number },
+  { periodic, steps = 160, end }: { periodic: boolean; steps?: number; end?: Float64Array },
 ): Regulator {
-  let p = new Float64Array(NX * NX)
-  for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
+  let p = end ? Float64Array.from(end) : new Float64Array(NX * NX)
+  if (!end) for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
   const gains = new Array<Float64Array>(models.length)
   const values = new Array<Float64Array>(models.length)
   const hessians = new Array<Float64Array>(models.length)
