@@ -61,7 +61,8 @@ export interface Trials {
 
 /**
  * What laws of these weights do in some episodes, the same for all. Their starts are spread evenly over the clip, since
- * without noise it is the start that decides whether an episode ends in a fall.
+ * without noise it is the start that decides whether an episode ends in a fall; those of a loop are on the law's path,
+ * where bridges will lead.
  */
 export async function tryWeights(
   { pool, signal }: Session,
@@ -77,7 +78,9 @@ export async function tryWeights(
     episode: first + i,
     start: Math.floor(((i + shift) / count) * starts),
   }))
-  const items = samples.map((weights) => ({ ...basis, weights, episodes, noise: [0, noise] }))
+  const items = samples.map((weights) => ({
+    ...{ ...basis, weights, episodes, noise: [0, noise], onPath: loop },
+  }))
   return values(
     await pool.map('try-feedback', items, { signal, onProgress: ({ done }) => onProgress?.(done) }),
   )

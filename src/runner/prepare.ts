@@ -124,7 +124,7 @@ export async function prepareExperts(
         const bridges = await findBridges(session, folder, subject, config, {
           ...{ basis, weights, law: law!, seed },
         })
-        writeLaw(folder, bridgesFile, bridges)
+        if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }
       writeLaw(folder, file, law!)
     }

@@ -16,7 +16,7 @@ import {
   meanModel,
   meanPath,
 } from './feedback.ts'
-import type { LinearModel } from './linear.ts'
+import { type LinearModel, NX, shiftError } from './linear.ts'
 import { Rollout } from './rollout.ts'
 import {
   type Extended,
@@ -66,6 +66,8 @@ export interface TrialItem extends LawItem {
   readonly episodes: readonly EpisodeItem[]
   /** standard deviations of the noise on the PD targets, rad; episode i has noise i modulo their number */
   readonly noise: readonly number[]
+  /** whether episodes start on the path of the law's first branch, not on the reference */
+  readonly onPath?: boolean
 }
 
 export interface TrialResult {
@@ -112,6 +114,7 @@ export const PLANNING_JOBS = {
     const { reference, simulator } = environment
     const law = feedbackLaw(reference, item.branches, item.weights)
     const expert = feedback(simulator, reference, { law })
+    const rollout = rolloutOf(world, item.clip)
     const action = new Float64Array(NU)
     const { unit } = simulator.gains
     const sums = { length: 0, steps: 0, score: 0 }
@@ -120,6 +123,11 @@ export const PLANNING_JOBS = {
       const noise = item.noise[i % item.noise.length]
       const random = new Random(world.config.seed ?? 0, episode.episode, TRIAL_STREAM)
       environment.reset(episode)
+      if (item.onPath) {
+        const { state, start } = environment
+        const { errors } = law[0]
+        for (let j = 0; j < NX; j++) shiftError(state, j, errors[start * NX + j], rollout, start)
+      }
       while (environment.status === 'running') {
         expert.act(environment, action)
         for (let k = 0; k < NU; k++) action[k] += (noise * random.normal()) / unit[k]
