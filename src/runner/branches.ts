@@ -1,0 +1,171 @@
+/** Where a law falls from: branches for a one-shot clip, bridges for a loop. */
+
+import { NU } from '../mocap/skeleton.ts'
+import {
+  type Branch,
+  type BranchBasis,
+  type FeedbackLaw,
+  type MeanPath,
+  NX,
+  type SimulationConfig,
+  TRAJECTORY,
+  values,
+} from '../sim/index.ts'
+import { type Basis, EXAM, type Subject, TRIAL_SECONDS } from './evolve.ts'
+import { basisOf, CLOSING_SEARCH, findTrajectory, guideOf, linearModels } from './paths.ts'
+import type { RunFolder } from './run-folder.ts'
+import type { Session } from './session.ts'
+import { duration, Progress, say } from './terminal.ts'
+
+/**
+ * Branches are added so many times, from frames from which the law falls. Their searches keep near the first path, so that
+ * what the branches say differs no more than it must; so fewer samples do. A law is tried from all frames in a few items.
+ */
+const GROWTHS = 3
+const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.35 }
+const TRIAL_ITEMS = 8
+
+/** Adds branches to the law of a one-shot clip, from frames from which it falls, until there are none. */
+export async function growBranches(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  trunk: Basis,
+  weights: readonly number[],
+  seed: number,
+): Promise<Basis> {
+  const { clip } = subject
+  const starts = Array.from({ length: clip.frames - 1 }, (_, s) => s)
+  const started = performance.now()
+  const tried = new Set<number>()
+  let basis = trunk
+  for (let turn = 0; ; turn++) {
+    let fallen = await framesLost(session, basis, weights, starts)
+    const share = 1 - fallen.length / starts.length
+    fallen = fallen.filter((start) => !tried.has(start))
+    // a branch may help the frames beside its own
+    if (turn === 0) fallen = fallen.filter((_, i) => i % 2 === 0)
+    if (turn === GROWTHS || fallen.length === 0) {
+      const seconds = (performance.now() - started) / 1000
+      say(
+        `${clip.name}: with ${basis.branches.length - 1} branches ${(100 * share).toFixed(0)} % of the frames lead to its end, ${duration(seconds)}`,
+      )
+      return basis
+    }
+    const progress = new Progress(`${clip.name}: branch`, fallen.length)
+    for (const [i, start] of fallen.entries()) {
+      tried.add(start)
+      const branch = await findBranch(
+        session,
+        folder,
+        subject,
+        trunk.branches[0]!.path,
+        start,
+        seed,
+      )
+      if (branch) basis = { ...basis, branches: [...basis.branches, branch] }
+      progress.update(i + 1)
+    }
+    progress.finish()
+  }
+}
+
+/** From which of these frames a law falls without noise. */
+async function framesLost(
+  session: Session,
+  basis: Basis,
+  weights: readonly number[],
+  starts: readonly number[],
+): Promise<number[]> {
+  // a few items, since each solves the regulators of all branches
+  const items = Array.from({ length: TRIAL_ITEMS }, (_, i) => ({
+    ...{ ...basis, weights, noise: [0] },
+    episodes: starts
+      .filter((start) => start % TRIAL_ITEMS === i)
+      .map((start) => ({ episode: EXAM.first, start })),
+  })).filter(({ episodes }) => episodes.length)
+  const trials = values(await session.pool.map('try-feedback', items, session))
+  return trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)
+}
+
+/** A loop's law, and what it was made of. */
+interface KnownLaw {
+  readonly basis: Basis
+  readonly weights: readonly number[]
+  readonly law: FeedbackLaw
+  readonly seed: number
+}
+
+/**
+ * Ways onto a loop's path from the frames of the reference from which its law falls: a search of a cycle with the law as
+ * its guide, and feedback about what that found. Those that do not lead there are left out.
+ */
+export async function findBridges(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  config: SimulationConfig,
+  { basis, weights, law, seed }: KnownLaw,
+): Promise<Branch[]> {
+  const { clip, index } = subject
+  const { pool } = session
+  const starts = Array.from({ length: clip.frames }, (_, s) => s)
+  const lost = await framesLost(session, basis, weights, starts)
+  if (lost.length === 0) return []
+  const guide = guideOf(law[0]!)
+  const bridges: Branch[] = []
+  const progress = new Progress(`${clip.name}: bridge`, lost.length)
+  for (const [i, start] of lost.entries()) {
+    const trajectory = await findTrajectory(session, folder, subject, {
+      ...{ file: `experts/${clip.name}-bridge-${start}.safetensors`, seed, start, guide },
+      ...{ steps: clip.frames, cycle: clip.frames, options: CLOSING_SEARCH },
+    })
+    if (trajectory.complete) {
+      const item = { clip: index, trajectory, cycles: [0, 1] as const, closed: false }
+      const [path] = values(await pool.map('mean-path', [item]))
+      const models = await linearModels(session, subject, trajectory, [0, 1], true)
+      const end = guide.values.subarray(start * NX ** 2, (start + 1) * NX ** 2).slice()
+      const solved = await pool.map('solve-bridge', [
+        { basis: { path: path!, models }, weights, end },
+      ])
+      bridges.push(values(solved)[0]!)
+    }
+    progress.update(i + 1)
+  }
+  const experts = { feedback: config.clips.map((_, c) => (c === index ? { law, bridges } : {})) }
+  const setup = { ...config, episodeSeconds: TRIAL_SECONDS }
+  await pool.configure({ ...setup, experts })
+  const items = bridges.map(({ start }) => ({
+    ...{ clip: index, expert: 'feedback', episode: EXAM.first, start },
+  }))
+  const results = values(await pool.map('rollout-expert', items, session))
+  await pool.configure(setup)
+  const held = bridges.filter((_, i) => results[i]!.survived)
+  say(
+    `${clip.name}: the law falls from ${lost.length} of ${clip.frames} frames, bridges lead from ${held.length} of them, ` +
+      duration(progress.finish()),
+  )
+  return held
+}
+
+/** A path from a frame of the reference to the end of a one-shot clip; undefined if it fell. */
+async function findBranch(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  trunk: MeanPath,
+  start: number,
+  seed: number,
+): Promise<BranchBasis | undefined> {
+  const { clip } = subject
+  const steps = clip.frames - 1 - start
+  const trajectory = await findTrajectory(session, folder, subject, {
+    ...{ file: `experts/${clip.name}-branch-${start}.safetensors`, seed, start, steps },
+    about: Array.from({ length: steps }, (_, i) =>
+      trunk.offsets.subarray((start + i) * NU, (start + i + 1) * NU),
+    ),
+    options: BRANCH_SEARCH,
+  })
+  const basis = await basisOf(session, subject, trajectory, { quiet: true })
+  return basis?.branches[0]
+}
