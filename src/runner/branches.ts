@@ -5,6 +5,7 @@ import {
   type Branch,
   type BranchBasis,
   type FeedbackLaw,
+  type FeedbackParameters,
   type MeanPath,
   NX,
   type SimulationConfig,
@@ -24,6 +25,8 @@ import { duration, Progress, say } from './terminal.ts'
 const GROWTHS = 3
 const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.35 }
 const TRIAL_ITEMS = 8
+/** Noise under which a loop's law is tried from every frame, rad. */
+const START_NOISE = [0, 0.02, 0.04, 0.06]
 
 /** Adds branches to the law of a one-shot clip, from frames from which it falls, until there are none. */
 export async function growBranches(
@@ -88,29 +91,28 @@ async function framesLost(
   return trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)
 }
 
-/** A loop's law, and what it was made of. */
+/** A loop's law. */
 interface KnownLaw {
-  readonly basis: Basis
   readonly weights: readonly number[]
   readonly law: FeedbackLaw
   readonly seed: number
 }
 
 /**
- * Ways onto a loop's path from the frames of the reference from which its law falls: a search of a cycle with the law as
- * its guide, and feedback about what that found. Those that do not lead there are left out.
+ * Ways onto a loop's path from the frames of the reference from which its law falls, with noise or without: a search of a
+ * cycle with the law as its guide, and feedback about what that found. Those that do no better are left out.
  */
 export async function findBridges(
   session: Session,
   folder: RunFolder,
   subject: Subject,
   config: SimulationConfig,
-  { basis, weights, law, seed }: KnownLaw,
+  { weights, law, seed }: KnownLaw,
 ): Promise<Branch[]> {
   const { clip, index } = subject
   const { pool } = session
-  const starts = Array.from({ length: clip.frames }, (_, s) => s)
-  const lost = await framesLost(session, basis, weights, starts)
+  const alone = await tryStarts(session, subject, config, { law })
+  const lost = alone.flatMap(({ fell }, start) => (fell ? [start] : []))
   if (lost.length === 0) return []
   const guide = guideOf(law[0]!)
   const bridges: Branch[] = []
@@ -132,20 +134,41 @@ export async function findBridges(
     }
     progress.update(i + 1)
   }
-  const experts = { feedback: config.clips.map((_, c) => (c === index ? { law, bridges } : {})) }
-  const setup = { ...config, episodeSeconds: TRIAL_SECONDS }
-  await pool.configure({ ...setup, experts })
-  const items = bridges.map(({ start }) => ({
-    ...{ clip: index, expert: 'feedback', episode: EXAM.first, start },
-  }))
-  const results = values(await pool.map('rollout-expert', items, session))
-  await pool.configure(setup)
-  const held = bridges.filter((_, i) => results[i]!.survived)
+  const bridged = await tryStarts(session, subject, config, { law, bridges })
+  const better = bridges.filter(({ start }) => bridged[start]!.score > alone[start]!.score)
+  const still = lost.filter((start) => bridged[start]!.fell).length
   say(
-    `${clip.name}: the law falls from ${lost.length} of ${clip.frames} frames, bridges lead from ${held.length} of them, ` +
+    `${clip.name}: the law loses ${lost.length} of ${clip.frames} frames under noise, ${still} with ${better.length} bridges, ` +
       duration(progress.finish()),
   )
-  return held
+  return better
+}
+
+/** What the feedback expert does from each frame of a loop: its mean score, and whether it ever fell. */
+async function tryStarts(
+  session: Session,
+  { clip, index }: Subject,
+  config: SimulationConfig,
+  parameters: FeedbackParameters,
+): Promise<{ score: number; fell: boolean }[]> {
+  const { pool } = session
+  const setup = { ...config, episodeSeconds: TRIAL_SECONDS }
+  const experts = { feedback: config.clips.map((_, c) => (c === index ? parameters : undefined)) }
+  await pool.configure({ ...setup, experts })
+  const items = Array.from({ length: clip.frames }, (_, start) =>
+    START_NOISE.map((noise, i) => ({
+      ...{ clip: index, expert: 'feedback', episode: EXAM.first + i, start, noise },
+    })),
+  )
+  const results = values(await pool.map('rollout-expert', items.flat(), session))
+  await pool.configure(setup)
+  return items.map((own, start) => {
+    const episodes = results.slice(start * own.length, (start + 1) * own.length)
+    return {
+      score: episodes.reduce((sum, { score }) => sum + score, 0) / own.length,
+      fell: episodes.some(({ survived }) => !survived),
+    }
+  })
 }
 
 /** A path from a frame of the reference to the end of a one-shot clip; undefined if it fell. */

@@ -30,6 +30,9 @@ export interface Lessons extends Pick<Prepared, 'failures'> {
   readonly fallen?: readonly (readonly number[])[]
 }
 
+/** Length of the episodes that show how to come from a frame of the reference to a loop's path, s. */
+const ENTRANCE_SECONDS = 3
+
 /** The episodes of a round. */
 export function itemsOf(
   settings: SftSettings,
@@ -54,18 +57,31 @@ export function itemsOf(
     const frames = (planning && turn % 2 === 0 && fallen?.[index]) || []
     return frames.length ? { start: frames[(turn / 2) % frames.length]! } : {}
   }
-  const items = clips.flatMap((_, index) =>
-    Array.from({ length: asked(index) }, (_, turn) => ({
+  // a loop's episodes lead to its path from every frame, each another way, and there they stay
+  const entrances = ({ dt, loop, frames }: Clip) => {
+    const times = kind === 'demonstrations' ? noise.length : 1
+    return Array.from({ length: loop && !planning ? times * frames : 0 }, (_, turn) => ({
+      start: turn % frames,
+      noise: noise[(turn + Math.floor(turn / frames)) % noise.length]!,
+      limit: Math.round(ENTRANCE_SECONDS / dt),
+    }))
+  }
+  const items = clips.flatMap((clip, index) => {
+    const who = {
       clip: index,
       expert: planning ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
+    }
+    const long = Array.from({ length: asked(index) }, (_, turn) => ({
+      ...who,
       noise: noise[turn % noise.length]!,
       ...start(index, turn),
       startNoise: { position: startNoise, velocity: 10 * startNoise },
       ...(kick > 0 &&
         turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] as const } } }),
-    })),
-  )
+    }))
+    return [...long, ...entrances(clip).map((entrance) => ({ ...who, ...entrance }))]
+  })
   // streams of their own for every round, far below those of trials and evaluations
   return items.map((item, i) => ({ ...item, episode: 10_000 * round + i }))
 }

@@ -77,7 +77,7 @@ export async function prepareExperts(
       )
       if (clip.loop) {
         const bridges = await findBridges(session, folder, subject, config, {
-          ...{ basis, weights, law: law!, seed },
+          ...{ weights, law: law!, seed },
         })
         if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }

@@ -29,6 +29,8 @@ export interface ExpertItem extends EpisodeItem {
 export interface DemonstrationItem extends ExpertItem {
   /** name of the expert that acts, while `expert` says what it would have done (DAgger); default: the same */
   readonly actor?: string
+  /** control steps at most; default: the full episode */
+  readonly limit?: number
   /** steps left out before a fall: what led there is not to be imitated; default 10 */
   readonly cutSteps?: number
 }
@@ -84,7 +86,8 @@ export const JOBS = {
     const { environment, action } = episode
     const observations = new Float32Array(environment.length * OBSERVATION_SIZE)
     const actions = new Float32Array(environment.length * NU)
-    while (environment.status === 'running') {
+    const { limit = environment.length } = item
+    while (environment.status === 'running' && environment.steps < limit) {
       const row = environment.steps
       environment.observe(observations, row * OBSERVATION_SIZE)
       episode.choose()
