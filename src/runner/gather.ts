@@ -62,7 +62,7 @@ export function itemsOf(
     const times = kind === 'demonstrations' ? noise.length : 1
     return Array.from({ length: loop && !planning ? times * frames : 0 }, (_, turn) => ({
       start: turn % frames,
-      noise: noise[(turn + Math.floor(turn / frames)) % noise.length]!,
+      noise: noise[((turn % frames) + Math.floor(turn / frames)) % noise.length]!,
       limit: Math.round(ENTRANCE_SECONDS / dt),
     }))
   }

@@ -27,7 +27,8 @@ test.after(() => gpu.close())
 test('demonstrations: streams of their own, noise in turn, a one-shot clip more often', () => {
   const items = itemsOf(settings, lessons, { round: 0, kind: 'demonstrations' })
   const of = (clip: number) => items.filter((item) => item.clip === clip)
-  assert.is(of(0).length, settings.demonstrations)
+  const long = of(0).filter(({ limit }) => limit === undefined)
+  assert.is(long.length, settings.demonstrations)
   assert.is(of(1).length, 8 * settings.demonstrations)
   assert.equal(
     items.slice(0, 4).map(({ noise }) => noise),
@@ -37,6 +38,24 @@ test('demonstrations: streams of their own, noise in turn, a one-shot clip more 
   const later = itemsOf(settings, lessons, { round: 1, kind: 'dagger' })
   const all = [...items, ...later].map(({ episode }) => episode)
   assert.is(new Set(all).size, all.length)
+})
+
+test("a loop's path is shown from every frame: under all noise, then under one", () => {
+  const frames = clips[0]!.frames
+  const entrances = (round: number, kind: 'demonstrations' | 'dagger' | 'planning') =>
+    itemsOf(settings, lessons, { round, kind }).filter(({ limit }) => limit !== undefined)
+  const shown = entrances(0, 'demonstrations')
+  assert.ok(shown.every(({ clip, limit }) => clip === 0 && limit === 90))
+  const pairs = shown.map(({ start, noise }) => `${start} ${noise}`)
+  assert.is(new Set(pairs).size, settings.noise.length * frames)
+  assert.is(pairs.length, settings.noise.length * frames)
+  const asked = entrances(1, 'dagger')
+  assert.equal(
+    asked.map(({ start }) => start),
+    Array.from({ length: frames }, (_, frame) => frame),
+  )
+  assert.ok(asked.every(({ actor }) => actor === 'student'))
+  assert.is(entrances(4, 'planning').length, 0)
 })
 
 test('planning: its own noise and kicks, nothing for a clip without a law', () => {
@@ -57,7 +76,7 @@ test('planning: every second episode starts where the policy fell', () => {
   assert.equal(starts(0), [3, undefined, 7, undefined, 3, undefined])
   assert.ok(starts(1).every((start) => start === undefined))
   const dagger = itemsOf(more, { ...lessons, fallen }, { round: 1, kind: 'dagger' })
-  assert.ok(dagger.every(({ start }) => start === undefined))
+  assert.ok(dagger.every(({ start, limit }) => start === undefined || limit !== undefined))
 })
 
 test('reminders: states that were shown, with what the policy does there', async () => {
