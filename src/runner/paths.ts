@@ -28,8 +28,8 @@ const CYCLES = 6
  * reaches the end in this share of trials before its weights are evolved. For a loop each is followed by so many that
  * close the cycle, until a law reaches the end in all.
  */
-const SEARCHES = 2
-const STANDS = 0.5
+const SEARCHES = 3
+const STANDS = 0.9
 const CLOSINGS = 2
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
