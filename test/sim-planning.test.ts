@@ -14,6 +14,7 @@ import {
   Reference,
   SimulationState,
 } from '../src/sim/index.ts'
+import { JOBS } from '../src/sim/jobs.ts'
 import { applyFeedback, costToGo, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { NX, shiftError } from '../src/sim/planning/linear.ts'
 import { withNeighbours } from '../src/sim/planning/neighbours.ts'
@@ -21,6 +22,7 @@ import { Planner } from '../src/sim/planning/planner.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
 import { extendPaths, replayPath, searchTrajectory } from '../src/sim/planning/trajectory.ts'
 import { START_WEIGHTS } from '../src/sim/planning/weights.ts'
+import { World } from '../src/sim/world.ts'
 
 const clip = loadClip(readFileSync(new URL('../clips/squat.txt', import.meta.url), 'utf8'), 'squat')
 const simulator = await createSimulator()
@@ -382,9 +384,9 @@ test('experts: feedback and planner act in an environment, and ask for their law
     },
   ]
   const planner = { samples: 16, horizon: 3, knot: 3, noise: 0.4, elites: 4 }
-  const act = (name: string) => {
+  const act = (name: string, bridges = [] as typeof law) => {
     const environment = new Environment(simulator, reference, { seed: 3 })
-    const expert = createExpert(name, simulator, reference, { law, planner })
+    const expert = createExpert(name, simulator, reference, { law, planner, bridges })
     const action = new Float64Array(NU)
     environment.reset({ episode: 5, start: 4, startNoise: { position: 0.1, velocity: 1 } })
     const actions: number[] = []
@@ -397,9 +399,41 @@ test('experts: feedback and planner act in an environment, and ask for their law
   }
   const radians = (x: number, i: number) => x * simulator.gains.unit[i % NU]!
   assert.ok(act('feedback').every((x, i) => Math.abs(radians(x, i) - 0.01) < 1e-9))
+  // a bridge acts for its two steps, one from another frame never
+  const bridge = (start: number, offset: number) => ({
+    ...{ ...law[0]!, start, gains: new Float64Array(2 * NU * NX) },
+    ...{ errors: new Float64Array(2 * NX), offsets: new Float64Array(2 * NU).fill(offset) },
+  })
+  act('feedback', [bridge(3, 0.07), bridge(4, 0.05)]).forEach((x, i) => {
+    assert.ok(Math.abs(radians(x, i) - (i < 2 * NU ? 0.05 : 0.01)) < 1e-9)
+  })
   const planned = act('planner')
   assert.equal(act('planner'), planned, 'the same episode, the same plan')
   assert.ok(planned.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
+})
+
+test('trials of a law start on the reference, or on its path; demonstrations end at their limit', async () => {
+  const world = await World.create({ clips: [{ clip, contacts: 'feet' }], episodeSeconds: 0.2 })
+  const { frames } = clip
+  const errors = new Float64Array(frames * NX)
+  // a path that no episode can begin on: too high above the reference
+  for (let frame = 0; frame < frames; frame++) errors[frame * NX + 2] = frame === 5 ? 0.6 : 0
+  const [a, b] = [new Float64Array(NX * NX), new Float64Array(NX * NU)]
+  const path = { start: 0, errors, offsets: new Float64Array(frames * NU) }
+  const branches = [{ path, models: new Array(frames).fill({ a, b }) }]
+  const item = { branches, weights: START_WEIGHTS, noise: [0] }
+  const episodes = [4, 5, 6].map((start) => ({ episode: 1, start }))
+  const fallen = (onPath: boolean) =>
+    JOBS['try-feedback'](world, { ...item, episodes, onPath }).fallen
+  assert.equal(fallen(false), [])
+  assert.equal(fallen(true), [5])
+  const shown = (limit?: number) =>
+    JOBS.demonstrate(world, { episode: 1, start: 4, expert: 'pd', ...(limit && { limit }) })
+  assert.is(shown().steps, 6)
+  assert.is(shown(4).steps, 4)
+  assert.is(shown(4).fell, false)
+  assert.equal(shown(4).actions, shown().actions.slice(0, 4 * NU))
+  world.close()
 })
 
 test.after(() => simulator.close())

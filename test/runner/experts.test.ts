@@ -42,7 +42,7 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   const most = trials.reduce((a, { score }, i) => (score > trials[a]!.score ? i : a), 0)
   const chosen = expert(`trajectory-${most + 1}.safetensors`)
   assert.ok(expert('trajectory.safetensors').equals(chosen))
-  assert.ok(trials.length <= 3 && trials.slice(0, -1).every(({ survival }) => survival < 0.5))
+  assert.ok(trials.length <= 3 && trials.slice(0, -1).every(({ survival }) => survival < 0.9))
   // another run may use what this one found, and only for this clip and body
   const other = join(folder, 'other')
   const reuse = ['sft', '--clip', clip, '--load-experts', out, '--epochs', '1', '--no-eval']
