@@ -26,7 +26,7 @@ const CYCLES = 6
 /**
  * Chance decides how good a law about a trajectory can be. So there are up to this many searches, until one whose law
  * reaches the end in this share of trials before its weights are evolved. For a loop each is followed by so many that
- * close the cycle, until a law reaches the end in all.
+ * close the cycle, likewise.
  */
 const SEARCHES = 3
 const STANDS = 0.9
@@ -83,7 +83,7 @@ export async function findBasis(
   for (let n = 0; n < SEARCHES && held() < STANDS; n++) {
     const own = n === 0 ? seed : new Random(seed, n).next()
     let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
-    for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < 1; c++) {
+    for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < STANDS; c++) {
       const item = { ...found.basis, weights: START_WEIGHTS }
       const [law] = values(await session.pool.map('solve-feedback', [item], session))
       const guide = guideOf(law![0]!)

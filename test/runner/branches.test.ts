@@ -46,7 +46,7 @@ function leaning(by: number) {
 const subject = { clip, index: 0 }
 
 test('from frames from which it falls, a row a step of a cycle; their file gives them back', async () => {
-  const law = leaning(0.6)
+  const law = leaning(0.3)
   const known = { law, weights: START_WEIGHTS, seed: 1 }
   const bridges = await findBridges(session, folder, subject, config, known)
   assert.ok(bridges.length > 0)
