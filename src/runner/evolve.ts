@@ -56,20 +56,21 @@ export interface Trials {
   readonly count: number
   /** on the PD targets in every second episode, rad; default the least of LEVELS */
   readonly noise?: number
+  /** whether to start on the law's path, not on the reference; default false */
+  readonly onPath?: boolean
   onProgress?(done: number): void
 }
 
 /**
  * What laws of these weights do in some episodes, the same for all. Their starts are spread evenly over the clip, since
- * without noise it is the start that decides whether an episode ends in a fall; those of a loop are on the law's path,
- * where bridges will lead.
+ * without noise it is the start that decides whether an episode ends in a fall.
  */
 export async function tryWeights(
   { pool, signal }: Session,
   { clip: { frames, loop } }: Subject,
   basis: Basis,
   samples: readonly (readonly number[])[],
-  { first, count, noise = LEVELS[0]!, onProgress }: Trials,
+  { first, count, noise = LEVELS[0]!, onPath = false, onProgress }: Trials,
 ): Promise<TrialResult[]> {
   const starts = loop ? frames : frames - 1
   // every other number falls elsewhere between the ones before
@@ -79,7 +80,7 @@ export async function tryWeights(
     start: Math.floor(((i + shift) / count) * starts),
   }))
   const items = samples.map((weights) => ({
-    ...{ ...basis, weights, episodes, noise: [0, noise], onPath: loop },
+    ...{ ...basis, weights, episodes, noise: [0, noise], onPath },
   }))
   return values(
     await pool.map('try-feedback', items, { signal, onProgress: ({ done }) => onProgress?.(done) }),
@@ -99,12 +100,15 @@ interface EvolutionRecord {
   readonly level: number
 }
 
+/** Worse than any that was tried. */
+const UNTRIED = { score: -1, seconds: 0, survival: 0, fallen: [] }
+
 /** The best weights that an evolution finds, or those it began with. */
 export async function evolveWeights(
   session: Session,
   folder: RunFolder,
   subject: Subject,
-  { basis, trial }: { basis: Basis; trial: TrialResult },
+  basis: Basis,
   seed: number,
   { feedbackGenerations }: Pick<SftSettings, 'feedbackGenerations'>,
 ): Promise<readonly number[]> {
@@ -112,7 +116,7 @@ export async function evolveWeights(
   const file = `experts/${clip.name}-evolution.json`
   let record: EvolutionRecord = {
     ...{ state: Evolution.begin(START_WEIGHTS, WEIGHT_DEVIATION), history: [], promising: [] },
-    ...{ best: { ...trial, weights: START_WEIGHTS, generation: 0 }, level: 0 },
+    ...{ best: { ...UNTRIED, weights: START_WEIGHTS, generation: 0 }, level: 0 },
     ...(folder.has(file) && folder.readJson<Partial<EvolutionRecord>>(file)),
   }
   const evolution = new Evolution(POPULATION, seed, record.state)
@@ -149,6 +153,7 @@ export async function evolveWeights(
     const sum = (part: number[]) => part.reduce((total, score) => total + score, 0)
     return sum(scores.slice(-PATIENCE)) <= sum(scores.slice(-2 * PATIENCE, -PATIENCE))
   }
+  if (record.best.score < 0) await examine()
   let note = ''
   for (
     let { generation } = evolution.state;

@@ -70,7 +70,11 @@ export async function findBasis(
       trials.push(null)
       return undefined
     }
-    const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], EXAM)
+    const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], {
+      ...EXAM,
+      // what loses frames of the reference may yet hold its path, and bridges lead there
+      onPath: clip.loop,
+    })
     trials.push(trial!)
     const [upright, share] = [trial!.seconds.toFixed(1), (100 * trial!.survival).toFixed(0)]
     say(

@@ -68,7 +68,7 @@ export async function prepareExperts(
         parameters.push(undefined)
         continue
       }
-      const weights = await evolveWeights(session, folder, subject, found, seed, settings)
+      const weights = await evolveWeights(session, folder, subject, found.basis, seed, settings)
       const basis = clip.loop
         ? found.basis
         : await growBranches(session, folder, subject, found.basis, weights, seed)
