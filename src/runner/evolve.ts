@@ -136,9 +136,8 @@ export async function evolveWeights(
         ...EXAM,
         noise: LEVELS[level]!,
       })
-      const best = results
-        .map((result, i) => ({ ...result, weights: candidates[i]!, generation }))
-        .concat(known)
+      const best = known
+        .concat(results.map((result, i) => ({ ...result, weights: candidates[i]!, generation })))
         .reduce((a, b) => (b.score > a.score ? b : a))
       record = { ...record, level, best, promising: [] }
       if (best.survival < RISES || level === LEVELS.length - 1) return
