@@ -159,7 +159,7 @@ export const sftSchema = z.strictObject({
   planningRounds: count(0)
     .optional()
     .describe(
-      'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers, --action offset and one cyclic clip 2, unless no trial falls by then, else 0',
+      'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers, --action offset and one cyclic clip 2, unless nine of ten trials stand by then, else 0',
     ),
   planningEpisodes: count()
     .default(16)

@@ -27,7 +27,8 @@ export interface Round {
 
 /**
  * Rounds of planning: seconds an episode, noise on the PD targets (rad) one level an episode in turn, kicks of the root
- * every second in two of five (m/s), reminders a pair, passes over all that, and the share of the learning rate.
+ * every second in two of five (m/s), reminders a pair, passes over all that, the share of the learning rate, and the
+ * share of trials that stand from which on there are none by default.
  */
 export const PLANNING = {
   seconds: 3,
@@ -36,6 +37,7 @@ export const PLANNING = {
   reminders: 8,
   epochs: 15,
   rate: 0.15,
+  from: 0.9,
 }
 
 /** The rounds of a run, before `dagger` adds any. */

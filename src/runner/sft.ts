@@ -207,9 +207,13 @@ async function run(
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
-      // by default planning is for policies that fall; one round of it is not enough to be sure
-      const perfect = round > 0 && kind !== 'planning' && record.rounds[round]!.survival === 1
-      if (perfect && round < own.length && !roundsAsked(settings)) {
+      // by default rounds of DAgger end where no trial falls, and planning is for policies that fall often: from others
+      // it takes as much as it gives
+      const { survival } = record.rounds[round]!
+      const perfect = round > 0 && kind !== 'planning' && survival === 1
+      const best = record.rounds[bestRound(record)]!
+      const enough = rounds[round + 1] === 'planning' && best.survival >= PLANNING.from
+      if ((perfect || enough) && round < own.length && !roundsAsked(settings)) {
         own = own.slice(0, round + 1)
         rounds.splice(0, rounds.length, ...own, ...added)
       }
