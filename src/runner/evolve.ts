@@ -152,7 +152,10 @@ export async function evolveWeights(
     const sum = (part: number[]) => part.reduce((total, score) => total + score, 0)
     return sum(scores.slice(-PATIENCE)) <= sum(scores.slice(-2 * PATIENCE, -PATIENCE))
   }
-  if (record.best.score < 0) await examine()
+  if (record.best.score < 0) {
+    const [first] = await tryWeights(session, subject, basis, [START_WEIGHTS], EXAM)
+    record = { ...record, best: { ...record.best, ...first! } }
+  }
   let note = ''
   for (
     let { generation } = evolution.state;

@@ -67,10 +67,10 @@ test('it comes nearer, and ends once twelve generations come to no more than twe
   assert.is(flat.tried.generations, 24)
 })
 
-test('a law that never falls under any noise is left alone', async () => {
+test('a law that never falls is left alone', async () => {
   const { session, tried } = sessionOf(() => 9.9)
   assert.equal(await evolve('stands', session), START_WEIGHTS)
-  assert.equal(tried, { generations: 0, exams: 3 })
+  assert.equal(tried, { generations: 0, exams: 1 })
 })
 
 test('it ends as soon as a law never falls under any noise, which is examined at once', async () => {
@@ -83,7 +83,8 @@ test('a law that never falls goes on under more noise, and the best there is kep
   const levels: number[] = []
   const { session, tried } = sessionOf((weights, noise) => {
     levels.push(noise)
-    return noise > 0.02 ? 9 - distance(weights) : 9.9
+    if (noise > 0.02) return 9 - distance(weights)
+    return weights === START_WEIGHTS ? 6 : 9.9
   })
   const found = await evolve('rises', session)
   assert.ok(tried.generations > 16)
