@@ -26,7 +26,7 @@ const GROWTHS = 3
 const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.35 }
 const TRIAL_ITEMS = 8
 /** Noise under which a loop's law is tried from every frame, rad. */
-const START_NOISE = [0, 0.02, 0.04, 0.06]
+const START_NOISE = [0, 0.02, 0.04]
 
 /** Adds branches to the law of a one-shot clip, from frames from which it falls, until there are none. */
 export async function growBranches(
