@@ -57,10 +57,11 @@ export function itemsOf(
     const frames = (planning && turn % 2 === 0 && fallen?.[index]) || []
     return frames.length ? { start: frames[(turn / 2) % frames.length]! } : {}
   }
-  // a loop's episodes lead to its path from every frame, each another way, and there they stay
-  const entrances = ({ dt, loop, frames }: Clip) => {
+  // a law leads to a loop's path from every frame, from each another way, and there it stays
+  const entrances = ({ dt, loop, frames }: Clip, index: number) => {
+    const leads = loop && !planning && expert === 'feedback' && !failures[index]
     const times = kind === 'demonstrations' ? noise.length : 1
-    return Array.from({ length: loop && !planning ? times * frames : 0 }, (_, turn) => ({
+    return Array.from({ length: leads ? times * frames : 0 }, (_, turn) => ({
       start: turn % frames,
       noise: noise[((turn % frames) + Math.floor(turn / frames)) % noise.length]!,
       limit: Math.round(ENTRANCE_SECONDS / dt),
@@ -80,7 +81,7 @@ export function itemsOf(
       ...(kick > 0 &&
         turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] as const } } }),
     }))
-    return [...long, ...entrances(clip).map((entrance) => ({ ...who, ...entrance }))]
+    return [...long, ...entrances(clip, index).map((entrance) => ({ ...who, ...entrance }))]
   })
   // streams of their own for every round, far below those of trials and evaluations
   return items.map((item, i) => ({ ...item, episode: 10_000 * round + i }))

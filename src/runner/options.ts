@@ -144,7 +144,9 @@ export const sftSchema = z.strictObject({
     ),
   demonstrations: count()
     .default(40)
-    .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
+    .describe(
+      'episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one; of a loop the feedback expert demonstrates besides, for 3 s, what to do from every frame',
+    ),
   demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
     .default(0)

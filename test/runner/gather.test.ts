@@ -56,6 +56,11 @@ test("a loop's path is shown from every frame: under all noise, then under one",
   )
   assert.ok(asked.every(({ actor }) => actor === 'student'))
   assert.is(entrances(4, 'planning').length, 0)
+  // who has no law knows no way
+  const none = (...given: [typeof settings, Lessons]) =>
+    itemsOf(...given, { round: 0, kind: 'demonstrations' }).every(({ limit }) => !limit)
+  assert.ok(none({ ...settings, expert: 'inverse-dynamics' }, lessons))
+  assert.ok(none(settings, { ...lessons, failures: ['no trajectory', undefined] }))
 })
 
 test('planning: its own noise and kicks, nothing for a clip without a law', () => {
