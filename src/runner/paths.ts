@@ -33,6 +33,7 @@ const STANDS = 0.9
 const CLOSINGS = 2
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
+
 /** A trajectory that was found, what laws about it are made of, and what that of START_WEIGHTS does. */
 export interface Candidate {
   readonly trajectory: Trajectory
