@@ -124,21 +124,20 @@ export async function findBridges(
     })
     if (trajectory.complete) {
       const item = { clip: index, trajectory, cycles: [0, 1] as const, closed: false }
-      const [path] = values(await pool.map('mean-path', [item]))
+      const [path] = values(await pool.map('mean-path', [item], session))
       const models = await linearModels(session, subject, trajectory, [0, 1], true)
       const end = guide.values.subarray(start * NX ** 2, (start + 1) * NX ** 2).slice()
-      const solved = await pool.map('solve-bridge', [
-        { basis: { path: path!, models }, weights, end },
-      ])
+      const made = { basis: { path: path!, models }, weights, end }
+      const solved = await pool.map('solve-bridge', [made], session)
       bridges.push(values(solved)[0]!)
     }
     progress.update(i + 1)
   }
   const bridged = await tryStarts(session, subject, config, { law, bridges })
   const better = bridges.filter(({ start }) => bridged[start]!.score > alone[start]!.score)
-  const still = lost.filter((start) => bridged[start]!.fell).length
+  const crossed = better.filter(({ start }) => !bridged[start]!.fell).length
   say(
-    `${clip.name}: the law loses ${lost.length} of ${clip.frames} frames under noise, ${still} with ${better.length} bridges, ` +
+    `${clip.name}: the law loses ${lost.length} of ${clip.frames} frames under noise, ${lost.length - crossed} with ${better.length} bridges, ` +
       duration(progress.finish()),
   )
   return better

@@ -140,10 +140,11 @@ export async function basisOf(
   if (!cycles) return undefined
   const models = await linearModels(session, subject, trajectory, cycles, quiet)
   const item = { clip: subject.index, trajectory, cycles, closed: subject.clip.loop }
-  const [path] = values(await session.pool.map('mean-path', [item]))
+  const [path] = values(await session.pool.map('mean-path', [item], session))
   return { clip: subject.index, branches: [{ models, path: path! }] }
 }
 
+/** A search, and the file that keeps what it finds. */
 export interface Wanted
   extends Pick<Search, 'seed' | 'steps' | 'cycle' | 'about' | 'guide' | 'options'> {
   readonly file: string
@@ -154,6 +155,7 @@ export interface Wanted
   onProgress?(step: number): void
 }
 
+/** What a search finds, or found before. */
 export async function findTrajectory(
   { pool, signal }: Session,
   folder: RunFolder,
