@@ -18,7 +18,7 @@ import { JOBS } from '../src/sim/jobs.ts'
 import { applyFeedback, costToGo, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { NX, shiftError } from '../src/sim/planning/linear.ts'
 import { withNeighbours } from '../src/sim/planning/neighbours.ts'
-import { Planner } from '../src/sim/planning/planner.ts'
+import { PLANNER, Planner } from '../src/sim/planning/planner.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
 import { extendPaths, replayPath, searchTrajectory } from '../src/sim/planning/trajectory.ts'
 import { START_WEIGHTS } from '../src/sim/planning/weights.ts'
@@ -337,7 +337,7 @@ test('neighbours: between states of the same frame, labelled as the law labels t
 })
 
 test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
-  const options = { samples: 16, horizon: 6, knot: 3, noise: 0.4, elites: 4 }
+  const { horizon } = PLANNER
   const off = stateAt(30)
   // bent where it should not be
   off.qpos[7] += 0.15
@@ -345,23 +345,24 @@ test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
     const observation = new Float32Array(OBSERVATION_SIZE)
     const offset = new Float64Array(NU)
     rollout.begin(off, 30)
-    let cost = 0
-    for (let h = 0; h < options.horizon; h++) {
+    for (let h = 0; h < horizon; h++) {
       rollout.observe(observation)
       offset.fill(0)
-      plan?.act(0, observation, h, offset)
+      plan?.act(30 + h, observation, h, offset)
       rollout.advance(offset)
-      cost += rollout.cost()
     }
-    return cost
+    return rollout.cost()
   }
   const make = (seed: number) => {
-    const plan = new Planner(
-      rollout,
-      (_frame, _seen, out) => out.fill(0),
-      new Random(seed),
-      options,
-    )
+    const guide = {
+      hessian: new Float64Array(NU * NU),
+      act: (_step: number, _seen: Float32Array, out: Float64Array) => void out.fill(0),
+      costToGo: (step: number) => {
+        assert.is(step, 30 + horizon)
+        return rollout.cost()
+      },
+    }
+    const plan = new Planner(rollout, guide, new Random(seed))
     plan.plan(off, 30, 3)
     return plan
   }
@@ -380,13 +381,18 @@ test('experts: feedback and planner act in an environment, and ask for their law
       gains: new Float64Array(frames * NU * NX),
       errors: new Float64Array(frames * NX),
       offsets: new Float64Array(frames * NU).fill(0.01),
-      ...{ values: new Float64Array(0), hessian: new Float64Array(0) },
+      ...{ values: new Float64Array(frames * NX * NX), hessian: new Float64Array(NU * NU) },
     },
   ]
-  const planner = { samples: 16, horizon: 3, knot: 3, noise: 0.4, elites: 4 }
+  const [only] = law
+  // it costs to be bent, so a plan differs from the law
+  for (let f = 0; f < frames; f++)
+    for (let j = 6; j < 34; j++) only!.values[(f * NX + j) * NX + j] = 1
+  const old = { law: [{ ...only!, values: new Float64Array(0) }] }
+  assert.throws(() => createExpert('planner', simulator, reference, old), /older version/)
   const act = (name: string, bridges = [] as typeof law) => {
     const environment = new Environment(simulator, reference, { seed: 3 })
-    const expert = createExpert(name, simulator, reference, { law, planner, bridges })
+    const expert = createExpert(name, simulator, reference, { law, bridges })
     const action = new Float64Array(NU)
     environment.reset({ episode: 5, start: 4, startNoise: { position: 0.1, velocity: 1 } })
     const actions: number[] = []

@@ -1,6 +1,6 @@
 /** The pairs of a round: episodes in the pool, kept in the run folder as they come. */
 
-import { Policy, type PolicyWeights } from '../algos/policy.ts'
+import { concat } from '../algos/sft.ts'
 import type { Clip } from '../mocap/clip.ts'
 import {
   ACTION_SIZE,
@@ -46,8 +46,7 @@ export function itemsOf(
     dagger: settings.daggerEpisodes,
     planning: settings.planningEpisodes,
   }
-  const noise = planning ? PLANNING.noise : settings.noise
-  const kick = planning ? PLANNING.kick : demonstrationKicks
+  const { noise } = settings
   const seconds = planning ? PLANNING.seconds : demonstrationSeconds
   // a planner keeps to what a law can hold
   const asked = (index: number) =>
@@ -56,6 +55,13 @@ export function itemsOf(
   const start = (index: number, turn: number) => {
     const frames = (planning && turn % 2 === 0 && fallen?.[index]) || []
     return frames.length ? { start: frames[(turn / 2) % frames.length]! } : {}
+  }
+  const kicks = (turn: number) => {
+    const kicked = planning ? turn % 4 >= 2 : demonstrationKicks > 0 && turn % 5 < 2
+    const { kick: speed, every } = planning
+      ? PLANNING
+      : { kick: demonstrationKicks, every: [1, 1] as const }
+    return kicked && { perturbation: { kicks: { speed, every } } }
   }
   // a law leads to a loop's path from every frame, from each another way, and there it stays
   const entrances = ({ dt, loop, frames }: Clip, index: number) => {
@@ -78,8 +84,7 @@ export function itemsOf(
       noise: noise[turn % noise.length]!,
       ...start(index, turn),
       startNoise: { position: startNoise, velocity: 10 * startNoise },
-      ...(kick > 0 &&
-        turn % 5 < 2 && { perturbation: { kicks: { speed: kick, every: [1, 1] as const } } }),
+      ...kicks(turn),
     }))
     return [...long, ...entrances(clip, index).map((entrance) => ({ ...who, ...entrance }))]
   })
@@ -173,65 +178,36 @@ const NEIGHBOURS = 4
 /** There are no more neighbours than make so many pairs, which fit the buffers of any GPU. */
 const MOST_PAIRS = 250_000
 
-/** Adds states that nobody visited to what a round learns from, where a law can label them (`--neighbours`). */
-export function addNeighbours(
-  episodes: readonly GatheredEpisode[],
+/**
+ * What a round learns from: what was shown, with states beside it that nobody visited where a law can label them
+ * (`--neighbours`), and plans, as many times: a law does not know what to do beside states where only a planner does.
+ */
+export function pairsOf(
+  shown: readonly GatheredEpisode[],
+  plans: readonly GatheredEpisode[],
   { neighbours, expert, seed }: SftSettings,
   { clips, humanoid }: SimulationConfig,
   laws: readonly (FeedbackParameters | undefined)[] | undefined,
-  { round, kind }: Round,
+  round: number,
 ): readonly Pairs[] {
-  if (kind === 'planning' || expert !== 'feedback') return episodes
+  if (expert !== 'feedback') return [...shown, ...plans]
   const { unit } = gainsOf(humanoid)
-  const visited = episodes.reduce((sum, { steps }) => sum + steps, 0)
+  const visited = [...shown, ...plans].reduce((sum, { steps }) => sum + steps, 0)
   const copies = Math.max(0, Math.min(neighbours, Math.floor(MOST_PAIRS / visited) - 1))
-  return clips.flatMap(({ clip }, index) => {
-    const own = episodes.filter((episode) => episode.clip === index)
+  const beside = clips.flatMap(({ clip }, index) => {
+    const own = shown.filter((episode) => episode.clip === index)
     const parameters = laws?.[index]
     if (!parameters) return own
     const random = new Random(seed, NEIGHBOURS, round, index)
     return withNeighbours(own, clip, parameters.law, { copies, random, unit })
   })
-}
-
-/** Key of the random streams of reminders. */
-const REMINDERS = 5
-
-/**
- * States that others were shown, with what the policy does there, PLANNING.reminders times as many as there are plans:
- * what it learns of few plans is not to cost it the rest.
- */
-export async function remind(
-  { gpu }: Session,
-  weights: PolicyWeights,
-  shown: readonly Pairs[],
-  plans: readonly Pairs[],
-  seed: number,
-): Promise<Pairs[]> {
-  const random = new Random(seed, REMINDERS)
-  const steps = plans.reduce((sum, plan) => sum + plan.steps, 0)
-  const episodes = shown.filter((episode) => episode.steps > 0)
-  if (steps === 0 || episodes.length === 0) return []
-  const policy = new Policy(gpu, weights, steps)
-  const pairs: Pairs[] = []
-  try {
-    for (let turn = 0; turn < PLANNING.reminders; turn++) {
-      const observations = new Float32Array(steps * OBSERVATION_SIZE)
-      for (let i = 0; i < steps; i++) {
-        const episode = episodes[random.index(episodes.length)]!
-        const at = random.index(episode.steps) * OBSERVATION_SIZE
-        observations.set(
-          episode.observations.subarray(at, at + OBSERVATION_SIZE),
-          i * OBSERVATION_SIZE,
-        )
-      }
-      const actions = await policy.act(observations, OBSERVATION_SIZE)
-      pairs.push({ observations, actions, steps })
-    }
-  } finally {
-    policy.release()
-  }
-  return pairs
+  // within an episode, since episodes are what is held out
+  const again = ({ observations, actions, steps }: Pairs): Pairs => ({
+    observations: concat(new Array(1 + copies).fill(observations)),
+    actions: concat(new Array(1 + copies).fill(actions)),
+    steps: (1 + copies) * steps,
+  })
+  return [...beside, ...plans.map(again)]
 }
 
 /** Time after which episodes that are done are written down, s. */

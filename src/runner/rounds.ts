@@ -14,7 +14,7 @@ import { runTrials } from './trials.ts'
 
 /**
  * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy and the planner,
- * which plans around that very policy (expert iteration).
+ * which knows what to do far from the law's path, where kicks and falls lead.
  */
 export type RoundKind = 'demonstrations' | 'dagger' | 'planning'
 
@@ -26,30 +26,21 @@ export interface Round {
 }
 
 /**
- * Rounds of planning: seconds an episode, noise on the PD targets (rad) one level an episode in turn, kicks of the root
- * every second in two of five (m/s), reminders a pair, passes over all that, the share of the learning rate, and the
- * share of trials that stand from which on there are none by default.
+ * Rounds of planning: length of a loop's episodes (s), and kicks of the root in every second pair of them, up to so fast
+ * (m/s), this often (s).
  */
-export const PLANNING = {
-  seconds: 3,
-  noise: [0, 0.02, 0.04, 0.06],
-  kick: 0.3,
-  reminders: 8,
-  epochs: 15,
-  rate: 0.15,
-  from: 0.9,
-}
+export const PLANNING = { seconds: 10, kick: 0.5, every: [1, 3] as const }
 
 /** The rounds of a run, before `dagger` adds any. */
 export function roundsOf(
-  { expert, action, daggerRounds, planningRounds }: SftSettings,
+  { expert, daggerRounds, planningRounds }: SftSettings,
   clips: readonly Clip[],
 ): RoundKind[] {
   const recovers = needsLaw(expert)
-  const dagger = daggerRounds ?? (recovers ? 3 : 0)
-  // in one-shot clips planning was seen to change nothing, and for several clips it takes hours
-  const worthPlanning = recovers && action === 'offset' && clips.length === 1 && clips[0]!.loop
-  const planning = planningRounds ?? (worthPlanning ? 2 : 0)
+  // a planner knows more than the law, but it takes minutes a clip
+  const plans = recovers && clips.length === 1 && clips[0]!.loop
+  const planning = planningRounds ?? (plans ? 3 : 0)
+  const dagger = daggerRounds ?? (recovers && planning === 0 ? 3 : 0)
   return [
     'demonstrations',
     ...new Array<RoundKind>(dagger).fill('dagger'),

@@ -5,7 +5,7 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import type { EpisodeMetrics, FeedbackParameters } from '../sim/index.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import { addNeighbours, type GatheredEpisode, gather, remind } from './gather.ts'
+import { type GatheredEpisode, gather, pairsOf } from './gather.ts'
 import {
   type DaggerSettings,
   parseSettings,
@@ -145,11 +145,6 @@ async function run(
   let own = runConfig.rounds ?? roundsOf(settings, clips)
   const rounds = [...own, ...added]
   const planned = rounds.includes('planning')
-  if (planned && settings.action === 'absolute') {
-    throw new UsageError(
-      'rounds of planning add offsets to what the policy does: they need --action offset, got absolute',
-    )
-  }
   const { experts, failures } = await prepareExperts(session, folder, demonstrations, {
     ...settings,
     ...(planned && { expert: 'planner' as const }),
@@ -175,31 +170,17 @@ async function run(
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
     const kind = rounds[round]!
-    // the planner improves on the best that there is
     const best = record.rounds[bestRound(record)]
-    if (kind === 'planning') weights = folder.readPolicy(roundFile(best!.round))
-    const students = clips.map(() => weights)
-    const planner = experts['planner']?.map(
-      (parameters) =>
-        parameters && {
-          ...(parameters as FeedbackParameters),
-          ...(kind === 'planning' && { student: weights }),
-        },
-    )
     await pool.configure({
       ...demonstrations,
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
-      experts: { ...experts, ...(planner && { planner }), ...(weights && { student: students }) },
+      experts: { ...experts, ...(weights && { student: clips.map(() => weights) }) },
     })
     const lessons = { clips, failures, ...(best?.fallen && { fallen: best.fallen }) }
     gathered.push(await gather(session, folder, settings, lessons, { round, kind }, record))
-    // what the planner says around a policy is not what the expert says: it is learnt by itself
-    const plans = gathered.filter((_, r) => rounds[r] === 'planning').flat()
-    const shown = gathered.filter((_, r) => rounds[r] !== 'planning').flat()
-    const pairs =
-      kind === 'planning'
-        ? [...plans, ...(await remind(session, weights!, shown, plans, settings.seed))]
-        : addNeighbours(shown, settings, config, laws, { round, kind })
+    const of = (planned: boolean) =>
+      gathered.filter((_, r) => (rounds[r] === 'planning') === planned).flat()
+    const pairs = pairsOf(of(false), of(true), settings, config, laws, round)
     weights = await train(session, folder, settings, { round, kind }, pairs, record, {
       ...(weights && { start: weights }),
       ...(metric && { metric }),
@@ -207,13 +188,10 @@ async function run(
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
-      // by default rounds of DAgger end where no trial falls, and planning is for policies that fall often: from others
-      // it takes as much as it gives
+      // by default rounds of DAgger end where no trial falls; a planner has more to show
       const { survival } = record.rounds[round]!
       const perfect = round > 0 && kind !== 'planning' && survival === 1
-      const best = record.rounds[bestRound(record)]!
-      const enough = rounds[round + 1] === 'planning' && best.survival >= PLANNING.from
-      if ((perfect || enough) && round < own.length && !roundsAsked(settings)) {
+      if (perfect && round < own.length && !roundsAsked(settings)) {
         own = own.slice(0, round + 1)
         rounds.splice(0, rounds.length, ...own, ...added)
       }

@@ -22,21 +22,13 @@ import {
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import { type SftSettings, UsageError } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { PLANNING, type Round, type RoundKind, roundFile } from './rounds.ts'
+import { type Round, roundFile } from './rounds.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { duration, Progress, say } from './terminal.ts'
 
 const CHECKPOINT = 'checkpoint-last.safetensors'
-
-/** What a round's training has of its own. */
-const ROUND_OPTIONS: Record<RoundKind, (settings: SftSettings) => { epochs: number; lr: number }> =
-  {
-    demonstrations: ({ epochs, lr }) => ({ epochs, lr }),
-    dagger: ({ daggerEpochs, lr }) => ({ epochs: daggerEpochs, lr }),
-    planning: ({ lr }) => ({ epochs: PLANNING.epochs, lr: PLANNING.rate * lr }),
-  }
 
 /** What every error costs beside what the law says, as a share of the law's mean: none is for nothing. */
 const FLOOR = 0.1
@@ -90,7 +82,8 @@ export async function train(
       `none of the ${episodes.length} demonstrations is usable: all fell within their first steps; try another --expert`,
     )
   }
-  const options = { ...settings, ...ROUND_OPTIONS[kind](settings) }
+  const epochs = kind === 'demonstrations' ? settings.epochs : settings.daggerEpochs
+  const options = { ...settings, epochs }
   const checkpoint = folder.has(CHECKPOINT) ? folder.readCheckpoint() : undefined
   const resume = checkpoint?.round === round ? checkpoint.state : undefined
   // epochs count through all rounds
@@ -153,21 +146,21 @@ export async function train(
         : 'not measured: no episode is held out (--val-split)'),
   )
   const lines = folder.readMetrics()
-  const epochs = lines.map((line) => line['epoch']!)
+  const x = lines.map((line) => line['epoch']!)
   const plots = await drawPlots(`${folder.name}: training`, [
     {
       title: metric ? 'cost of errors' : 'mean squared error, action units²',
       ...{ xTitle: 'epoch', yTitle: 'loss', log: true },
       lines: ['train', 'validation'].map((name) => ({
         name,
-        x: epochs,
+        x,
         y: lines.map((line) => line[`losses/${name}`] ?? Number.NaN),
       })),
     },
     {
       title: 'speed',
       ...{ xTitle: 'epoch', yTitle: 'samples / s' },
-      lines: [{ name: 'samples / s', x: epochs, y: lines.map((line) => line['charts/SPS']!) }],
+      lines: [{ name: 'samples / s', x, y: lines.map((line) => line['charts/SPS']!) }],
     },
   ])
   folder.write('plots/training.svg', plots)

@@ -3,26 +3,19 @@
 import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Mlp } from '../../src/algos/mlp.ts'
-import type { PolicyWeights } from '../../src/algos/policy.ts'
-import { openGpu } from '../../src/engine/gpu.ts'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
-import { itemsOf, type Lessons, remind } from '../../src/runner/gather.ts'
+import { itemsOf, type Lessons } from '../../src/runner/gather.ts'
 import { parseSettings, sftSchema } from '../../src/runner/options.ts'
 import { PLANNING } from '../../src/runner/rounds.ts'
-import type { Session } from '../../src/runner/session.ts'
 import { errorMetric } from '../../src/runner/train.ts'
-import { ACTION_SIZE, gainsOf, OBSERVATION_SIZE, Random } from '../../src/sim/index.ts'
-import { Network } from '../../src/sim/planning/network.ts'
+import { ACTION_SIZE, gainsOf } from '../../src/sim/index.ts'
 
 const clips = ['walk', 'punch'].map((name) =>
   loadClip(readFileSync(new URL(`../../clips/${name}.txt`, import.meta.url), 'utf8'), name),
 )
 const settings = parseSettings(sftSchema, { daggerEpisodes: 8, planningEpisodes: 4 })
 const lessons: Lessons = { clips, failures: [] }
-const gpu = await openGpu()
 const test = suite('runner: rounds')
-test.after(() => gpu.close())
 
 test('demonstrations: streams of their own, noise in turn, a one-shot clip more often', () => {
   const items = itemsOf(settings, lessons, { round: 0, kind: 'demonstrations' })
@@ -63,14 +56,19 @@ test("a loop's path is shown from every frame: under all noise, then under one",
   assert.ok(none(settings, { ...lessons, failures: ['no trajectory', undefined] }))
 })
 
-test('planning: its own noise and kicks, nothing for a clip without a law', () => {
+test('planning: the policy acts, kicked now and then, nothing for a clip without a law', () => {
   const failures = [undefined, 'no trajectory']
   const items = itemsOf(settings, { ...lessons, failures }, { round: 4, kind: 'planning' })
   assert.equal(
     items.map(({ clip, expert, actor, noise }) => [clip, expert, actor, noise]),
-    PLANNING.noise.map((noise) => [0, 'planner', 'student', noise]),
+    [0, 0.02, 0.05, 0].map((noise) => [0, 'planner', 'student', noise]),
   )
-  assert.is(items.filter(({ perturbation }) => perturbation).length, 2)
+  const { kick: speed, every } = PLANNING
+  const kicked = { kicks: { speed, every } }
+  assert.equal(
+    items.map(({ perturbation }) => perturbation),
+    [undefined, undefined, kicked, kicked],
+  )
 })
 
 test('planning: every second episode starts where the policy fell', () => {
@@ -82,49 +80,6 @@ test('planning: every second episode starts where the policy fell', () => {
   assert.ok(starts(1).every((start) => start === undefined))
   const dagger = itemsOf(more, { ...lessons, fallen }, { round: 1, kind: 'dagger' })
   assert.ok(dagger.every(({ start, limit }) => start === undefined || limit !== undefined))
-})
-
-test('reminders: states that were shown, with what the policy does there', async () => {
-  const net = new Mlp([OBSERVATION_SIZE, 5, ACTION_SIZE])
-  const statistics = new Float32Array(3 * OBSERVATION_SIZE).fill(1)
-  const weights: PolicyWeights = {
-    ...{ sizes: net.sizes, activation: net.activation, statistics },
-    parameters: net.initialise(new Random(1), 1),
-  }
-  const episode = (steps: number, first: number) => ({
-    observations: Float32Array.from({ length: steps * OBSERVATION_SIZE }, (_, i) =>
-      Math.sin(first + i),
-    ),
-    ...{ actions: new Float32Array(steps * ACTION_SIZE), steps },
-  })
-  const shown = [episode(4, 0), episode(0, 0), episode(3, 10)]
-  const plans = [episode(2, 100), episode(5, 200)]
-  const session = { gpu } as unknown as Session
-  const pairs = await remind(session, weights, shown, plans, 1)
-  assert.is(pairs.length, PLANNING.reminders)
-  const network = new Network(weights)
-  const said = new Float64Array(ACTION_SIZE)
-  const known = shown.flatMap(({ observations, steps }) =>
-    Array.from({ length: steps }, (_, i) =>
-      observations.slice(i * OBSERVATION_SIZE, (i + 1) * OBSERVATION_SIZE).join(),
-    ),
-  )
-  const met = new Set<string>()
-  for (const { observations, actions, steps } of pairs) {
-    assert.is(steps, 7, 'as many as there are plans')
-    for (let i = 0; i < steps; i++) {
-      const state = observations.slice(i * OBSERVATION_SIZE, (i + 1) * OBSERVATION_SIZE)
-      assert.ok(known.includes(state.join()))
-      met.add(state.join())
-      network.run(state, said)
-      said.forEach((a, k) => {
-        assert.ok(Math.abs(a - actions[i * ACTION_SIZE + k]!) < 1e-4)
-      })
-    }
-  }
-  assert.is(met.size, known.length, 'sooner or later all of them')
-  assert.equal(await remind(session, weights, shown, plans, 1), pairs)
-  assert.equal(await remind(session, weights, shown, [], 1), [])
 })
 
 test('what errors cost: by the laws of the clips alike, each by its rows, and nothing is for nothing', () => {

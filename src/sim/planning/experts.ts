@@ -10,37 +10,55 @@ import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import type { Simulator } from '../simulator.ts'
-import { applyFeedback, type Bridges, type FeedbackLaw } from './feedback.ts'
+import { applyFeedback, type Bridges, costToGo, type FeedbackLaw, nearest } from './feedback.ts'
 import { Network, type NetworkWeights } from './network.ts'
-import { type Controller, PLANNER, Planner, type PlannerOptions } from './planner.ts'
+import { type Guide, Planner } from './planner.ts'
 import { Rollout } from './rollout.ts'
 
-/** What both experts are made from; the planner also has options. */
+/** What both experts are made from. */
 export interface FeedbackParameters {
   readonly law: FeedbackLaw
   /** for a loop: what acts at the beginning of episodes from their frames */
   readonly bridges?: Bridges
-  readonly planner?: PlannerOptions
-  /** a policy to plan around instead of the law; its actions must be those of the environment's mode `offset` */
-  readonly student?: NetworkWeights
 }
 
 /** Linear feedback about the trajectory, and onto it. */
 export function feedback(_simulator: Simulator, reference: Reference, parameters: unknown): Expert {
-  const { law, bridges = [] } = expectLaw('feedback', parameters)
+  const known = expectLaw('feedback', parameters)
   const observation = new Float32Array(OBSERVATION_SIZE)
   const offset = new Float64Array(NU)
   return {
     name: 'feedback',
     act(environment, action) {
-      const { start: from, steps, referenceStep } = environment
       environment.observe(observation)
-      const bridge = bridges.find(
-        ({ start, offsets }) => start === from && steps < offsets.length / NU,
+      guideOf(known, reference, environment.start).act(
+        environment.referenceStep,
+        observation,
+        offset,
       )
-      if (bridge) applyFeedback([bridge], referenceStep, observation, offset)
-      else applyFeedback(law, reference.frame(referenceStep), observation, offset)
       environment.encode(offset, action)
+    },
+  }
+}
+
+/** What leads an episode from a frame of the reference: a bridge, if there is one, and then the law. */
+function guideOf(
+  { law, bridges = [] }: FeedbackParameters,
+  reference: Reference,
+  from: number,
+): Guide {
+  const bridge = bridges.find(({ start }) => start === from)
+  const end = bridge ? from + bridge.offsets.length / NU : from
+  const [{ hessian }] = law
+  return {
+    hessian,
+    act(step, observation, out) {
+      if (bridge && step < end) applyFeedback([bridge], step, observation, out)
+      else applyFeedback(law, reference.frame(step), observation, out)
+    },
+    costToGo(step, observation) {
+      if (bridge && step < end) return costToGo(bridge, step, observation)
+      return nearest(law, reference.frame(step), observation).cost
     },
   }
 }
@@ -66,10 +84,12 @@ const PLANNER_STREAM = 2
 
 /** Sampling about the feedback law, anew before every step; the label is the mean of the best samples. */
 export function planner(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
-  const { law, planner: options = PLANNER, student } = expectLaw('planner', parameters)
-  const controller = student
-    ? studentController(student, simulator)
-    : (frame: number, seen: Float32Array, out: Float64Array) => applyFeedback(law, frame, seen, out)
+  const known = expectLaw('planner', parameters)
+  if (known.law.some(({ values, hessian }) => values.length * hessian.length === 0)) {
+    throw new Error(
+      'expert "planner" needs a law that tells what it costs to come back to its path; this one is of an older version: start anew with another --out',
+    )
+  }
   const rollout = new Rollout(simulator, reference)
   const plans = new WeakMap<Environment, Planner>()
   const observation = new Float32Array(OBSERVATION_SIZE)
@@ -81,23 +101,14 @@ export function planner(simulator: Simulator, reference: Reference, parameters: 
       let plan = plans.get(environment)
       if (!plan || environment.steps === 0) {
         const random = new Random(environment.seed, environment.episode, PLANNER_STREAM)
-        plan = new Planner(rollout, controller, random, options)
+        plan = new Planner(rollout, guideOf(known, reference, environment.start), random)
         plans.set(environment, plan)
       } else plan.shift(1)
       plan.plan(environment.state, step)
       environment.observe(observation)
-      plan.act(reference.frame(step), observation, 0, offset)
+      plan.act(step, observation, 0, offset)
       environment.encode(offset, action)
     },
-  }
-}
-
-// a policy's actions as offsets in rad
-function studentController(weights: NetworkWeights, { gains }: Simulator): Controller {
-  const network = new Network(weights)
-  return (_frame, seen, out) => {
-    network.run(seen, out)
-    for (let k = 0; k < NU; k++) out[k] *= gains.unit[k]
   }
 }
 

@@ -65,7 +65,7 @@ export function applyFeedback(
   out: Float64Array,
 ): void {
   const { start, errors, offsets, gains } =
-    law.length > 1 ? nearest(law, frame, observation) : law[0]
+    law.length > 1 ? nearest(law, frame, observation).branch : law[0]
   const at = frame - start
   for (let k = 0; k < NU; k++) {
     const row = (at * NU + k) * NX
@@ -76,17 +76,17 @@ export function applyFeedback(
   }
 }
 
-// the branch of the least cost to go
-function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Branch {
-  let best = law[0]
-  let least = Number.POSITIVE_INFINITY
+/** The branch of the least cost to go. */
+export function nearest(
+  law: FeedbackLaw,
+  frame: number,
+  observation: Float32Array,
+): { readonly branch: Branch; readonly cost: number } {
+  let best = { branch: law[0], cost: Number.POSITIVE_INFINITY }
   for (const branch of law) {
     if (frame < branch.start) continue
     const cost = costToGo(branch, frame, observation)
-    if (cost < least) {
-      least = cost
-      best = branch
-    }
+    if (cost < best.cost) best = { branch, cost }
   }
   return best
 }

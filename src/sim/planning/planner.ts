@@ -1,7 +1,8 @@
 /**
- * Model-predictive control by sampling, around a controller that already holds for a while: every rollout runs that
- * controller plus a smooth offset of its own, and the best rollouts' offsets are averaged. The controller inside is what
- * makes a few dozen samples enough.
+ * Model-predictive control by sampling, about a law that already holds for a while: every rollout runs that law plus a
+ * smooth offset of its own, ends after a fifth of a second, and costs what the law says that it costs to come back from
+ * there; the best rollouts' offsets are averaged. The law inside, and its cost beyond the horizon, are what makes a few
+ * samples and a short horizon enough.
  */
 import { NU } from '../../mocap/skeleton.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
@@ -10,8 +11,15 @@ import type { SimulationState } from '../simulator.ts'
 import type { Rollout } from './rollout.ts'
 import { SIGMAS } from './trajectory.ts'
 
-/** Offset (rad) for a frame and an observation. */
-export type Controller = (frame: number, observation: Float32Array, out: Float64Array) => void
+/** What is planned about. */
+export interface Guide {
+  /** Writes the offset for a control step and an observation, [28] rad. */
+  act(step: number, observation: Float32Array, out: Float64Array): void
+  /** What it costs to come back to its path from an observation at a control step. */
+  costToGo(step: number, observation: Float32Array): number
+  /** [28, 28] H of what another offset costs, d' H d for a difference of d rad */
+  readonly hessian: Float64Array
+}
 
 export interface PlannerOptions {
   readonly samples: number
@@ -25,11 +33,12 @@ export interface PlannerOptions {
   readonly elites: number
 }
 
-export const PLANNER: PlannerOptions = { samples: 32, horizon: 12, knot: 3, noise: 0.4, elites: 8 }
+export const PLANNER: PlannerOptions = { samples: 16, horizon: 6, knot: 3, noise: 0.4, elites: 4 }
 
-const FALL = 200
-const EFFORT = 0.05
-const FINAL = 3
+/** Of each control step of the horizon after a fall: more than anything costs without one. */
+const FALL = 1e5
+/** Share of what another offset costs that counts: with all of it plans hardly leave the law, with none they jitter. */
+const EFFORT = 0.2
 
 export class Planner {
   /** [knots, 28] the mean offset */
@@ -41,7 +50,7 @@ export class Planner {
 
   constructor(
     private readonly rollout: Rollout,
-    private readonly controller: Controller,
+    private readonly guide: Guide,
     private readonly random: Random,
     private readonly options: PlannerOptions = PLANNER,
   ) {
@@ -74,9 +83,9 @@ export class Planner {
     }
   }
 
-  /** The controller's offset and the plan's, `ahead` control steps into the plan. */
-  act(frame: number, observation: Float32Array, ahead: number, out: Float64Array): void {
-    this.controller(frame, observation, out)
+  /** The law's offset at a control step and the plan's, `ahead` control steps into the plan. */
+  act(step: number, observation: Float32Array, ahead: number, out: Float64Array): void {
+    this.guide.act(step, observation, out)
     this.at(this.mean, ahead, this.extra)
     for (let k = 0; k < NU; k++) out[k] += this.extra[k]
   }
@@ -93,21 +102,20 @@ export class Planner {
   }
 
   private evaluate(state: SimulationState, step: number, knots: Float64Array): number {
-    const { rollout, controller, observation, offset, extra } = this
+    const { rollout, guide, observation, offset, extra } = this
     const { horizon } = this.options
     let cost = 0
-    for (const x of knots) cost += EFFORT * x * x
     rollout.begin(state, step)
     for (let h = 0; h < horizon; h++) {
       rollout.observe(observation)
-      controller(rollout.reference.frame(rollout.step), observation, offset)
+      guide.act(rollout.step, observation, offset)
       this.at(knots, h, extra)
       for (let k = 0; k < NU; k++) offset[k] += extra[k]
+      cost += EFFORT * quadratic(guide.hessian, extra)
       if (!rollout.advance(offset)) return cost + FALL * (horizon - h)
-      const last = h === horizon - 1
-      if (last || h % 2 === 1) cost += (last ? FINAL : 1) * rollout.cost()
     }
-    return cost
+    rollout.observe(observation)
+    return cost + guide.costToGo(rollout.step, observation)
   }
 
   // linear between knots
@@ -118,4 +126,16 @@ export class Planner {
     const next = Math.min(this.knots - 1, i + 1)
     for (let k = 0; k < NU; k++) out[k] = knots[i * NU + k] * (1 - f) + knots[next * NU + k] * f
   }
+}
+
+// d' H d for a symmetric H
+function quadratic(h: Float64Array, d: Float64Array): number {
+  const n = d.length
+  let sum = 0
+  for (let i = 0; i < n; i++) {
+    let row = 0.5 * h[i * n + i] * d[i]
+    for (let j = 0; j < i; j++) row += h[i * n + j] * d[j]
+    sum += 2 * row * d[i]
+  }
+  return sum
 }
