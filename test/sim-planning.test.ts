@@ -17,6 +17,7 @@ import {
 import { JOBS } from '../src/sim/jobs.ts'
 import { applyFeedback, costToGo, feedbackLaw, meanPath } from '../src/sim/planning/feedback.ts'
 import { NX, shiftError } from '../src/sim/planning/linear.ts'
+import { MPC, Mpc } from '../src/sim/planning/mpc.ts'
 import { withNeighbours } from '../src/sim/planning/neighbours.ts'
 import { PLANNER, Planner } from '../src/sim/planning/planner.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
@@ -131,7 +132,11 @@ test('trajectory with a guide: about what the law says of each state, near its p
   }
   const guide = {
     ...{ start: 0, gains, values, errors: new Float64Array(frames * NX) },
-    ...{ offsets: new Float64Array(frames * NU).fill(0.01), hessian: new Float64Array(0) },
+    ...{
+      offsets: new Float64Array(frames * NU).fill(0.01),
+      hessian: new Float64Array(0),
+      effort: new Float64Array(NU),
+    },
   }
   const leaning = stateAt(0)
   shiftError(leaning, 6 + 5, 0.2, rollout, 0)
@@ -155,7 +160,7 @@ test('trajectory with a guide: about what the law says of each state, near its p
       assert.ok(rollout.advance(offset))
       assert.equal([...simulator.qpos], [...trajectory.states[i + 1]!.qpos], `state ${i + 1}`)
       rollout.observe(observation)
-      const last = costToGo(guide, reference.frame(i + 1), observation)
+      const last = costToGo({ branch: guide, row: reference.frame(i + 1) }, observation)
       const direct = observation.slice(0, 34).reduce((sum, x) => sum + x * x, 0)
       assert.ok(Math.abs(last - direct) < 1e-9 + 1e-6 * direct)
       if (i % 3 === 2) cost += last
@@ -212,7 +217,7 @@ test("feedback: on the path it gives the path's offset, off it pushes back withi
   for (let k = 0; k < NU; k++) b[(6 + k) * NU + k] = 1
   const law = feedbackLaw(
     reference,
-    [{ path, models: new Array(clip.frames).fill({ a, b }) }],
+    [{ path, models: new Array(clip.frames).fill([{ a, b }]) }],
     START_WEIGHTS,
   )
   const observation = new Float32Array(OBSERVATION_SIZE)
@@ -238,6 +243,7 @@ test('feedback with branches: that of the least cost to go acts, among those tha
       errors: new Float64Array(rows * NX).fill(error),
       offsets: new Float64Array(rows * NU).fill(offset),
       hessian: new Float64Array(0),
+      effort: new Float64Array(0),
     }
   }
   // costs to go at a state of errors e: NX (e - 0)^2, NX (e - 1)^2 and 4 NX (e - 1)^2
@@ -276,7 +282,11 @@ test('neighbours: between states of the same frame, labelled as the law labels t
       {
         ...{ start: 0, errors: normals(frames * NX), offsets: normals(frames * NU) },
         gains: normals(frames * NU * NX).map((x) => x / 100),
-        ...{ values: new Float64Array(0), hessian: new Float64Array(0) },
+        ...{
+          values: new Float64Array(0),
+          hessian: new Float64Array(0),
+          effort: new Float64Array(NU),
+        },
       },
     ]
     const unit = normals(NU).map((x) => 1 + x * x)
@@ -353,16 +363,17 @@ test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
     }
     return rollout.cost()
   }
+  // a law that says nothing, and whose cost to go is of what the cost weighs most
+  const values = new Float64Array(NX * NX)
+  for (let i = 0; i < 34; i++) values[i * NX + i] = 1
+  const branch = {
+    ...{ start: 0, values, gains: new Float64Array(NU * NX), errors: new Float64Array(NX) },
+    ...{ offsets: new Float64Array(NU), hessian: new Float64Array(NU * NU) },
+    effort: new Float64Array(NU),
+  }
   const make = (seed: number) => {
-    const guide = {
-      hessian: new Float64Array(NU * NU),
-      act: (_step: number, _seen: Float32Array, out: Float64Array) => void out.fill(0),
-      costToGo: (step: number) => {
-        assert.is(step, 30 + horizon)
-        return rollout.cost()
-      },
-    }
-    const plan = new Planner(rollout, guide, new Random(seed))
+    const guide = () => ({ branch, row: 0 })
+    const plan = new Planner(rollout, guide, branch.hessian, new Random(seed))
     plan.plan(off, 30, 3)
     return plan
   }
@@ -372,7 +383,60 @@ test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
   assert.is.not(costOf(make(2)), planned)
 })
 
-test('experts: feedback and planner act in an environment, and ask for their law without one', () => {
+test('mpc: no other offset nearby costs less by physics and the cost to go; on its path it says what the law says', () => {
+  const random = new Random(6)
+  const { frames } = clip
+  const values = new Float64Array(frames * NX * NX)
+  for (let i = 0; i < frames * NX; i++) values[i * NX + (i % NX)] = i % NX < 34 ? 1 : 0.01
+  const branch = {
+    ...{ start: 0, values, gains: new Float64Array(frames * NU * NX) },
+    ...{ errors: new Float64Array(frames * NX), offsets: new Float64Array(frames * NU) },
+    ...{ hessian: new Float64Array(0), effort: new Float64Array(NU).fill(0.02) },
+  }
+  const guide = (step: number) => ({ branch, row: reference.frame(step) })
+  const control = new Mpc(rollout, guide, { ...MPC, step: 0.01 })
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const state = stateAt(30)
+  for (let j = 6; j < 34; j++) shiftError(state, j, 0.05 * random.normal(), rollout, 30)
+  const costOf = (offset: Float64Array) => {
+    rollout.begin(state, 30)
+    rollout.advance(offset)
+    rollout.observe(observation)
+    const effort = offset.reduce((sum, x) => sum + 0.02 * x * x, 0)
+    return effort + costToGo(guide(31), observation)
+  }
+  const act = (options = {}) => {
+    const out = new Float64Array(NU)
+    rollout.begin(state, 30)
+    rollout.observe(observation)
+    new Mpc(rollout, guide, { ...MPC, step: 0.01, ...options }).act(
+      state,
+      30,
+      observation.slice(),
+      out,
+    )
+    return out
+  }
+  const best = act()
+  assert.ok(costOf(best) < 0.9 * costOf(new Float64Array(NU)))
+  for (let n = 0; n < 20; n++) {
+    const other = best.map((x) => x + 0.05 * random.normal())
+    assert.ok(costOf(other) > costOf(best), `${costOf(other)}, ${costOf(best)}`)
+  }
+  assert.equal(act(), best, 'there is no chance in it')
+  assert.ok(act({ most: 0.001 }).every((x) => Math.abs(x) <= 0.001))
+  // where it leads just where the path goes there is nothing to correct
+  rollout.begin(state, 30)
+  rollout.advance(new Float64Array(NU))
+  rollout.observe(observation)
+  const row = reference.frame(31)
+  branch.errors.set(observation.subarray(0, NX), row * NX)
+  const none = new Float64Array(NU)
+  control.act(state, 30, observation, none)
+  assert.ok(none.every((x) => Math.abs(x) < 1e-4))
+})
+
+test('experts: feedback, mpc and planner act in an environment, and ask for their law without one', () => {
   assert.throws(() => createExpert('planner', simulator, reference), /needs a feedback law/)
   const { frames } = clip
   const law = [
@@ -382,14 +446,13 @@ test('experts: feedback and planner act in an environment, and ask for their law
       errors: new Float64Array(frames * NX),
       offsets: new Float64Array(frames * NU).fill(0.01),
       ...{ values: new Float64Array(frames * NX * NX), hessian: new Float64Array(NU * NU) },
+      effort: new Float64Array(NU).fill(0.1),
     },
   ]
   const [only] = law
   // it costs to be bent, so a plan differs from the law
   for (let f = 0; f < frames; f++)
     for (let j = 6; j < 34; j++) only!.values[(f * NX + j) * NX + j] = 1
-  const old = { law: [{ ...only!, values: new Float64Array(0) }] }
-  assert.throws(() => createExpert('planner', simulator, reference, old), /older version/)
   const act = (name: string, bridges = [] as typeof law) => {
     const environment = new Environment(simulator, reference, { seed: 3 })
     const expert = createExpert(name, simulator, reference, { law, bridges })
@@ -413,6 +476,9 @@ test('experts: feedback and planner act in an environment, and ask for their law
   act('feedback', [bridge(3, 0.07), bridge(4, 0.05)]).forEach((x, i) => {
     assert.ok(Math.abs(radians(x, i) - (i < 2 * NU ? 0.05 : 0.01)) < 1e-9)
   })
+  const corrected = act('mpc')
+  assert.equal(act('mpc'), corrected)
+  assert.ok(corrected.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
   const planned = act('planner')
   assert.equal(act('planner'), planned, 'the same episode, the same plan')
   assert.ok(planned.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
@@ -426,11 +492,13 @@ test('trials of a law start on the reference, or on its path; demonstrations end
   for (let frame = 0; frame < frames; frame++) errors[frame * NX + 2] = frame === 5 ? 0.6 : 0
   const [a, b] = [new Float64Array(NX * NX), new Float64Array(NX * NU)]
   const path = { start: 0, errors, offsets: new Float64Array(frames * NU) }
-  const branches = [{ path, models: new Array(frames).fill({ a, b }) }]
-  const item = { branches, weights: START_WEIGHTS, noise: [0] }
+  const branches = [{ path, models: new Array(frames).fill([{ a, b }]) }]
+  const item = { branches, weights: START_WEIGHTS, expert: 'feedback' as const, noise: [0] }
   const episodes = [4, 5, 6].map((start) => ({ episode: 1, start }))
   const fallen = (onPath: boolean) =>
-    JOBS['try-feedback'](world, { ...item, episodes, onPath }).fallen
+    JOBS['try-weights'](world, { ...item, episodes, onPath }).flatMap(({ survived, start }) =>
+      survived ? [] : [start],
+    )
   assert.equal(fallen(false), [])
   assert.equal(fallen(true), [5])
   const shown = (limit?: number) =>

@@ -59,11 +59,7 @@ test('regulator: decoupled integrators have the gains of the scalar Riccati equa
   for (let i = 0; i < NX; i++) a[i * NX + i] = i < NU ? growth : 0.5
   for (let i = 0; i < NU; i++) b[i * NU + i] = 1
   const cost = { errors: new Float64Array(NX).fill(q), offsets: new Float64Array(NU).fill(r) }
-  const models = [
-    { a, b },
-    { a, b },
-    { a, b },
-  ]
+  const models = [[{ a, b }], [{ a, b }], [{ a, b }]]
   const {
     gains: [gain],
   } = regulator(models, cost, { periodic: true, steps: 60 })
@@ -77,11 +73,31 @@ test('regulator: decoupled integrators have the gains of the scalar Riccati equa
   }
 })
 
-test('regulator: what its law costs from a state, and what another action does more', () => {
+test('regulator: what differs from model to model is answered with less', () => {
+  // one integrator whose control is as strong as 1 in the mean: its gain by the scalar equation with E[b^2]
+  const [growth, q, r, spread] = [1.1, 2, 0.5, 0.6]
+  const a = new Float64Array(NX * NX)
+  for (let i = 0; i < NX; i++) a[i * NX + i] = i < NU ? growth : 0.5
+  const models = [1 - spread, 1 + spread].map((strength) => {
+    const b = new Float64Array(NX * NU)
+    for (let i = 0; i < NU; i++) b[i * NU + i] = strength
+    return { a, b }
+  })
+  const cost = { errors: new Float64Array(NX).fill(q), offsets: new Float64Array(NU).fill(r) }
+  const { gains } = regulator([models], cost, { periodic: true, steps: 200 })
+  let p = q
+  const square = 1 + spread ** 2
+  for (let i = 0; i < 400; i++) p = q + growth ** 2 * p - (growth * p) ** 2 / (r + square * p)
+  assert.ok(Math.abs(gains[0]![0]! - (growth * p) / (r + square * p)) < 1e-9)
+})
+
+test('regulator: what its law costs from a state, in the mean of models, and what another action does more', () => {
   const random = new Random(2)
   const normals = (length: number, scale: number) =>
     Float64Array.from({ length }, () => scale * random.normal())
-  const models = [0, 1].map(() => ({ a: normals(NX * NX, 0.1), b: normals(NX * NU, 0.1) }))
+  // the first step is one of two
+  const model = () => ({ a: normals(NX * NX, 0.1), b: normals(NX * NU, 0.1) })
+  const models = [[model(), model()], [model()]]
   const squares = (length: number) => normals(length, 1).map((x) => 0.1 + x * x)
   const cost = { errors: squares(NX), offsets: squares(NU) }
   const { gains, values, hessians } = regulator(models, cost, { periodic: false })
@@ -92,16 +108,21 @@ test('regulator: what its law costs from a state, and what another action does m
       x.reduce((sum, value, j) => sum + matrix[i * x.length + j]! * value, 0),
     )
   const [x, u] = [normals(NX, 1), normals(NU, 1)]
-  const { a, b } = models[0]!
-  const [ax, bu] = [product(a, x, NX), product(b, u, NX)]
-  const next = ax.map((value, i) => value + bu[i]!)
+  const later = models[0]!.map(({ a, b }) => {
+    const [ax, bu] = [product(a, x, NX), product(b, u, NX)]
+    return form(
+      values[1]!,
+      ax.map((value, i) => value + bu[i]!),
+    )
+  })
   let now = 0
   for (let i = 0; i < NX; i++) now += cost.errors[i]! * x[i]! ** 2
   for (let k = 0; k < NU; k++) now += cost.offsets[k]! * u[k]! ** 2
   const kx = product(gains[0]!, x, NU)
   const difference = u.map((value, k) => value + kx[k]!)
   const predicted = form(values[0]!, x) + form(hessians[0]!, difference)
-  assert.ok(Math.abs(now + form(values[1]!, next) - predicted) < 1e-9 * predicted)
+  const expected = now + (later[0]! + later[1]!) / 2
+  assert.ok(Math.abs(expected - predicted) < 1e-9 * predicted)
 })
 
 test('shiftError: the observation sees the error that was made, and no other', () => {

@@ -12,7 +12,7 @@ import {
   TRAJECTORY,
   values,
 } from '../sim/index.ts'
-import { type Basis, EXAM, type Subject, TRIAL_SECONDS } from './evolve.ts'
+import { type Basis, EXAM, type Judge, type Subject, TRIAL_SECONDS } from './evolve.ts'
 import { basisOf, CLOSING_SEARCH, findTrajectory, guideOf, linearModels } from './paths.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
@@ -25,8 +25,9 @@ import { duration, Progress, say } from './terminal.ts'
 const GROWTHS = 3
 const BRANCH_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.35 }
 const TRIAL_ITEMS = 8
-/** Noise under which a loop's law is tried from every frame, rad. */
-const START_NOISE = [0, 0.02, 0.04]
+/** What a loop's law is tried with from every frame: noise, rad, and length, s: a frame that is lost is lost soon. */
+const START_NOISE = [0, 0.03]
+const START_SECONDS = 4
 
 /** Adds branches to the law of a one-shot clip, from frames from which it falls, until there are none. */
 export async function growBranches(
@@ -34,8 +35,7 @@ export async function growBranches(
   folder: RunFolder,
   subject: Subject,
   trunk: Basis,
-  weights: readonly number[],
-  seed: number,
+  known: Omit<KnownLaw, 'law'>,
 ): Promise<Basis> {
   const { clip } = subject
   const starts = Array.from({ length: clip.frames - 1 }, (_, s) => s)
@@ -43,7 +43,7 @@ export async function growBranches(
   const tried = new Set<number>()
   let basis = trunk
   for (let turn = 0; ; turn++) {
-    let fallen = await framesLost(session, basis, weights, starts)
+    let fallen = await framesLost(session, basis, known, starts)
     const share = 1 - fallen.length / starts.length
     fallen = fallen.filter((start) => !tried.has(start))
     // a branch may help the frames beside its own
@@ -64,7 +64,7 @@ export async function growBranches(
         subject,
         trunk.branches[0]!.path,
         start,
-        seed,
+        known.seed,
       )
       if (branch) basis = { ...basis, branches: [...basis.branches, branch] }
       progress.update(i + 1)
@@ -73,29 +73,30 @@ export async function growBranches(
   }
 }
 
-/** From which of these frames a law falls without noise. */
+/** From which of these frames an episode falls without noise. */
 async function framesLost(
   session: Session,
   basis: Basis,
-  weights: readonly number[],
+  { weights, judge }: Omit<KnownLaw, 'law'>,
   starts: readonly number[],
 ): Promise<number[]> {
   // a few items, since each solves the regulators of all branches
   const items = Array.from({ length: TRIAL_ITEMS }, (_, i) => ({
-    ...{ ...basis, weights, noise: [0] },
+    ...{ ...basis, weights, expert: judge, noise: [0] },
     episodes: starts
       .filter((start) => start % TRIAL_ITEMS === i)
       .map((start) => ({ episode: EXAM.first, start })),
   })).filter(({ episodes }) => episodes.length)
-  const trials = values(await session.pool.map('try-feedback', items, session))
-  return trials.flatMap((trial) => trial.fallen).sort((a, b) => a - b)
+  const results = values(await session.pool.map('try-weights', items, session)).flat()
+  return results.flatMap(({ survived, start }) => (survived ? [] : [start])).sort((a, b) => a - b)
 }
 
-/** A loop's law. */
+/** A law, and who acts by it. */
 interface KnownLaw {
   readonly weights: readonly number[]
   readonly law: FeedbackLaw
   readonly seed: number
+  readonly judge: Judge
 }
 
 /**
@@ -107,11 +108,11 @@ export async function findBridges(
   folder: RunFolder,
   subject: Subject,
   config: SimulationConfig,
-  { weights, law, seed }: KnownLaw,
+  { weights, law, seed, judge }: KnownLaw,
 ): Promise<Branch[]> {
   const { clip, index } = subject
   const { pool } = session
-  const alone = await tryStarts(session, subject, config, { law })
+  const alone = await tryStarts(session, subject, config, judge, { law })
   const lost = alone.flatMap(({ fell }, start) => (fell ? [start] : []))
   if (lost.length === 0) return []
   const guide = guideOf(law[0]!)
@@ -133,30 +134,32 @@ export async function findBridges(
     }
     progress.update(i + 1)
   }
-  const bridged = await tryStarts(session, subject, config, { law, bridges })
+  const bridged = await tryStarts(session, subject, config, judge, { law, bridges })
   const better = bridges.filter(({ start }) => bridged[start]!.score > alone[start]!.score)
   const crossed = better.filter(({ start }) => !bridged[start]!.fell).length
   say(
-    `${clip.name}: the law loses ${lost.length} of ${clip.frames} frames under noise, ${lost.length - crossed} with ${better.length} bridges, ` +
+    `${clip.name}: ${judge} loses ${lost.length} of ${clip.frames} frames under noise, ${lost.length - crossed} with ${better.length} bridges, ` +
       duration(progress.finish()),
   )
   return better
 }
 
-/** What the feedback expert does from each frame of a loop: its mean score, and whether it ever fell. */
+/** What the expert does from each frame of a loop: its mean score, and whether it ever fell. */
 async function tryStarts(
   session: Session,
   { clip, index }: Subject,
   config: SimulationConfig,
+  judge: Judge,
   parameters: FeedbackParameters,
 ): Promise<{ score: number; fell: boolean }[]> {
   const { pool } = session
   const setup = { ...config, episodeSeconds: TRIAL_SECONDS }
-  const experts = { feedback: config.clips.map((_, c) => (c === index ? parameters : undefined)) }
-  await pool.configure({ ...setup, experts })
+  const onsets = { ...config, episodeSeconds: START_SECONDS }
+  const experts = { [judge]: config.clips.map((_, c) => (c === index ? parameters : undefined)) }
+  await pool.configure({ ...onsets, experts })
   const items = Array.from({ length: clip.frames }, (_, start) =>
     START_NOISE.map((noise, i) => ({
-      ...{ clip: index, expert: 'feedback', episode: EXAM.first + i, start, noise },
+      ...{ clip: index, expert: judge, episode: EXAM.first + i, start, noise },
     })),
   )
   const results = values(await pool.map('rollout-expert', items.flat(), session))

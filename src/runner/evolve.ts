@@ -5,18 +5,19 @@
 
 import type { Clip } from '../mocap/clip.ts'
 import {
+  type EpisodeMetrics,
   Evolution,
   type EvolutionState,
   type LawItem,
   START_WEIGHTS,
-  type TrialResult,
+  type TrialItem,
   values,
   WEIGHT_DEVIATION,
 } from '../sim/index.ts'
 import type { SftSettings } from './options.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
-import { colour, duration, Progress, say } from './terminal.ts'
+import { duration, Progress, say } from './terminal.ts'
 
 /** Samples a generation of the evolution; what each is tried with: episodes, their length (s), their noise (rad). */
 const POPULATION = 16
@@ -35,10 +36,10 @@ const EXAMINED = 4
 const PATIENCE = 12
 /** At length: in so many episodes, the same for all, and none of the generations'. */
 export const EXAM = { first: 100_000, count: 32 }
+/** The same where every label takes simulation. */
+export const SHORT_EXAM = { first: EXAM.first, count: 16 }
 /** Share of the golden ratio: multiples of it spread evenly. */
 const GOLDEN = 0.618034
-/** A law that reaches the end in fewer of those is worth a warning. */
-const HOLDS = 0.2
 
 /** A clip of the configuration, by its place there. */
 export interface Subject {
@@ -49,8 +50,13 @@ export interface Subject {
 /** What laws of any weights are made of, of a clip of the configuration. */
 export type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 
+/** Who acts in a trial. */
+export type Judge = TrialItem['expert']
+
 /** What laws are tried with. */
 export interface Trials {
+  /** default `feedback` */
+  readonly judge?: Judge
   /** number of the first episode, which decides between which frames the starts are too */
   readonly first: number
   readonly count: number
@@ -67,10 +73,10 @@ export interface Trials {
  */
 export async function tryWeights(
   { pool, signal }: Session,
-  { clip: { frames, loop } }: Subject,
+  { clip: { frames, loop, dt } }: Subject,
   basis: Basis,
   samples: readonly (readonly number[])[],
-  { first, count, noise = LEVELS[0]!, onPath = false, onProgress }: Trials,
+  { judge = 'feedback', first, count, noise = LEVELS[0]!, onPath = false, onProgress }: Trials,
 ): Promise<TrialResult[]> {
   const starts = loop ? frames : frames - 1
   // every other number falls elsewhere between the ones before
@@ -79,12 +85,43 @@ export async function tryWeights(
     episode: first + i,
     start: Math.floor(((i + shift) / count) * starts),
   }))
-  const items = samples.map((weights) => ({
-    ...{ ...basis, weights, episodes, noise: [0, noise], onPath },
-  }))
-  return values(
-    await pool.map('try-feedback', items, { signal, onProgress: ({ done }) => onProgress?.(done) }),
+  // the labels of mpc take so long that the episodes of a law are shared out; their noise goes by turns
+  const parts = judge === 'mpc' ? count / 2 : 1
+  const items = samples.flatMap((weights) =>
+    Array.from({ length: parts }, (_, part) => ({
+      ...{ ...basis, weights, expert: judge, noise: [0, noise], onPath },
+      episodes: episodes.slice((part * count) / parts, ((part + 1) * count) / parts),
+    })),
   )
+  const results = values(
+    await pool.map('try-weights', items, {
+      signal,
+      onProgress: ({ done }) => onProgress?.(Math.floor(done / parts)),
+    }),
+  )
+  return samples.map((_, s) => summariseTrial(results.slice(s * parts, (s + 1) * parts).flat(), dt))
+}
+
+/** What came of a law's episodes. */
+export interface TrialResult {
+  /** means over the episodes, by length */
+  readonly score: number
+  readonly seconds: number
+  /** share of the episodes that reached the end */
+  readonly survival: number
+  /** frames that the others started from */
+  readonly fallen: readonly number[]
+}
+
+export function summariseTrial(results: readonly EpisodeMetrics[], dt: number): TrialResult {
+  const sum = (of: (result: EpisodeMetrics) => number) =>
+    results.reduce((total, result) => total + of(result), 0)
+  return {
+    score: sum(({ score, length }) => score * length) / sum(({ length }) => length),
+    seconds: (sum(({ steps }) => steps) * dt) / results.length,
+    survival: sum(({ survived }) => Number(survived)) / results.length,
+    fallen: results.flatMap(({ survived, start }) => (survived ? [] : [start])),
+  }
 }
 
 /** Of an evolution: where it is, and what came of each generation. */
@@ -103,8 +140,38 @@ interface EvolutionRecord {
 /** Worse than any that was tried. */
 const UNTRIED = { score: -1, seconds: 0, survival: 0, fallen: [] }
 
-/** The best weights that an evolution finds, or those it began with. */
-export async function evolveWeights(
+/**
+ * The best weights that an evolution finds, or those it began with. It is the law that evolves; where another is to act
+ * by it, that one's trials say whether the law has to, and whether it was worth it.
+ */
+export async function chooseWeights(
+  session: Session,
+  folder: RunFolder,
+  subject: Subject,
+  basis: Basis,
+  seed: number,
+  settings: Pick<SftSettings, 'feedbackGenerations'> & { readonly judge: Judge },
+): Promise<readonly number[]> {
+  const { judge } = settings
+  if (judge === 'feedback') return evolveWeights(session, folder, subject, basis, seed, settings)
+  const examine = async (weights: readonly number[], what: string) => {
+    const [trial] = await tryWeights(session, subject, basis, [weights], { ...SHORT_EXAM, judge })
+    const { score, seconds, survival } = trial!
+    say(
+      `${subject.clip.name}: ${judge} by ${what} scores ${score.toFixed(2)} under noise, upright ${seconds.toFixed(1)} s, ` +
+        `${(100 * survival).toFixed(0)} % to the end`,
+    )
+    return trial!
+  }
+  const first = await examine(START_WEIGHTS, 'the law')
+  if (first.survival >= RISES) return START_WEIGHTS
+  const evolved = await evolveWeights(session, folder, subject, basis, seed, settings)
+  if (evolved === START_WEIGHTS) return evolved
+  const second = await examine(evolved, 'the evolved law')
+  return second.score > first.score ? evolved : START_WEIGHTS
+}
+
+async function evolveWeights(
   session: Session,
   folder: RunFolder,
   subject: Subject,
@@ -195,13 +262,6 @@ export async function evolveWeights(
     say(
       `${clip.name}: feedback scores ${score.toFixed(2)} under noise of up to ${noise()} rad, upright ${upright.toFixed(1)} s, ` +
         `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
-    )
-  }
-  if (survival < HOLDS) {
-    say(
-      colour.yellow(
-        `${clip.name}: the law falls, and so will a policy that learns from it; trpo --load-sft-pretrain ${folder.path} can take it from there`,
-      ),
     )
   }
   return weights

@@ -3,6 +3,7 @@
 import { concat } from '../algos/sft.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import { type FeedbackLaw, NX, SimulationState, type Trajectory } from '../sim/index.ts'
+import { UsageError } from './options.ts'
 import type { RunFolder } from './run-folder.ts'
 import { decodeTensors, encodeTensors, type Tensor } from './safetensors.ts'
 
@@ -60,15 +61,17 @@ export function readTrajectory(folder: RunFolder, file: string): Trajectory {
   }
 }
 
+const LAW_FORMAT = 'webmimic feedback 5'
+
 export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): void {
   const rows = law.reduce((sum, { offsets }) => sum + offsets.length / NU, 0)
-  const all = (key: 'gains' | 'errors' | 'offsets' | 'values' | 'hessian') =>
+  const all = (key: 'gains' | 'errors' | 'offsets' | 'values' | 'hessian' | 'effort') =>
     concat(law.map((branch) => Float32Array.from(branch[key])))
   const values = all('values')
   folder.write(
     file,
     encodeTensors({
-      metadata: { format: 'webmimic feedback 4' },
+      metadata: { format: LAW_FORMAT },
       tensors: {
         // branch after branch
         starts: { shape: [law.length], data: Uint32Array.from(law, ({ start }) => start) },
@@ -81,33 +84,36 @@ export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): voi
         offsets: tensor(all('offsets'), rows, NU),
         values: tensor(values, values.length / NX ** 2, NX, NX),
         hessians: tensor(all('hessian'), law.length, NU, NU),
+        efforts: tensor(all('effort'), law.length, NU),
       },
     }),
   )
 }
 
+/** @throws UsageError for a file of another version */
 export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
-  const { tensors } = decodeTensors(folder.readBytes(file), folder.file(file))
-  // files of format 1 have one branch, and none before format 3 has hessians
-  const starts = [...(tensors['starts']?.data ?? [0])]
-  // before format 4 each went from its start to the last frame
-  const all = tensors['errors']!.shape[0]!
-  const frames = (all + starts.reduce((sum, start) => sum + start, 0)) / starts.length
+  const { tensors, metadata } = decodeTensors(folder.readBytes(file), folder.file(file))
+  if (metadata['format'] !== LAW_FORMAT) {
+    throw new UsageError(
+      `${folder.file(file)} is of another version (${metadata['format']}, expected ${LAW_FORMAT}): start anew with another --out`,
+    )
+  }
   let row = 0
-  return starts.map((start, branch) => {
-    const [from, to] = [row, row + (tensors['rows']?.data[branch] ?? frames - start)]
+  return [...tensors['starts']!.data].map((start, branch) => {
+    const [from, to] = [row, row + tensors['rows']!.data[branch]!]
     row = to
     const array = (name: string, width: number) =>
-      Float64Array.from(tensors[name]?.data.subarray(from * width, to * width) ?? [])
+      Float64Array.from(tensors[name]!.data.subarray(from * width, to * width))
+    const own = (name: string, width: number) =>
+      Float64Array.from(tensors[name]!.data.subarray(branch * width, (branch + 1) * width))
     return {
       start,
       gains: array('gains', NU * NX),
       errors: array('errors', NX),
       offsets: array('offsets', NU),
       values: array('values', NX * NX),
-      hessian: Float64Array.from(
-        tensors['hessians']?.data.subarray(branch * NU * NU, (branch + 1) * NU * NU) ?? [],
-      ),
+      hessian: own('hessians', NU * NU),
+      effort: own('efforts', NU),
     }
   })
 }

@@ -33,6 +33,14 @@ export interface Lessons extends Pick<Prepared, 'failures'> {
 /** Length of the episodes that show how to come from a frame of the reference to a loop's path, s. */
 const ENTRANCE_SECONDS = 3
 
+/** Time from one kick to the next, s: that of the push test. */
+const KICKED_EVERY = [1, 3] as const
+
+/** Whose labels a linear law continues to states beside. */
+function byLaw(expert: SftSettings['expert']): boolean {
+  return expert === 'feedback' || expert === 'mpc'
+}
+
 /** The episodes of a round. */
 export function itemsOf(
   settings: SftSettings,
@@ -57,15 +65,13 @@ export function itemsOf(
     return frames.length ? { start: frames[(turn / 2) % frames.length]! } : {}
   }
   const kicks = (turn: number) => {
-    const kicked = planning ? turn % 4 >= 2 : demonstrationKicks > 0 && turn % 5 < 2
-    const { kick: speed, every } = planning
-      ? PLANNING
-      : { kick: demonstrationKicks, every: [1, 1] as const }
-    return kicked && { perturbation: { kicks: { speed, every } } }
+    const speed = planning ? PLANNING.kick : demonstrationKicks
+    const kicked = speed > 0 && (planning ? turn % 4 >= 2 : turn % 5 < 2)
+    return kicked && { perturbation: { kicks: { speed, every: KICKED_EVERY } } }
   }
   // a law leads to a loop's path from every frame, from each another way, and there it stays
   const entrances = ({ dt, loop, frames }: Clip, index: number) => {
-    const leads = loop && !planning && expert === 'feedback' && !failures[index]
+    const leads = loop && !planning && byLaw(expert) && !failures[index]
     const times = kind === 'demonstrations' ? noise.length : 1
     return Array.from({ length: leads ? times * frames : 0 }, (_, turn) => ({
       start: turn % frames,
@@ -190,7 +196,7 @@ export function pairsOf(
   laws: readonly (FeedbackParameters | undefined)[] | undefined,
   round: number,
 ): readonly Pairs[] {
-  if (expert !== 'feedback') return [...shown, ...plans]
+  if (!byLaw(expert)) return [...shown, ...plans]
   const { unit } = gainsOf(humanoid)
   const visited = [...shown, ...plans].reduce((sum, { steps }) => sum + steps, 0)
   const copies = Math.max(0, Math.min(neighbours, Math.floor(MOST_PAIRS / visited) - 1))

@@ -97,12 +97,12 @@ const simulation = {
 }
 
 /** Who can demonstrate. */
-export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'planner'] as const
+export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc', 'planner'] as const
 
 const feedbackGenerations = count(0)
   .default(48)
   .describe(
-    "most generations of the search for the feedback law's weights, 16 candidates each; none for a law that never falls, and it ends when 12 of them came to no more than the 12 before",
+    "most generations of the search for the feedback law's weights, 16 candidates each; none where the expert hardly falls, and it ends when 12 of them came to no more than the 12 before",
   )
 
 const clips = z
@@ -131,8 +131,8 @@ export const sftSchema = z.strictObject({
   ...simulation,
   expert: z
     .enum(EXPERTS)
-    .default('feedback')
-    .describe('who demonstrates and labels; feedback and planner recover, and take minutes'),
+    .default('mpc')
+    .describe('who demonstrates and labels; feedback, mpc and planner recover, and take minutes'),
   observation,
   feedbackGenerations,
   loadExperts: z
@@ -145,12 +145,14 @@ export const sftSchema = z.strictObject({
   demonstrations: count()
     .default(40)
     .describe(
-      'episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one; of a loop the feedback expert demonstrates besides, for 3 s, what to do from every frame',
+      'episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one; of a loop feedback and mpc demonstrate besides, for 3 s, what to do from every frame',
     ),
-  demonstrationSeconds: positive().default(20).describe('length of such an episode, s'),
+  demonstrationSeconds: positive().default(10).describe('length of such an episode, s'),
   demonstrationKicks: atLeastZero()
-    .default(0)
-    .describe('kick the root every second, in two of five demonstrations, m/s'),
+    .default(0.5)
+    .describe(
+      'kick the root every 1 to 3 s, in two of five episodes of demonstrations and DAgger, m/s',
+    ),
   daggerRounds: count(0)
     .optional()
     .describe(
@@ -159,13 +161,11 @@ export const sftSchema = z.strictObject({
   daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
   planningRounds: count(0)
-    .optional()
-    .describe(
-      'rounds after those, in which a planner that plans around the policy labels; default: with an expert that recovers, --action offset and one cyclic clip 2, unless nine of ten trials stand by then, else 0',
-    ),
+    .default(0)
+    .describe('rounds after those, in which the policy acts and the planner labels; default: none'),
   planningEpisodes: count()
     .default(16)
-    .describe('episodes of such a round, 3 s long, of each clip, likewise'),
+    .describe('episodes of such a round, 10 s long, of each clip, likewise'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
@@ -173,7 +173,7 @@ export const sftSchema = z.strictObject({
   neighbours: count(0)
     .default(4)
     .describe(
-      'states beside each visited one that the feedback expert labels too, without simulating them',
+      'states beside each visited one that feedback and mpc label too, by the linear law, without simulating them',
     ),
   hiddenSize,
   numLayers,

@@ -4,7 +4,7 @@ import type { Clip } from '../mocap/clip.ts'
 import { NQ, NV } from '../mocap/skeleton.ts'
 import {
   type Branch,
-  type LinearModel,
+  type ModelSamples,
   Random,
   type Search,
   SimulationState,
@@ -12,10 +12,17 @@ import {
   searchTrajectory,
   TRAJECTORY,
   type Trajectory,
-  type TrialResult,
   values,
 } from '../sim/index.ts'
-import { type Basis, EXAM, type Subject, tryWeights } from './evolve.ts'
+import {
+  type Basis,
+  EXAM,
+  type Judge,
+  SHORT_EXAM,
+  type Subject,
+  type TrialResult,
+  tryWeights,
+} from './evolve.ts'
 import { readTrajectory, writeTrajectory } from './expert-files.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
@@ -34,7 +41,7 @@ const CLOSINGS = 2
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 
-/** A trajectory that was found, what laws about it are made of, and what that of START_WEIGHTS does. */
+/** A trajectory that was found, what laws about it are made of, and what that of START_WEIGHTS comes to. */
 export interface Candidate {
   readonly trajectory: Trajectory
   readonly basis: Basis
@@ -47,6 +54,7 @@ export async function findBasis(
   folder: RunFolder,
   subject: Subject,
   seed: number,
+  judge: Judge,
 ): Promise<Candidate | undefined> {
   const { clip } = subject
   const name = `experts/${clip.name}`
@@ -72,14 +80,15 @@ export async function findBasis(
       return undefined
     }
     const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], {
-      ...EXAM,
+      ...(judge === 'mpc' ? SHORT_EXAM : EXAM),
+      judge,
       // what loses frames of the reference may yet hold its path, and bridges lead there
       onPath: clip.loop,
     })
     trials.push(trial!)
     const [upright, share] = [trial!.seconds.toFixed(1), (100 * trial!.survival).toFixed(0)]
     say(
-      `${clip.name}: the law about it scores ${trial!.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
+      `${clip.name}: ${judge} about it scores ${trial!.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
     )
     const candidate = { trajectory, basis, trial: trial! }
     candidates.push(candidate)
@@ -110,9 +119,11 @@ export async function findBasis(
 }
 
 // a branch in shared memory, since every sample of a search needs it
-export function guideOf({ start, errors, offsets, gains, values: costs, hessian }: Branch): Branch {
+export function guideOf(branch: Branch): Branch {
+  const { errors, offsets, gains, values: costs } = branch
   return {
-    ...{ start, hessian, errors: shared(errors), offsets: shared(offsets) },
+    ...branch,
+    ...{ errors: shared(errors), offsets: shared(offsets) },
     ...{ gains: shared(gains), values: shared(costs) },
   }
 }
@@ -209,15 +220,15 @@ function shared(data: Float64Array): Float64Array {
   return copy
 }
 
-/** A linear model a frame, averaged over three cycles; in shared memory, since every trial reads them. */
+/** Linear models of each frame, one a cycle; in shared memory, since every trial reads them. */
 export async function linearModels(
   { pool, signal }: Session,
   { clip, index }: Subject,
   trajectory: Trajectory,
   [from, to]: readonly [number, number],
   quiet: boolean,
-): Promise<LinearModel[]> {
-  const cycles = [...new Set([from, (from + to - 1) >> 1, to - 1])]
+): Promise<ModelSamples[]> {
+  const cycles = Array.from({ length: to - from }, (_, i) => from + i)
   const rows = Math.min(clip.frames, trajectory.offsets.length)
   const progress = quiet ? undefined : new Progress(`${clip.name}: linear models, frame`, rows)
   const items = Array.from({ length: rows }, (_, row) => ({
@@ -232,5 +243,5 @@ export async function linearModels(
   progress?.finish()
   // the last frame of a one-shot clip has no step of its own
   if (!clip.loop) found.push(found.at(-1)!)
-  return found.map(({ a, b }) => ({ a: shared(a), b: shared(b) }))
+  return found.map((models) => models.map(({ a, b }) => ({ a: shared(a), b: shared(b) })))
 }

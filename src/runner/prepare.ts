@@ -1,6 +1,6 @@
 /**
- * What an expert needs to know of a clip before it can demonstrate: for `feedback` and `planner` a feedback law about a
- * sampled trajectory. Steps, each kept in the run folder, so that a run that was stopped goes on from there: search for
+ * What an expert needs to know of a clip before it can demonstrate: for `feedback`, `mpc` and `planner` a feedback law
+ * about a sampled trajectory. Steps, each kept in the run folder, so that a run that was stopped goes on from there: search for
  * trajectories, find linear models about the best, evolve the weights of the law's regulator, and from the frames from
  * which it falls add branches to that of a one-shot clip, bridges to that of a loop.
  */
@@ -10,7 +10,7 @@ import type { Clip } from '../mocap/clip.ts'
 import { type FeedbackParameters, type SimulationConfig, values } from '../sim/index.ts'
 import { findBridges, growBranches } from './branches.ts'
 import type { TrainingRecord } from './evaluation.ts'
-import { evolveWeights, TRIAL_SECONDS } from './evolve.ts'
+import { chooseWeights, type Judge, TRIAL_SECONDS } from './evolve.ts'
 import { readLaw, writeLaw } from './expert-files.ts'
 import { flagOf, type SftSettings, UsageError } from './options.ts'
 import { findBasis } from './paths.ts'
@@ -19,7 +19,12 @@ import type { LoadedClip, Session } from './session.ts'
 
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
-  return expert === 'feedback' || expert === 'planner'
+  return expert !== 'pd' && expert !== 'inverse-dynamics'
+}
+
+/** Who tells how good a law is: who is to act by it, unless that takes too long. */
+function judgeOf(expert: SftSettings['expert']): Judge {
+  return expert === 'mpc' ? 'mpc' : 'feedback'
 }
 
 /** What experts know of the clips of a configuration. */
@@ -61,23 +66,27 @@ export async function prepareExperts(
     // read back even when just found: the file is f32, and a resumed run must have the same law
     if (!folder.has(file)) {
       const seed = config.seed ?? 0
-      const found = await findBasis(session, folder, subject, seed)
+      const judge = judgeOf(settings.expert)
+      const found = await findBasis(session, folder, subject, seed, judge)
       if (!found) {
         failures[index] =
           `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
         parameters.push(undefined)
         continue
       }
-      const weights = await evolveWeights(session, folder, subject, found.basis, seed, settings)
+      const weights = await chooseWeights(session, folder, subject, found.basis, seed, {
+        ...settings,
+        judge,
+      })
       const basis = clip.loop
         ? found.basis
-        : await growBranches(session, folder, subject, found.basis, weights, seed)
+        : await growBranches(session, folder, subject, found.basis, { weights, seed, judge })
       const [law] = values(
         await session.pool.map('solve-feedback', [{ ...basis, weights }], session),
       )
       if (clip.loop) {
         const bridges = await findBridges(session, folder, subject, config, {
-          ...{ weights, law: law!, seed },
+          ...{ weights, law: law!, seed, judge },
         })
         if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }
@@ -86,7 +95,10 @@ export async function prepareExperts(
     const bridges = folder.has(bridgesFile) && readLaw(folder, bridgesFile)
     parameters.push({ law: readLaw(folder, file), ...(bridges && { bridges }) })
   }
-  return { experts: { feedback: parameters, planner: parameters }, failures }
+  return {
+    experts: { feedback: parameters, mpc: parameters, planner: parameters },
+    failures,
+  }
 }
 
 /**

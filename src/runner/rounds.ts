@@ -1,7 +1,6 @@
 /** The rounds of a run: which there are, what their policies do in a trial, which is best. */
 
 import type { PolicyWeights } from '../algos/policy.ts'
-import type { Clip } from '../mocap/clip.ts'
 import type { SimulationConfig } from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
@@ -25,32 +24,22 @@ export interface Round {
   readonly kind: RoundKind
 }
 
-/**
- * Rounds of planning: length of a loop's episodes (s), and kicks of the root in every second pair of them, up to so fast
- * (m/s), this often (s).
- */
-export const PLANNING = { seconds: 10, kick: 0.5, every: [1, 3] as const }
+/** Rounds of planning: length of a loop's episodes (s), and kicks of the root in every second pair of them (m/s). */
+export const PLANNING = { seconds: 10, kick: 0.5 }
 
 /** The rounds of a run, before `dagger` adds any. */
-export function roundsOf(
-  { expert, daggerRounds, planningRounds }: SftSettings,
-  clips: readonly Clip[],
-): RoundKind[] {
-  const recovers = needsLaw(expert)
-  // a planner knows more than the law, but it takes minutes a clip
-  const plans = recovers && clips.length === 1 && clips[0]!.loop
-  const planning = planningRounds ?? (plans ? 3 : 0)
-  const dagger = daggerRounds ?? (recovers && planning === 0 ? 3 : 0)
+export function roundsOf({ expert, daggerRounds, planningRounds }: SftSettings): RoundKind[] {
+  const dagger = daggerRounds ?? (needsLaw(expert) ? 3 : 0)
   return [
     'demonstrations',
     ...new Array<RoundKind>(dagger).fill('dagger'),
-    ...new Array<RoundKind>(planning).fill('planning'),
+    ...new Array<RoundKind>(planningRounds).fill('planning'),
   ]
 }
 
 /** Whether the rounds were asked for by number; else they end when there is nothing left to gain. */
 export function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
-  return daggerRounds !== undefined || planningRounds !== undefined
+  return daggerRounds !== undefined || planningRounds > 0
 }
 
 /** Scores of trials that are no further apart count as equal. */

@@ -14,7 +14,7 @@ import {
   UsageError,
 } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { prepareExperts, readExperts } from './prepare.ts'
+import { needsLaw, prepareExperts, readExperts } from './prepare.ts'
 import {
   bestRound,
   PLANNING,
@@ -65,10 +65,7 @@ export async function sft(settings: SftSettings): Promise<void> {
       node: process.version,
       clips: names,
       options: settings,
-      rounds: roundsOf(
-        settings,
-        loaded.map(({ clip }) => clip),
-      ),
+      rounds: roundsOf(settings),
       adapter: session.gpu.report,
     }
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
@@ -142,12 +139,12 @@ async function run(
   }
   const runConfig = folder.readConfig<RunConfig>()
   const added = [...(runConfig.added ?? []), ...extra]
-  let own = runConfig.rounds ?? roundsOf(settings, clips)
+  let own = runConfig.rounds ?? roundsOf(settings)
   const rounds = [...own, ...added]
   const planned = rounds.includes('planning')
   const { experts, failures } = await prepareExperts(session, folder, demonstrations, {
     ...settings,
-    ...(planned && { expert: 'planner' as const }),
+    ...(planned && !needsLaw(settings.expert) && { expert: 'planner' as const }),
   }).finally(prepared)
   // what cannot be shown how to recover is shown at least how to move
   for (const reason of failures) {

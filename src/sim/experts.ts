@@ -5,7 +5,7 @@
 import { NQ, NU } from '../mocap/skeleton.ts'
 import type { Environment } from './environment.ts'
 import { referenceTorques } from './inverse-dynamics.ts'
-import { feedback, planner, student } from './planning/experts.ts'
+import { feedback, mpc, planner, student } from './planning/experts.ts'
 import { type Reference, wholeTurns } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
@@ -33,6 +33,7 @@ const FACTORIES = new Map<string, ExpertFactory>([
   ['pd', pd],
   ['inverse-dynamics', inverseDynamics],
   ['feedback', feedback],
+  ['mpc', mpc],
   ['planner', planner],
   ['student', student],
 ])

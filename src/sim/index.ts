@@ -35,8 +35,8 @@ export {
   type MeanPath,
   offsetCost,
 } from './planning/feedback.ts'
-export type { LawItem, TrialResult } from './planning/jobs.ts'
-export { cholesky, type LinearModel, NX, solve } from './planning/linear.ts'
+export type { LawItem, TrialItem } from './planning/jobs.ts'
+export { cholesky, type ModelSamples, NX, solve } from './planning/linear.ts'
 export { type Pairs, withNeighbours } from './planning/neighbours.ts'
 export {
   type Search,

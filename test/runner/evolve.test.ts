@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Basis, EXAM, evolveWeights } from '../../src/runner/evolve.ts'
+import { type Basis, chooseWeights, EXAM, type Judge } from '../../src/runner/evolve.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
 import type { Session } from '../../src/runner/session.ts'
-import type { LawItem, TrialResult } from '../../src/sim/index.ts'
+import type { EpisodeMetrics, LawItem } from '../../src/sim/index.ts'
 import { START_WEIGHTS } from '../../src/sim/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
@@ -40,18 +40,26 @@ function sessionOf(
   return { session: session as unknown as Session, tried }
 }
 
-const trial = (score: number): TrialResult => ({
-  ...{ score, seconds: score, fallen: [] },
-  survival: score >= 9.5 ? 1 : 0.5,
-})
+/** Two episodes of such a score, of which one falls unless it is very good. */
+const trial = (score: number) =>
+  [score >= 9.5, true].map(
+    (survived, start) =>
+      ({ score, steps: 10, length: 10, survived, start }) as unknown as EpisodeMetrics,
+  )
 
-function evolve(name: string, session: Session, feedbackGenerations = 60) {
+function evolve(
+  name: string,
+  session: Session,
+  feedbackGenerations = 60,
+  judge: Judge = 'feedback',
+) {
   const subject = { clip: { name: 'squat', frames: 20, loop: true }, index: 0 } as Parameters<
-    typeof evolveWeights
+    typeof chooseWeights
   >[2]
   const basis: Basis = { clip: 0, branches: [] }
-  return evolveWeights(session, RunFolder.at(join(folder, name)), subject, basis, 1, {
+  return chooseWeights(session, RunFolder.at(join(folder, name)), subject, basis, 1, {
     feedbackGenerations,
+    judge,
   })
 }
 
@@ -91,6 +99,33 @@ test('a law that never falls goes on under more noise, and the best there is kep
   const risen = levels.indexOf(0.04)
   assert.ok(risen > 0 && levels.slice(risen).every((level) => level === 0.04), 'no way back')
   assert.ok(distance(found) < 0.6 * distance(START_WEIGHTS))
+})
+
+test('where mpc acts by the law, its own trials decide whether the law evolves, and whether for good', async () => {
+  const expertOf = (items: readonly { expert: string }[]) => items[0]!.expert
+  const run = async (name: string, mpc: (weights: readonly number[]) => number) => {
+    const plain = sessionOf((weights) => 9 - distance(weights))
+    const map = async (job: string, items: readonly { expert: string }[]): Promise<unknown> =>
+      expertOf(items) === 'mpc'
+        ? items.map((item) => ({
+            status: 'fulfilled',
+            value: trial(mpc((item as unknown as LawItem).weights)),
+          }))
+        : (plain.session.pool.map as unknown as (j: string, i: unknown) => Promise<unknown>)(
+            job,
+            items,
+          )
+    const session = { ...plain.session, pool: { map } } as unknown as Session
+    return { found: await evolve(name, session, 60, 'mpc'), tried: plain.tried }
+  }
+  const stands = await run('mpc-stands', () => 9.9)
+  assert.is(stands.found, START_WEIGHTS)
+  assert.is(stands.tried.generations, 0)
+  const better = await run('mpc-better', (weights) => 9 - distance(weights))
+  assert.ok(distance(better.found) < 0.6 * distance(START_WEIGHTS))
+  const worse = await run('mpc-worse', (weights) => (weights === START_WEIGHTS ? 9 : 8))
+  assert.is(worse.found, START_WEIGHTS)
+  assert.ok(worse.tried.generations > 0)
 })
 
 test('stopped and resumed it finds what it finds in one go', async () => {

@@ -63,8 +63,7 @@ test('planning: the policy acts, kicked now and then, nothing for a clip without
     items.map(({ clip, expert, actor, noise }) => [clip, expert, actor, noise]),
     [0, 0.02, 0.05, 0].map((noise) => [0, 'planner', 'student', noise]),
   )
-  const { kick: speed, every } = PLANNING
-  const kicked = { kicks: { speed, every } }
+  const kicked = { kicks: { speed: PLANNING.kick, every: [1, 3] } }
   assert.equal(
     items.map(({ perturbation }) => perturbation),
     [undefined, undefined, kicked, kicked],
@@ -91,7 +90,7 @@ test('what errors cost: by the laws of the clips alike, each by its rows, and no
     for (let k = 0; k < n; k++) hessian[k * (n + 1)] = costs(k) / unit[k]! ** 2
     const empty = new Float64Array(0)
     return {
-      ...{ start: 0, errors: empty, gains: empty, values: empty, hessian },
+      ...{ start: 0, errors: empty, gains: empty, values: empty, hessian, effort: empty },
       offsets: new Float64Array(rows * n),
     }
   }
@@ -116,8 +115,6 @@ test('what errors cost: by the laws of the clips alike, each by its rows, and no
 
   assert.is(errorMetric(undefined, {}), undefined)
   assert.is(errorMetric([undefined], {}), undefined)
-  const old = { ...branch(2, spike(3, 1)), hessian: new Float64Array(0) }
-  assert.is(errorMetric([{ law: [old] }], {}), undefined, 'the file of an older law does not tell')
 })
 
 test.run()

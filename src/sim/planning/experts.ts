@@ -1,7 +1,7 @@
 /**
- * Experts that recover, both made from one sampled trajectory: `feedback`, a linear law that labels any state for free,
- * and `planner`, which samples around that law before every step. What they know is a FeedbackLaw; the jobs
- * `search-trajectory`, `linearise` and `solve-feedback` make one, in that order.
+ * Experts that recover, all made from one sampled trajectory: `feedback`, a linear law that labels any state for free;
+ * `mpc`, which corrects it by what physics does next; and `planner`, which samples around it before every step. What they
+ * know is a FeedbackLaw; the jobs `extend-paths`, `linearise` and `solve-feedback` make one, in that order.
  */
 import { NU } from '../../mocap/skeleton.ts'
 import type { Environment } from '../environment.ts'
@@ -10,12 +10,13 @@ import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import type { Simulator } from '../simulator.ts'
-import { applyFeedback, type Bridges, costToGo, type FeedbackLaw, nearest } from './feedback.ts'
+import { applyAt, type Bridges, type FeedbackLaw, nearest } from './feedback.ts'
+import { type Guide, Mpc } from './mpc.ts'
 import { Network, type NetworkWeights } from './network.ts'
-import { type Guide, Planner } from './planner.ts'
+import { Planner } from './planner.ts'
 import { Rollout } from './rollout.ts'
 
-/** What both experts are made from. */
+/** What these experts are made from. */
 export interface FeedbackParameters {
   readonly law: FeedbackLaw
   /** for a loop: what acts at the beginning of episodes from their frames */
@@ -31,11 +32,25 @@ export function feedback(_simulator: Simulator, reference: Reference, parameters
     name: 'feedback',
     act(environment, action) {
       environment.observe(observation)
-      guideOf(known, reference, environment.start).act(
-        environment.referenceStep,
-        observation,
-        offset,
-      )
+      const guide = guideOf(known, reference, environment.start)
+      applyAt(guide(environment.referenceStep, observation), observation, offset)
+      environment.encode(offset, action)
+    },
+  }
+}
+
+/** The same, corrected by what physics makes of it. */
+export function mpc(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
+  const known = expectLaw('mpc', parameters)
+  const rollout = new Rollout(simulator, reference)
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const offset = new Float64Array(NU)
+  return {
+    name: 'mpc',
+    act(environment, action) {
+      environment.observe(observation)
+      const guide = guideOf(known, reference, environment.start)
+      new Mpc(rollout, guide).act(environment.state, environment.referenceStep, observation, offset)
       environment.encode(offset, action)
     },
   }
@@ -49,18 +64,10 @@ function guideOf(
 ): Guide {
   const bridge = bridges.find(({ start }) => start === from)
   const end = bridge ? from + bridge.offsets.length / NU : from
-  const [{ hessian }] = law
-  return {
-    hessian,
-    act(step, observation, out) {
-      if (bridge && step < end) applyFeedback([bridge], step, observation, out)
-      else applyFeedback(law, reference.frame(step), observation, out)
-    },
-    costToGo(step, observation) {
-      if (bridge && step < end) return costToGo(bridge, step, observation)
-      return nearest(law, reference.frame(step), observation).cost
-    },
-  }
+  return (step, observation) =>
+    bridge && step < end
+      ? { branch: bridge, row: step - from }
+      : nearest(law, reference.frame(step), observation)
 }
 
 /** A policy as an expert: who acts in DAgger. `parameters` are its weights, of the environment's own mode. */
@@ -85,11 +92,6 @@ const PLANNER_STREAM = 2
 /** Sampling about the feedback law, anew before every step; the label is the mean of the best samples. */
 export function planner(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
   const known = expectLaw('planner', parameters)
-  if (known.law.some(({ values, hessian }) => values.length * hessian.length === 0)) {
-    throw new Error(
-      'expert "planner" needs a law that tells what it costs to come back to its path; this one is of an older version: start anew with another --out',
-    )
-  }
   const rollout = new Rollout(simulator, reference)
   const plans = new WeakMap<Environment, Planner>()
   const observation = new Float32Array(OBSERVATION_SIZE)
@@ -101,7 +103,8 @@ export function planner(simulator: Simulator, reference: Reference, parameters: 
       let plan = plans.get(environment)
       if (!plan || environment.steps === 0) {
         const random = new Random(environment.seed, environment.episode, PLANNER_STREAM)
-        plan = new Planner(rollout, guideOf(known, reference, environment.start), random)
+        const guide = guideOf(known, reference, environment.start)
+        plan = new Planner(rollout, guide, known.law[0].hessian, random)
         plans.set(environment, plan)
       } else plan.shift(1)
       plan.plan(environment.state, step)

@@ -1,12 +1,12 @@
 /**
- * Linear feedback about sampled trajectories: u = u_t - K_t (x - x_t), by frame of the clip. For a loop the mean state,
- * the mean offset and the mean linear model over several cycles of the trajectory: single paths have a tiny basin, their
- * average a useful one.
+ * Linear feedback about sampled trajectories: u = u_t - K_t (x - x_t), by frame of the clip. For a loop x_t and u_t are
+ * means over several cycles of the trajectory, and the gains those of a regulator that knows the linear models of all of
+ * them: single paths have a tiny basin, what is good for several a useful one.
  */
 import { NU } from '../../mocap/skeleton.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import type { Reference } from '../reference.ts'
-import { type LinearModel, linearise, NX, regulator } from './linear.ts'
+import { linearise, type ModelSamples, NX, regulator } from './linear.ts'
 import type { Rollout } from './rollout.ts'
 import type { Trajectory } from './trajectory.ts'
 import { weighted } from './weights.ts'
@@ -28,6 +28,8 @@ export interface Branch extends MeanPath {
   readonly values: Float64Array
   /** [28, 28] H of what another offset costs, d' H d for a difference of d; mean over rows */
   readonly hessian: Float64Array
+  /** [28] R of what offsets cost by themselves, r d^2 for a difference of d from the path's */
+  readonly effort: Float64Array
 }
 
 /**
@@ -44,10 +46,9 @@ export type Bridges = readonly Branch[]
 
 /**
  * What a difference of offsets from the law's costs, by the law's own cost: [28, 28] H of d' H d, mean over the path's rows
- * of all branches; undefined for laws whose file does not tell.
+ * of all branches.
  */
-export function offsetCost(law: FeedbackLaw): Float64Array | undefined {
-  if (law.some(({ hessian }) => hessian.length === 0)) return undefined
+export function offsetCost(law: FeedbackLaw): Float64Array {
   const rows = law.reduce((sum, { offsets }) => sum + offsets.length, 0)
   return law[0].hessian.map((_, e) =>
     law.reduce((sum, { hessian, offsets }) => sum + (hessian[e] * offsets.length) / rows, 0),
@@ -57,6 +58,41 @@ export function offsetCost(law: FeedbackLaw): Float64Array | undefined {
 /** Beyond this the linear law is no longer to be believed, rad. */
 const MOST = 0.7
 
+/** Where on a path: a row of a branch. */
+export interface Spot {
+  readonly branch: Branch
+  readonly row: number
+}
+
+/** The spot of a law's least cost to go at a frame. */
+export function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Spot {
+  let best: Spot = { branch: law[0], row: frame - law[0].start }
+  if (law.length === 1) return best
+  let least = Number.POSITIVE_INFINITY
+  for (const branch of law) {
+    const row = frame - branch.start
+    if (row < 0) continue
+    const cost = costToGo({ branch, row }, observation)
+    if (cost < least) [best, least] = [{ branch, row }, cost]
+  }
+  return best
+}
+
+/** Writes the offset that the feedback of a spot says for an observation, [28] rad. */
+export function applyAt(
+  { branch: { errors, offsets, gains }, row }: Spot,
+  observation: Float32Array,
+  out: Float64Array,
+): void {
+  for (let k = 0; k < NU; k++) {
+    const gain = (row * NU + k) * NX
+    let correction = 0
+    for (let j = 0; j < NX; j++)
+      correction += gains[gain + j] * (observation[j] - errors[row * NX + j])
+    out[k] = offsets[row * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
+  }
+}
+
 /** Writes the law's offset for a frame and an observation, [28] rad. */
 export function applyFeedback(
   law: FeedbackLaw,
@@ -64,50 +100,23 @@ export function applyFeedback(
   observation: Float32Array,
   out: Float64Array,
 ): void {
-  const { start, errors, offsets, gains } =
-    law.length > 1 ? nearest(law, frame, observation).branch : law[0]
-  const at = frame - start
-  for (let k = 0; k < NU; k++) {
-    const row = (at * NU + k) * NX
-    let correction = 0
-    for (let j = 0; j < NX; j++)
-      correction += gains[row + j] * (observation[j] - errors[at * NX + j])
-    out[k] = offsets[at * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
-  }
-}
-
-/** The branch of the least cost to go. */
-export function nearest(
-  law: FeedbackLaw,
-  frame: number,
-  observation: Float32Array,
-): { readonly branch: Branch; readonly cost: number } {
-  let best = { branch: law[0], cost: Number.POSITIVE_INFINITY }
-  for (const branch of law) {
-    if (frame < branch.start) continue
-    const cost = costToGo(branch, frame, observation)
-    if (cost < best.cost) best = { branch, cost }
-  }
-  return best
+  applyAt(nearest(law, frame, observation), observation, out)
 }
 
 // scratch of `costToGo`
 const x = new Float64Array(NX)
 
-/** What it costs, by the branch's own cost, to come back to its path from an observation at a frame. */
-export function costToGo(
-  { start, errors, values }: Branch,
-  frame: number,
-  observation: Float32Array,
-): number {
-  const at = (frame - start) * NX
+/** What it costs, by the branch's own cost, to come back to its path from an observation at a spot. */
+export function costToGo({ branch, row }: Spot, observation: Float32Array): number {
+  const { errors, values } = branch
+  const at = row * NX
   for (let i = 0; i < NX; i++) x[i] = observation[i] - errors[at + i]
   let cost = 0
   // P is symmetric
   for (let i = 0; i < NX; i++) {
-    const row = (at + i) * NX
-    let sum = 0.5 * values[row + i] * x[i]
-    for (let j = 0; j < i; j++) sum += values[row + j] * x[j]
+    const line = (at + i) * NX
+    let sum = 0.5 * values[line + i] * x[i]
+    for (let j = 0; j < i; j++) sum += values[line + j] * x[j]
     cost += 2 * sum * x[i]
   }
   return cost
@@ -160,26 +169,25 @@ export function meanPath(
   return { start, errors, offsets }
 }
 
-/** The mean linear model at a row of the trajectory's path over some of its cycles. */
-export function meanModel(
+/** Linear models at a row of the trajectory's path, one of each of some cycles. */
+export function modelSamples(
   rollout: Rollout,
   trajectory: Trajectory,
   row: number,
   cycles: readonly number[],
-): LinearModel {
+): ModelSamples {
   const { frames } = rollout.reference
-  const models = cycles.map((cycle) => {
+  return cycles.map((cycle) => {
     const i = Math.min(cycle * frames + row, trajectory.offsets.length - 1)
     return linearise(rollout, trajectory.states[i], trajectory.start + i, trajectory.offsets[i])
   })
-  return { a: mean(models.map(({ a }) => a)), b: mean(models.map(({ b }) => b)) }
 }
 
 /** What a branch is made of. */
 export interface BranchBasis {
   readonly path: MeanPath
-  /** one a row of the path */
-  readonly models: readonly LinearModel[]
+  /** of each row of the path */
+  readonly models: readonly ModelSamples[]
 }
 
 /** The law whose regulators have these weights (logarithms: see weights.ts). */
@@ -208,6 +216,7 @@ function branchOf(
     gains: concat(gains.map((k) => k.map((x) => gain * x))),
     values: concat(values),
     hessian: mean(hessians),
+    effort: cost.offsets,
   }
 }
 

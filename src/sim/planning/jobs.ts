@@ -1,11 +1,12 @@
 /** The steps from a clip to a feedback law, as jobs of the pool; see experts.ts. */
 import { NU } from '../../mocap/skeleton.ts'
+import { createExpert } from '../experts.ts'
 import type { EpisodeItem } from '../jobs.ts'
+import type { EpisodeMetrics } from '../metrics.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import { SimulationError } from '../simulator.ts'
 import type { World } from '../world.ts'
-import { feedback } from './experts.ts'
 import {
   type Branch,
   type BranchBasis,
@@ -13,10 +14,10 @@ import {
   type FeedbackLaw,
   feedbackLaw,
   type MeanPath,
-  meanModel,
   meanPath,
+  modelSamples,
 } from './feedback.ts'
-import { type LinearModel, NX, shiftError } from './linear.ts'
+import { type ModelSamples, NX, shiftError } from './linear.ts'
 import { Rollout } from './rollout.ts'
 import {
   type Extended,
@@ -35,7 +36,7 @@ export interface LineariseItem {
   readonly trajectory: Trajectory
   /** of the trajectory's path */
   readonly row: number
-  /** cycles of the trajectory to average over */
+  /** cycles of the trajectory */
   readonly cycles: readonly number[]
 }
 
@@ -63,21 +64,13 @@ export interface LawItem {
 }
 
 export interface TrialItem extends LawItem {
+  /** who acts by the law */
+  readonly expert: 'feedback' | 'mpc'
   readonly episodes: readonly EpisodeItem[]
   /** standard deviations of the noise on the PD targets, rad; episode i has noise i modulo their number */
   readonly noise: readonly number[]
   /** whether episodes start on the path of the law's first branch, not on the reference */
   readonly onPath?: boolean
-}
-
-export interface TrialResult {
-  /** means over the episodes, by length */
-  readonly score: number
-  readonly seconds: number
-  /** share of the episodes that reached the end */
-  readonly survival: number
-  /** frames that the others started from */
-  readonly fallen: readonly number[]
 }
 
 export const PLANNING_JOBS = {
@@ -90,9 +83,9 @@ export const PLANNING_JOBS = {
     return replayPath(rolloutOf(world, item.clip), item.search, item.path)
   },
 
-  /** The linear model of the step from a row, averaged over cycles. */
-  linearise(world: World, { clip, trajectory, row, cycles }: Of<LineariseItem>): LinearModel {
-    return meanModel(rolloutOf(world, clip), trajectory, row, cycles)
+  /** Linear models of the step from a row, one of each cycle. */
+  linearise(world: World, { clip, trajectory, row, cycles }: Of<LineariseItem>): ModelSamples {
+    return modelSamples(rolloutOf(world, clip), trajectory, row, cycles)
   },
 
   /** The mean of a trajectory over its cycles from the first given to before the second. */
@@ -108,18 +101,16 @@ export const PLANNING_JOBS = {
     return bridge(basis, weights, end)
   },
 
-  /** How good the law of some weights is. */
-  'try-feedback'(world: World, item: Of<TrialItem>): TrialResult {
+  /** What an expert by the law of some weights does. */
+  'try-weights'(world: World, item: Of<TrialItem>): EpisodeMetrics[] {
     const environment = world.environment(item.clip)
     const { reference, simulator } = environment
     const law = feedbackLaw(reference, item.branches, item.weights)
-    const expert = feedback(simulator, reference, { law })
+    const expert = createExpert(item.expert, simulator, reference, { law })
     const rollout = rolloutOf(world, item.clip)
     const action = new Float64Array(NU)
     const { unit } = simulator.gains
-    const sums = { length: 0, steps: 0, score: 0 }
-    const fallen: number[] = []
-    for (const [i, episode] of item.episodes.entries()) {
+    return item.episodes.map((episode, i) => {
       const noise = item.noise[i % item.noise.length]
       const random = new Random(world.config.seed ?? 0, episode.episode, TRIAL_STREAM)
       environment.reset(episode)
@@ -138,18 +129,8 @@ export const PLANNING_JOBS = {
           if (!(error instanceof SimulationError)) throw error
         }
       }
-      const { score, steps, length, survived } = environment.result()
-      sums.length += length
-      sums.steps += steps
-      sums.score += score * length
-      if (!survived) fallen.push(environment.start)
-    }
-    return {
-      score: sums.score / sums.length,
-      seconds: (sums.steps * reference.dt) / item.episodes.length,
-      survival: 1 - fallen.length / item.episodes.length,
-      fallen,
-    }
+      return environment.result()
+    })
   },
 }
 

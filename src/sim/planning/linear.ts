@@ -87,8 +87,8 @@ export interface LinearCost {
 }
 
 /**
- * By model: gains K_t [28, 68] of u = -K_t x; P_t [68, 68] of the cost to go from x, x' P_t x; and H_t [28, 28] of what
- * it costs to do u instead, (u + K_t x)' H_t (u + K_t x), with H_t = R + B' P B.
+ * By row: gains K_t [28, 68] of u = -K_t x; P_t [68, 68] of the cost to go from x, x' P_t x; and H_t [28, 28] of what
+ * it costs to do u instead, (u + K_t x)' H_t (u + K_t x), with H_t = R + E[B' P B].
  */
 export interface Regulator {
   readonly gains: readonly Float64Array[]
@@ -96,37 +96,54 @@ export interface Regulator {
   readonly hessians: readonly Float64Array[]
 }
 
+/** Models of one step, each as likely as the others. */
+export type ModelSamples = readonly LinearModel[]
+
 /**
- * Time-varying linear-quadratic regulator, by the Riccati recursion backwards over the models; for a cycle it goes round
- * until it has covered at least `steps` of them, by when the gains hardly change.
+ * Time-varying linear-quadratic regulator for models that are not known for sure, by the Riccati recursion backwards over
+ * their rows; for a cycle it goes round until it has covered at least `steps` of them, by when the gains hardly change.
+ * Expectations are of products of the models, E[A' P A], not products of their means: so the regulator pays for what
+ * differs from model to model (multiplicative noise; Wonham 1967, De Koning 1982), and leans on what does not. With one
+ * model a row it is the ordinary one.
  * @param options `end`: P at the end, [68, 68]; default 5 times the cost of errors
  */
 export function regulator(
-  models: readonly LinearModel[],
+  rows: readonly ModelSamples[],
   cost: LinearCost,
   { periodic, steps = 160, end }: { periodic: boolean; steps?: number; end?: Float64Array },
 ): Regulator {
   let p = end ? Float64Array.from(end) : new Float64Array(NX * NX)
   if (!end) for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
-  const gains = new Array<Float64Array>(models.length)
-  const values = new Array<Float64Array>(models.length)
-  const hessians = new Array<Float64Array>(models.length)
-  const sweeps = periodic ? Math.max(2, Math.ceil(steps / models.length)) : 1
-  const transposed = models.map(({ a, b }) => [transpose(a, NX, NX), transpose(b, NX, NU)])
+  const gains = new Array<Float64Array>(rows.length)
+  const values = new Array<Float64Array>(rows.length)
+  const hessians = new Array<Float64Array>(rows.length)
+  const sweeps = periodic ? Math.max(2, Math.ceil(steps / rows.length)) : 1
+  const joined = rows.map((models) => models.map(join))
   for (let sweep = 0; sweep < sweeps; sweep++) {
-    for (let t = models.length - 1; t >= 0; t--) {
-      const { a, b } = models[t]
-      const [aT, bT] = transposed[t]
-      const pa = multiply(p, a, NX, NX, NX)
-      const h = multiply(bT, multiply(p, b, NX, NX, NU), NU, NX, NU)
-      for (let i = 0; i < NU; i++) h[i * NU + i] += cost.offsets[i]
-      const g = multiply(bT, pa, NU, NX, NX)
+    for (let t = rows.length - 1; t >= 0; t--) {
+      // what comes next costs [x u]' M [x u]
+      const m = new Float64Array(NZ * NZ)
+      for (const model of joined[t]) addForm(m, model, p, 1 / joined[t].length)
+      const h = new Float64Array(NU * NU)
+      const g = new Float64Array(NU * NX)
+      for (let i = 0; i < NU; i++) {
+        for (let j = 0; j < NU; j++)
+          h[i * NU + j] = m[(NX + Math.max(i, j)) * NZ + NX + Math.min(i, j)]
+        h[i * NU + i] += cost.offsets[i]
+        for (let j = 0; j < NX; j++) g[i * NX + j] = m[(NX + i) * NZ + j]
+      }
       const k = solve(h, NU, g, NX)
-      // P = A' P A - G' K + Q
-      const next = multiply(aT, pa, NX, NX, NX)
-      const less = multiply(transpose(g, NU, NX), k, NX, NU, NX)
-      p = symmetric(next, less)
-      for (let i = 0; i < NX; i++) p[i * NX + i] += cost.errors[i]
+      // P = E[A' P A] - G' K + Q
+      p = new Float64Array(NX * NX)
+      for (let i = 0; i < NX; i++) {
+        for (let j = 0; j <= i; j++) {
+          let less = 0
+          for (let c = 0; c < NU; c++)
+            less += g[c * NX + i] * k[c * NX + j] + g[c * NX + j] * k[c * NX + i]
+          p[i * NX + j] = p[j * NX + i] = m[i * NZ + j] - less / 2
+        }
+        p[i * NX + i] += cost.errors[i]
+      }
       gains[t] = k
       values[t] = p
       hessians[t] = h
@@ -135,50 +152,56 @@ export function regulator(
   return { gains, values, hessians }
 }
 
-// A - B of matrices [68, 68] that are symmetric but for rounding
-function symmetric(a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> {
-  const c = new Float64Array(NX * NX)
+/** Errors and offsets. */
+const NZ = NX + NU
+
+// [A B], [68, 96]
+function join({ a, b }: LinearModel): Float64Array {
+  const joined = new Float64Array(NX * NZ)
   for (let i = 0; i < NX; i++) {
-    for (let j = 0; j <= i; j++) {
-      const [ij, ji] = [i * NX + j, j * NX + i]
-      c[ij] = c[ji] = (a[ij] - b[ij] + a[ji] - b[ji]) / 2
-    }
+    joined.set(a.subarray(i * NX, (i + 1) * NX), i * NZ)
+    joined.set(b.subarray(i * NU, (i + 1) * NU), i * NZ + NX)
   }
-  return c
+  return joined
 }
 
-// four rows of b at a time: half the loads and stores of c
-function multiply(a: Float64Array, b: Float64Array, rows: number, depth: number, columns: number) {
-  const c = new Float64Array(rows * columns)
-  for (let i = 0; i < rows; i++) {
-    const ci = i * columns
-    let k = 0
-    for (; k + 3 < depth; k += 4) {
-      const at = i * depth + k
-      const [b0, b1, b2, b3] = [
-        k * columns,
-        (k + 1) * columns,
-        (k + 2) * columns,
-        (k + 3) * columns,
-      ]
-      const [x0, x1, x2, x3] = [a[at], a[at + 1], a[at + 2], a[at + 3]]
-      for (let j = 0; j < columns; j++) {
-        c[ci + j] += x0 * b[b0 + j] + x1 * b[b1 + j] + x2 * b[b2 + j] + x3 * b[b3 + j]
+// adds weight F' P F to the lower triangle of m, for F [68, 96]; four rows of F at a time: half the loads and stores
+function addForm(m: Float64Array, f: Float64Array, p: Float64Array, weight: number): void {
+  const pf = new Float64Array(NX * NZ)
+  for (let i = 0; i < NX; i++) {
+    const out = i * NZ
+    for (let k = 0; k < NX; k += 4) {
+      const at = i * NX + k
+      const [p0, p1, p2, p3] = [p[at], p[at + 1], p[at + 2], p[at + 3]]
+      const row = k * NZ
+      for (let j = 0; j < NZ; j++) {
+        pf[out + j] +=
+          p0 * f[row + j] +
+          p1 * f[row + NZ + j] +
+          p2 * f[row + 2 * NZ + j] +
+          p3 * f[row + 3 * NZ + j]
       }
     }
-    for (; k < depth; k++) {
-      const x = a[i * depth + k]
-      for (let j = 0; j < columns; j++) c[ci + j] += x * b[k * columns + j]
+  }
+  for (let k = 0; k < NX; k += 4) {
+    const row = k * NZ
+    for (let i = 0; i < NZ; i++) {
+      const [f0, f1, f2, f3] = [
+        weight * f[row + i],
+        weight * f[row + NZ + i],
+        weight * f[row + 2 * NZ + i],
+        weight * f[row + 3 * NZ + i],
+      ]
+      const out = i * NZ
+      for (let j = 0; j <= i; j++) {
+        m[out + j] +=
+          f0 * pf[row + j] +
+          f1 * pf[row + NZ + j] +
+          f2 * pf[row + 2 * NZ + j] +
+          f3 * pf[row + 3 * NZ + j]
+      }
     }
   }
-  return c
-}
-
-function transpose(a: Float64Array, rows: number, columns: number): Float64Array {
-  const t = new Float64Array(a.length)
-  for (let i = 0; i < rows; i++)
-    for (let j = 0; j < columns; j++) t[j * rows + i] = a[i * columns + j]
-  return t
 }
 
 /**

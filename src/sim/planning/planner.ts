@@ -8,18 +8,10 @@ import { NU } from '../../mocap/skeleton.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import type { Random } from '../random.ts'
 import type { SimulationState } from '../simulator.ts'
+import { applyAt, costToGo } from './feedback.ts'
+import type { Guide } from './mpc.ts'
 import type { Rollout } from './rollout.ts'
 import { SIGMAS } from './trajectory.ts'
-
-/** What is planned about. */
-export interface Guide {
-  /** Writes the offset for a control step and an observation, [28] rad. */
-  act(step: number, observation: Float32Array, out: Float64Array): void
-  /** What it costs to come back to its path from an observation at a control step. */
-  costToGo(step: number, observation: Float32Array): number
-  /** [28, 28] H of what another offset costs, d' H d for a difference of d rad */
-  readonly hessian: Float64Array
-}
 
 export interface PlannerOptions {
   readonly samples: number
@@ -51,6 +43,8 @@ export class Planner {
   constructor(
     private readonly rollout: Rollout,
     private readonly guide: Guide,
+    /** [28, 28] H of what another offset costs, d' H d for a difference of d rad */
+    private readonly hessian: Float64Array,
     private readonly random: Random,
     private readonly options: PlannerOptions = PLANNER,
   ) {
@@ -85,7 +79,7 @@ export class Planner {
 
   /** The law's offset at a control step and the plan's, `ahead` control steps into the plan. */
   act(step: number, observation: Float32Array, ahead: number, out: Float64Array): void {
-    this.guide.act(step, observation, out)
+    applyAt(this.guide(step, observation), observation, out)
     this.at(this.mean, ahead, this.extra)
     for (let k = 0; k < NU; k++) out[k] += this.extra[k]
   }
@@ -102,20 +96,20 @@ export class Planner {
   }
 
   private evaluate(state: SimulationState, step: number, knots: Float64Array): number {
-    const { rollout, guide, observation, offset, extra } = this
+    const { rollout, guide, hessian, observation, offset, extra } = this
     const { horizon } = this.options
     let cost = 0
     rollout.begin(state, step)
     for (let h = 0; h < horizon; h++) {
       rollout.observe(observation)
-      guide.act(rollout.step, observation, offset)
+      applyAt(guide(rollout.step, observation), observation, offset)
       this.at(knots, h, extra)
       for (let k = 0; k < NU; k++) offset[k] += extra[k]
-      cost += EFFORT * quadratic(guide.hessian, extra)
+      cost += EFFORT * quadratic(hessian, extra)
       if (!rollout.advance(offset)) return cost + FALL * (horizon - h)
     }
     rollout.observe(observation)
-    return cost + guide.costToGo(rollout.step, observation)
+    return cost + costToGo(guide(rollout.step, observation), observation)
   }
 
   // linear between knots

@@ -16,7 +16,7 @@ import { scoreOf } from '../metrics.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import { SimulationState } from '../simulator.ts'
-import { applyFeedback, type Branch, costToGo } from './feedback.ts'
+import { applyAt, type Branch, costToGo, type Spot } from './feedback.ts'
 import type { Rollout } from './rollout.ts'
 
 export interface TrajectoryOptions {
@@ -155,7 +155,7 @@ function tryWindow(
   }
   if (!guide) return cost
   rollout.observe(observation)
-  return costToGo(guide, rollout.reference.frame(rollout.step), observation)
+  return costToGo(spotOf(guide, rollout), observation)
 }
 
 const observation = new Float32Array(OBSERVATION_SIZE)
@@ -165,8 +165,12 @@ function guided(rollout: Rollout, deviation: Float64Array, guide?: Branch): Floa
   if (!guide) return deviation
   const offset = new Float64Array(NU)
   rollout.observe(observation)
-  applyFeedback([guide], rollout.reference.frame(rollout.step), observation, offset)
+  applyAt(spotOf(guide, rollout), observation, offset)
   return sum(offset, deviation)
+}
+
+function spotOf(branch: Branch, { reference, step }: Rollout): Spot {
+  return { branch, row: reference.frame(step) - branch.start }
 }
 
 /** The best path found: its offsets, one a control step, or how they deviate from the guide's. */
