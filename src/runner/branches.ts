@@ -82,7 +82,7 @@ async function framesLost(
 ): Promise<number[]> {
   // a few items, since each solves the regulators of all branches
   const items = Array.from({ length: TRIAL_ITEMS }, (_, i) => ({
-    ...{ ...basis, weights, expert: judge, noise: [0] },
+    ...{ ...basis, ...judge, weights, noise: [0] },
     episodes: starts
       .filter((start) => start % TRIAL_ITEMS === i)
       .map((start) => ({ episode: EXAM.first, start })),
@@ -112,7 +112,7 @@ export async function findBridges(
 ): Promise<Branch[]> {
   const { clip, index } = subject
   const { pool } = session
-  const alone = await tryStarts(session, subject, config, judge, { law })
+  const alone = await tryStarts(session, subject, config, judge, { law, horizon: judge.horizon })
   const lost = alone.flatMap(({ fell }, start) => (fell ? [start] : []))
   if (lost.length === 0) return []
   const guide = guideOf(law[0]!)
@@ -134,11 +134,13 @@ export async function findBridges(
     }
     progress.update(i + 1)
   }
-  const bridged = await tryStarts(session, subject, config, judge, { law, bridges })
+  const bridged = await tryStarts(session, subject, config, judge, {
+    ...{ law, bridges, horizon: judge.horizon },
+  })
   const better = bridges.filter(({ start }) => bridged[start]!.score > alone[start]!.score)
   const crossed = better.filter(({ start }) => !bridged[start]!.fell).length
   say(
-    `${clip.name}: ${judge} loses ${lost.length} of ${clip.frames} frames under noise, ${lost.length - crossed} with ${better.length} bridges, ` +
+    `${clip.name}: ${judge.expert} loses ${lost.length} of ${clip.frames} frames under noise, ${lost.length - crossed} with ${better.length} bridges, ` +
       duration(progress.finish()),
   )
   return better
@@ -155,11 +157,13 @@ async function tryStarts(
   const { pool } = session
   const setup = { ...config, episodeSeconds: TRIAL_SECONDS }
   const onsets = { ...config, episodeSeconds: START_SECONDS }
-  const experts = { [judge]: config.clips.map((_, c) => (c === index ? parameters : undefined)) }
+  const experts = {
+    [judge.expert]: config.clips.map((_, c) => (c === index ? parameters : undefined)),
+  }
   await pool.configure({ ...onsets, experts })
   const items = Array.from({ length: clip.frames }, (_, start) =>
     START_NOISE.map((noise, i) => ({
-      ...{ clip: index, expert: judge, episode: EXAM.first + i, start, noise },
+      ...{ clip: index, expert: judge.expert, episode: EXAM.first + i, start, noise },
     })),
   )
   const results = values(await pool.map('rollout-expert', items.flat(), session))

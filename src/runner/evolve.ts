@@ -50,12 +50,12 @@ export interface Subject {
 /** What laws of any weights are made of, of a clip of the configuration. */
 export type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 
-/** Who acts in a trial. */
-export type Judge = TrialItem['expert']
+/** Who acts in a trial, and how far it looks ahead. */
+export type Judge = Pick<TrialItem, 'expert' | 'horizon'>
 
 /** What laws are tried with. */
 export interface Trials {
-  /** default `feedback` */
+  /** default: feedback */
   readonly judge?: Judge
   /** number of the first episode, which decides between which frames the starts are too */
   readonly first: number
@@ -76,7 +76,14 @@ export async function tryWeights(
   { clip: { frames, loop, dt } }: Subject,
   basis: Basis,
   samples: readonly (readonly number[])[],
-  { judge = 'feedback', first, count, noise = LEVELS[0]!, onPath = false, onProgress }: Trials,
+  {
+    judge = { expert: 'feedback' },
+    first,
+    count,
+    noise = LEVELS[0]!,
+    onPath = false,
+    onProgress,
+  }: Trials,
 ): Promise<TrialResult[]> {
   const starts = loop ? frames : frames - 1
   // every other number falls elsewhere between the ones before
@@ -86,10 +93,10 @@ export async function tryWeights(
     start: Math.floor(((i + shift) / count) * starts),
   }))
   // the labels of mpc take so long that the episodes of a law are shared out; their noise goes by turns
-  const parts = judge === 'mpc' ? count / 2 : 1
+  const parts = judge.expert === 'mpc' ? count / 2 : 1
   const items = samples.flatMap((weights) =>
     Array.from({ length: parts }, (_, part) => ({
-      ...{ ...basis, weights, expert: judge, noise: [0, noise], onPath },
+      ...{ ...basis, ...judge, weights, noise: [0, noise], onPath },
       episodes: episodes.slice((part * count) / parts, ((part + 1) * count) / parts),
     })),
   )
@@ -140,9 +147,18 @@ interface EvolutionRecord {
 /** Worse than any that was tried. */
 const UNTRIED = { score: -1, seconds: 0, survival: 0, fallen: [] }
 
+/** How a law is made of its basis, and who acts by it. */
+export interface Chosen {
+  readonly weights: readonly number[]
+  readonly judge: Judge
+}
+
+/** How far mpc may look ahead, control steps. */
+const HORIZONS = [1, 2, 3]
+
 /**
- * The best weights that an evolution finds, or those it began with. It is the law that evolves; where another is to act
- * by it, that one's trials say whether the law has to, and whether it was worth it.
+ * The best weights that an evolution finds, or those it began with. It is the law that evolves; where mpc is to act by it
+ * there is no need as long as that hardly falls, and first it may look further ahead.
  */
 export async function chooseWeights(
   session: Session,
@@ -150,25 +166,30 @@ export async function chooseWeights(
   subject: Subject,
   basis: Basis,
   seed: number,
-  settings: Pick<SftSettings, 'feedbackGenerations'> & { readonly judge: Judge },
-): Promise<readonly number[]> {
-  const { judge } = settings
-  if (judge === 'feedback') return evolveWeights(session, folder, subject, basis, seed, settings)
+  settings: Pick<SftSettings, 'feedbackGenerations'> & Pick<Judge, 'expert'>,
+): Promise<Chosen> {
+  const { expert } = settings
+  const evolve = () => evolveWeights(session, folder, subject, basis, seed, settings)
+  if (expert === 'feedback') return { weights: await evolve(), judge: { expert } }
+  let best: (Chosen & { trial: TrialResult }) | undefined
   const examine = async (weights: readonly number[], what: string) => {
-    const [trial] = await tryWeights(session, subject, basis, [weights], { ...SHORT_EXAM, judge })
-    const { score, seconds, survival } = trial!
-    say(
-      `${subject.clip.name}: ${judge} by ${what} scores ${score.toFixed(2)} under noise, upright ${seconds.toFixed(1)} s, ` +
-        `${(100 * survival).toFixed(0)} % to the end`,
-    )
-    return trial!
+    for (const horizon of HORIZONS) {
+      const judge = { expert, horizon }
+      const [trial] = await tryWeights(session, subject, basis, [weights], { ...SHORT_EXAM, judge })
+      const { score, seconds, survival } = trial!
+      say(
+        `${subject.clip.name}: mpc by ${what}, ${horizon} ahead, scores ${score.toFixed(2)} under noise, ` +
+          `upright ${seconds.toFixed(1)} s, ${(100 * survival).toFixed(0)} % to the end`,
+      )
+      if (!best || score > best.trial.score) best = { weights, judge, trial: trial! }
+      if (survival >= RISES) return best
+    }
+    return best!
   }
   const first = await examine(START_WEIGHTS, 'the law')
-  if (first.survival >= RISES) return START_WEIGHTS
-  const evolved = await evolveWeights(session, folder, subject, basis, seed, settings)
-  if (evolved === START_WEIGHTS) return evolved
-  const second = await examine(evolved, 'the evolved law')
-  return second.score > first.score ? evolved : START_WEIGHTS
+  if (first.trial.survival >= RISES) return first
+  const evolved = await evolve()
+  return evolved === START_WEIGHTS ? first : examine(evolved, 'the evolved law')
 }
 
 async function evolveWeights(

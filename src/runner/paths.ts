@@ -80,7 +80,7 @@ export async function findBasis(
       return undefined
     }
     const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], {
-      ...(judge === 'mpc' ? SHORT_EXAM : EXAM),
+      ...(judge.expert === 'mpc' ? SHORT_EXAM : EXAM),
       judge,
       // what loses frames of the reference may yet hold its path, and bridges lead there
       onPath: clip.loop,
@@ -88,7 +88,7 @@ export async function findBasis(
     trials.push(trial!)
     const [upright, share] = [trial!.seconds.toFixed(1), (100 * trial!.survival).toFixed(0)]
     say(
-      `${clip.name}: ${judge} about it scores ${trial!.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
+      `${clip.name}: ${judge.expert} about it scores ${trial!.score.toFixed(2)} under noise, upright ${upright} s, ${share} % to the end`,
     )
     const candidate = { trajectory, basis, trial: trial! }
     candidates.push(candidate)

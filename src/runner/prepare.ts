@@ -24,7 +24,7 @@ export function needsLaw(expert: SftSettings['expert']): boolean {
 
 /** Who tells how good a law is: who is to act by it, unless that takes too long. */
 function judgeOf(expert: SftSettings['expert']): Judge {
-  return expert === 'mpc' ? 'mpc' : 'feedback'
+  return { expert: expert === 'mpc' ? 'mpc' : 'feedback' }
 }
 
 /** What experts know of the clips of a configuration. */
@@ -59,24 +59,23 @@ export async function prepareExperts(
   const failures: (string | undefined)[] = []
   await session.pool.configure({ ...config, episodeSeconds: TRIAL_SECONDS })
   for (const [index, { clip }] of config.clips.entries()) {
-    const [file, bridgesFile] = ['feedback', 'bridges'].map(
-      (part) => `experts/${clip.name}-${part}.safetensors`,
-    ) as [string, string]
+    const [file, bridgesFile, horizonFile] = [
+      ...['feedback.safetensors', 'bridges.safetensors', 'horizon.json'],
+    ].map((part) => `experts/${clip.name}-${part}`) as [string, string, string]
     const subject = { clip, index }
     // read back even when just found: the file is f32, and a resumed run must have the same law
     if (!folder.has(file)) {
       const seed = config.seed ?? 0
-      const judge = judgeOf(settings.expert)
-      const found = await findBasis(session, folder, subject, seed, judge)
+      const found = await findBasis(session, folder, subject, seed, judgeOf(settings.expert))
       if (!found) {
         failures[index] =
           `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
         parameters.push(undefined)
         continue
       }
-      const weights = await chooseWeights(session, folder, subject, found.basis, seed, {
+      const { weights, judge } = await chooseWeights(session, folder, subject, found.basis, seed, {
         ...settings,
-        judge,
+        ...judgeOf(settings.expert),
       })
       const basis = clip.loop
         ? found.basis
@@ -90,10 +89,15 @@ export async function prepareExperts(
         })
         if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }
+      if (judge.horizon) folder.writeJson(horizonFile, judge.horizon)
       writeLaw(folder, file, law!)
     }
     const bridges = folder.has(bridgesFile) && readLaw(folder, bridgesFile)
-    parameters.push({ law: readLaw(folder, file), ...(bridges && { bridges }) })
+    parameters.push({
+      law: readLaw(folder, file),
+      ...(bridges && { bridges }),
+      ...(folder.has(horizonFile) && { horizon: folder.readJson<number>(horizonFile) }),
+    })
   }
   return {
     experts: { feedback: parameters, mpc: parameters, planner: parameters },
@@ -166,6 +170,7 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
         'evolution.json',
         'feedback.safetensors',
         'bridges.safetensors',
+        'horizon.json',
       ]) {
         const name = `experts/${clip.name}-${part}`
         if (source.has(name)) files.set(name, source.readBytes(name))

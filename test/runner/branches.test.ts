@@ -48,7 +48,7 @@ const subject = { clip, index: 0 }
 
 test('from frames from which it falls, a row a step of a cycle; their file gives them back', async () => {
   const law = leaning(0.3)
-  const known = { law, weights: START_WEIGHTS, seed: 1, judge: 'feedback' as const }
+  const known = { law, weights: START_WEIGHTS, seed: 1, judge: { expert: 'feedback' as const } }
   const bridges = await findBridges(session, folder, subject, config, known)
   assert.ok(bridges.length > 0)
   for (const { start, offsets, gains, values } of bridges) {

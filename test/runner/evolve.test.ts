@@ -47,20 +47,28 @@ const trial = (score: number) =>
       ({ score, steps: 10, length: 10, survived, start }) as unknown as EpisodeMetrics,
   )
 
-function evolve(
+async function evolve(
   name: string,
   session: Session,
   feedbackGenerations = 60,
-  judge: Judge = 'feedback',
+  expert: Judge['expert'] = 'feedback',
 ) {
   const subject = { clip: { name: 'squat', frames: 20, loop: true }, index: 0 } as Parameters<
     typeof chooseWeights
   >[2]
   const basis: Basis = { clip: 0, branches: [] }
-  return chooseWeights(session, RunFolder.at(join(folder, name)), subject, basis, 1, {
-    feedbackGenerations,
-    judge,
-  })
+  const { weights } = await chooseWeights(
+    session,
+    RunFolder.at(join(folder, name)),
+    subject,
+    basis,
+    1,
+    {
+      feedbackGenerations,
+      expert,
+    },
+  )
+  return weights
 }
 
 test('it comes nearer, and ends once twelve generations come to no more than twelve before', async () => {

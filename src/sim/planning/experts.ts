@@ -11,7 +11,7 @@ import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import type { Simulator } from '../simulator.ts'
 import { applyAt, type Bridges, type FeedbackLaw, nearest } from './feedback.ts'
-import { type Guide, Mpc } from './mpc.ts'
+import { type Guide, MPC, Mpc } from './mpc.ts'
 import { Network, type NetworkWeights } from './network.ts'
 import { Planner } from './planner.ts'
 import { Rollout } from './rollout.ts'
@@ -21,6 +21,8 @@ export interface FeedbackParameters {
   readonly law: FeedbackLaw
   /** for a loop: what acts at the beginning of episodes from their frames */
   readonly bridges?: Bridges
+  /** control steps that mpc looks ahead; default 1 */
+  readonly horizon?: number | undefined
 }
 
 /** Linear feedback about the trajectory, and onto it. */
@@ -42,6 +44,7 @@ export function feedback(_simulator: Simulator, reference: Reference, parameters
 /** The same, corrected by what physics makes of it. */
 export function mpc(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
   const known = expectLaw('mpc', parameters)
+  const options = { ...MPC, horizon: known.horizon ?? MPC.horizon }
   const rollout = new Rollout(simulator, reference)
   const observation = new Float32Array(OBSERVATION_SIZE)
   const offset = new Float64Array(NU)
@@ -50,7 +53,12 @@ export function mpc(simulator: Simulator, reference: Reference, parameters: unkn
     act(environment, action) {
       environment.observe(observation)
       const guide = guideOf(known, reference, environment.start)
-      new Mpc(rollout, guide).act(environment.state, environment.referenceStep, observation, offset)
+      new Mpc(rollout, guide, options).act(
+        environment.state,
+        environment.referenceStep,
+        observation,
+        offset,
+      )
       environment.encode(offset, action)
     },
   }

@@ -66,6 +66,8 @@ export interface LawItem {
 export interface TrialItem extends LawItem {
   /** who acts by the law */
   readonly expert: 'feedback' | 'mpc'
+  /** of mpc, control steps */
+  readonly horizon?: number
   readonly episodes: readonly EpisodeItem[]
   /** standard deviations of the noise on the PD targets, rad; episode i has noise i modulo their number */
   readonly noise: readonly number[]
@@ -106,7 +108,7 @@ export const PLANNING_JOBS = {
     const environment = world.environment(item.clip)
     const { reference, simulator } = environment
     const law = feedbackLaw(reference, item.branches, item.weights)
-    const expert = createExpert(item.expert, simulator, reference, { law })
+    const expert = createExpert(item.expert, simulator, reference, { law, horizon: item.horizon })
     const rollout = rolloutOf(world, item.clip)
     const action = new Float64Array(NU)
     const { unit } = simulator.gains
