@@ -24,6 +24,7 @@ import { Rollout } from '../src/sim/planning/rollout.ts'
 import { extendPaths, replayPath, searchTrajectory } from '../src/sim/planning/trajectory.ts'
 import { START_WEIGHTS } from '../src/sim/planning/weights.ts'
 import { World } from '../src/sim/world.ts'
+import { branchOf } from './support/branch.ts'
 
 const clip = loadClip(readFileSync(new URL('../clips/squat.txt', import.meta.url), 'utf8'), 'squat')
 const simulator = await createSimulator()
@@ -130,14 +131,9 @@ test('trajectory with a guide: about what the law says of each state, near its p
     for (let k = 0; k < NU; k++) gains[(frame * NU + k) * NX + 6 + k] = 0.5
     for (let i = 0; i < NX; i++) values[(frame * NX + i) * NX + i] = i < 34 ? 1 : 0
   }
-  const guide = {
-    ...{ start: 0, gains, values, errors: new Float64Array(frames * NX) },
-    ...{
-      offsets: new Float64Array(frames * NU).fill(0.01),
-      hessian: new Float64Array(0),
-      effort: new Float64Array(NU),
-    },
-  }
+  const guide = branchOf(frames, {
+    ...{ gains, values, offsets: new Float64Array(frames * NU).fill(0.01) },
+  })
   const leaning = stateAt(0)
   shiftError(leaning, 6 + 5, 0.2, rollout, 0)
   const run = async (noise: number) => {
@@ -238,13 +234,10 @@ test('feedback with branches: that of the least cost to go acts, among those tha
     const rows = frames - start
     const values = new Float64Array(rows * NX * NX)
     for (let i = 0; i < rows * NX; i++) values[i * NX + (i % NX)] = value
-    return {
-      ...{ start, values, gains: new Float64Array(rows * NU * NX) },
-      errors: new Float64Array(rows * NX).fill(error),
+    return branchOf(rows, {
+      ...{ start, values, errors: new Float64Array(rows * NX).fill(error) },
       offsets: new Float64Array(rows * NU).fill(offset),
-      hessian: new Float64Array(0),
-      effort: new Float64Array(0),
-    }
+    })
   }
   // costs to go at a state of errors e: NX (e - 0)^2, NX (e - 1)^2 and 4 NX (e - 1)^2
   const law = [branch(0, 0.1, 0, 1), branch(2, 0.2, 1, 1), branch(0, 0.3, 1, 4)]
@@ -279,15 +272,10 @@ test('neighbours: between states of the same frame, labelled as the law labels t
   for (const loop of [true, false]) {
     const frames = 5
     const law = [
-      {
-        ...{ start: 0, errors: normals(frames * NX), offsets: normals(frames * NU) },
+      branchOf(frames, {
+        ...{ errors: normals(frames * NX), offsets: normals(frames * NU) },
         gains: normals(frames * NU * NX).map((x) => x / 100),
-        ...{
-          values: new Float64Array(0),
-          hessian: new Float64Array(0),
-          effort: new Float64Array(NU),
-        },
-      },
+      }),
     ]
     const unit = normals(NU).map((x) => 1 + x * x)
     const cycle = loop ? frames : frames - 1
@@ -366,11 +354,7 @@ test('planner: lowers the cost of what lies ahead, and repeats by seed', () => {
   // a law that says nothing, and whose cost to go is of what the cost weighs most
   const values = new Float64Array(NX * NX)
   for (let i = 0; i < 34; i++) values[i * NX + i] = 1
-  const branch = {
-    ...{ start: 0, values, gains: new Float64Array(NU * NX), errors: new Float64Array(NX) },
-    ...{ offsets: new Float64Array(NU), hessian: new Float64Array(NU * NU) },
-    effort: new Float64Array(NU),
-  }
+  const branch = branchOf(1, { values })
   const make = (seed: number) => {
     const guide = () => ({ branch, row: 0 })
     const plan = new Planner(rollout, guide, branch.hessian, new Random(seed))
@@ -388,11 +372,7 @@ test('mpc: no other offset nearby costs less by physics and the cost to go; on i
   const { frames } = clip
   const values = new Float64Array(frames * NX * NX)
   for (let i = 0; i < frames * NX; i++) values[i * NX + (i % NX)] = i % NX < 34 ? 1 : 0.01
-  const branch = {
-    ...{ start: 0, values, gains: new Float64Array(frames * NU * NX) },
-    ...{ errors: new Float64Array(frames * NX), offsets: new Float64Array(frames * NU) },
-    ...{ hessian: new Float64Array(0), effort: new Float64Array(NU).fill(0.02) },
-  }
+  const branch = branchOf(frames, { values, effort: new Float64Array(NU).fill(0.02) })
   const guide = (step: number) => ({ branch, row: reference.frame(step) })
   const control = new Mpc(rollout, guide, { ...MPC, step: 0.01 })
   const observation = new Float32Array(OBSERVATION_SIZE)
@@ -440,14 +420,10 @@ test('experts: feedback, mpc and planner act in an environment, and ask for thei
   assert.throws(() => createExpert('planner', simulator, reference), /needs a feedback law/)
   const { frames } = clip
   const law = [
-    {
-      start: 0,
-      gains: new Float64Array(frames * NU * NX),
-      errors: new Float64Array(frames * NX),
+    branchOf(frames, {
       offsets: new Float64Array(frames * NU).fill(0.01),
-      ...{ values: new Float64Array(frames * NX * NX), hessian: new Float64Array(NU * NU) },
       effort: new Float64Array(NU).fill(0.1),
-    },
+    }),
   ]
   const [only] = law
   // it costs to be bent, so a plan differs from the law
@@ -469,10 +445,8 @@ test('experts: feedback, mpc and planner act in an environment, and ask for thei
   const radians = (x: number, i: number) => x * simulator.gains.unit[i % NU]!
   assert.ok(act('feedback').every((x, i) => Math.abs(radians(x, i) - 0.01) < 1e-9))
   // a bridge acts for its two steps, one from another frame never
-  const bridge = (start: number, offset: number) => ({
-    ...{ ...law[0]!, start, gains: new Float64Array(2 * NU * NX) },
-    ...{ errors: new Float64Array(2 * NX), offsets: new Float64Array(2 * NU).fill(offset) },
-  })
+  const bridge = (start: number, offset: number) =>
+    branchOf(2, { start, offsets: new Float64Array(2 * NU).fill(offset) })
   act('feedback', [bridge(3, 0.07), bridge(4, 0.05)]).forEach((x, i) => {
     assert.ok(Math.abs(radians(x, i) - (i < 2 * NU ? 0.05 : 0.01)) < 1e-9)
   })

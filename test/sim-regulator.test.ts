@@ -100,27 +100,34 @@ test('regulator: what its law costs from a state, in the mean of models, and wha
   const models = [[model(), model()], [model()]]
   const squares = (length: number) => normals(length, 1).map((x) => 0.1 + x * x)
   const cost = { errors: squares(NX), offsets: squares(NU) }
-  const { gains, values, hessians } = regulator(models, cost, { periodic: false })
+  // the path is off the reference by these
+  const path = normals(2 * NX, 1)
+  const { gains, feedForward, values, slopes, constants, hessians } = regulator(models, cost, {
+    ...{ periodic: false, path },
+  })
   const form = (matrix: Float64Array, x: Float64Array) =>
     matrix.reduce((sum, m, e) => sum + m * x[Math.floor(e / x.length)]! * x[e % x.length]!, 0)
   const product = (matrix: Float64Array, x: Float64Array, rows: number) =>
     Float64Array.from({ length: rows }, (_, i) =>
       x.reduce((sum, value, j) => sum + matrix[i * x.length + j]! * value, 0),
     )
+  const costToGo = (row: number, x: Float64Array) =>
+    x.reduce((sum, value, i) => sum + 2 * slopes[row]![i]! * value, form(values[row]!, x)) +
+    constants[row]!
   const [x, u] = [normals(NX, 1), normals(NU, 1)]
   const later = models[0]!.map(({ a, b }) => {
     const [ax, bu] = [product(a, x, NX), product(b, u, NX)]
-    return form(
-      values[1]!,
+    return costToGo(
+      1,
       ax.map((value, i) => value + bu[i]!),
     )
   })
   let now = 0
-  for (let i = 0; i < NX; i++) now += cost.errors[i]! * x[i]! ** 2
+  for (let i = 0; i < NX; i++) now += cost.errors[i]! * (x[i]! + path[i]!) ** 2
   for (let k = 0; k < NU; k++) now += cost.offsets[k]! * u[k]! ** 2
   const kx = product(gains[0]!, x, NU)
-  const difference = u.map((value, k) => value + kx[k]!)
-  const predicted = form(values[0]!, x) + form(hessians[0]!, difference)
+  const difference = u.map((value, k) => value + feedForward[0]![k]! + kx[k]!)
+  const predicted = costToGo(0, x) + form(hessians[0]!, difference)
   const expected = now + (later[0]! + later[1]!) / 2
   assert.ok(Math.abs(expected - predicted) < 1e-9 * predicted)
 })

@@ -127,7 +127,10 @@ export async function findBridges(
       const item = { clip: index, trajectory, cycles: [0, 1] as const, closed: false }
       const [path] = values(await pool.map('mean-path', [item], session))
       const models = await linearModels(session, subject, trajectory, [0, 1], true)
-      const end = guide.values.subarray(start * NX ** 2, (start + 1) * NX ** 2).slice()
+      const end = {
+        value: guide.values.slice(start * NX ** 2, (start + 1) * NX ** 2),
+        slope: guide.slopes.slice(start * NX, (start + 1) * NX),
+      }
       const made = { basis: { path: path!, models }, weights, end }
       const solved = await pool.map('solve-bridge', [made], session)
       bridges.push(values(solved)[0]!)

@@ -63,28 +63,41 @@ export function readTrajectory(folder: RunFolder, file: string): Trajectory {
 
 const LAW_FORMAT = 'webmimic feedback 5'
 
+/** Numbers of a branch by row, and of a branch as a whole; branches lie one after another. */
+const BY_ROW = {
+  gains: [NU, NX],
+  feedForward: [NU],
+  errors: [NX],
+  offsets: [NU],
+  values: [NX, NX],
+  slopes: [NX],
+  constants: [],
+} as const
+const BY_BRANCH = { hessian: [NU, NU], effort: [NU] } as const
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
+
 export function writeLaw(folder: RunFolder, file: string, law: FeedbackLaw): void {
-  const rows = law.reduce((sum, { offsets }) => sum + offsets.length / NU, 0)
-  const all = (key: 'gains' | 'errors' | 'offsets' | 'values' | 'hessian' | 'effort') =>
-    concat(law.map((branch) => Float32Array.from(branch[key])))
-  const values = all('values')
+  const counts = Uint32Array.from(law, ({ offsets }) => offsets.length / NU)
+  const rows = counts.reduce((sum, count) => sum + count, 0)
+  const all = <K extends keyof typeof BY_ROW | keyof typeof BY_BRANCH>(
+    shapes: Record<K, readonly number[]>,
+    count: number,
+  ) =>
+    Object.fromEntries(
+      (Object.keys(shapes) as K[]).map((key) => [
+        key,
+        tensor(concat(law.map((branch) => Float32Array.from(branch[key]))), count, ...shapes[key]),
+      ]),
+    )
   folder.write(
     file,
     encodeTensors({
       metadata: { format: LAW_FORMAT },
       tensors: {
-        // branch after branch
         starts: { shape: [law.length], data: Uint32Array.from(law, ({ start }) => start) },
-        rows: {
-          shape: [law.length],
-          data: Uint32Array.from(law, ({ offsets }) => offsets.length / NU),
-        },
-        gains: tensor(all('gains'), rows, NU, NX),
-        errors: tensor(all('errors'), rows, NX),
-        offsets: tensor(all('offsets'), rows, NU),
-        values: tensor(values, values.length / NX ** 2, NX, NX),
-        hessians: tensor(all('hessian'), law.length, NU, NU),
-        efforts: tensor(all('effort'), law.length, NU),
+        rows: { shape: [law.length], data: counts },
+        ...all(BY_ROW, rows),
+        ...all(BY_BRANCH, law.length),
       },
     }),
   )
@@ -98,22 +111,21 @@ export function readLaw(folder: RunFolder, file: string): FeedbackLaw {
       `${folder.file(file)} is of another version (${metadata['format']}, expected ${LAW_FORMAT}): start anew with another --out`,
     )
   }
+  const cut = <K extends string>(
+    shapes: Record<K, readonly number[]>,
+    from: number,
+    to: number,
+  ): Record<K, Float64Array> =>
+    Object.fromEntries(
+      (Object.keys(shapes) as K[]).map((key) => {
+        const size = sizeOf(shapes[key])
+        return [key, Float64Array.from(tensors[key]!.data.subarray(from * size, to * size))]
+      }),
+    ) as Record<K, Float64Array>
   let row = 0
   return [...tensors['starts']!.data].map((start, branch) => {
-    const [from, to] = [row, row + tensors['rows']!.data[branch]!]
-    row = to
-    const array = (name: string, width: number) =>
-      Float64Array.from(tensors[name]!.data.subarray(from * width, to * width))
-    const own = (name: string, width: number) =>
-      Float64Array.from(tensors[name]!.data.subarray(branch * width, (branch + 1) * width))
-    return {
-      start,
-      gains: array('gains', NU * NX),
-      errors: array('errors', NX),
-      offsets: array('offsets', NU),
-      values: array('values', NX * NX),
-      hessian: own('hessians', NU * NU),
-      effort: own('efforts', NU),
-    }
+    const from = row
+    row += tensors['rows']!.data[branch]!
+    return { start, ...cut(BY_ROW, from, row), ...cut(BY_BRANCH, branch, branch + 1) }
   })
 }

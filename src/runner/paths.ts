@@ -97,7 +97,8 @@ export async function findBasis(
   for (let n = 0; n < SEARCHES && held() < STANDS; n++) {
     const own = n === 0 ? seed : new Random(seed, n).next()
     let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
-    for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < STANDS; c++) {
+    // the first time in any case: a cycle about the law is nearer to the reference too
+    for (let c = 1; clip.loop && found && c <= CLOSINGS && (c === 1 || held() < STANDS); c++) {
       const item = { ...found.basis, weights: START_WEIGHTS }
       const [law] = values(await session.pool.map('solve-feedback', [item], session))
       const guide = guideOf(law![0]!)
@@ -120,12 +121,7 @@ export async function findBasis(
 
 // a branch in shared memory, since every sample of a search needs it
 export function guideOf(branch: Branch): Branch {
-  const { errors, offsets, gains, values: costs } = branch
-  return {
-    ...branch,
-    ...{ errors: shared(errors), offsets: shared(offsets) },
-    ...{ gains: shared(gains), values: shared(costs) },
-  }
+  return { ...branch, gains: shared(branch.gains), values: shared(branch.values) }
 }
 
 /** Where the second cycle of a trajectory begins, or the first of a single one, as if it were the first. */

@@ -12,6 +12,7 @@ import { readLaw, writeLaw } from '../../src/runner/expert-files.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
 import type { Session } from '../../src/runner/session.ts'
 import { NX, Pool, START_WEIGHTS } from '../../src/sim/index.ts'
+import { branchOf } from '../support/branch.ts'
 
 const squat = JSON.parse(readFileSync(new URL('../../clips/squat.txt', import.meta.url), 'utf8'))
 // a moment of standing: what takes minutes takes seconds
@@ -35,13 +36,7 @@ function leaning(by: number) {
   const offsets = Float64Array.from({ length: frames * NU }, (_, i) =>
     HINGES[i % NU]!.name === 'left_ankle_y' || HINGES[i % NU]!.name === 'right_ankle_y' ? by : 0,
   )
-  return [
-    {
-      ...{ start: 0, values, offsets, errors: new Float64Array(frames * NX) },
-      ...{ gains: new Float64Array(frames * NU * NX), hessian: new Float64Array(NU * NU) },
-      effort: new Float64Array(NU).fill(1),
-    },
-  ]
+  return [branchOf(frames, { values, offsets, effort: new Float64Array(NU).fill(1) })]
 }
 
 const subject = { clip, index: 0 }

@@ -9,6 +9,7 @@ import { parseSettings, sftSchema } from '../../src/runner/options.ts'
 import { PLANNING } from '../../src/runner/rounds.ts'
 import { errorMetric } from '../../src/runner/train.ts'
 import { ACTION_SIZE, gainsOf } from '../../src/sim/index.ts'
+import { branchOf } from '../support/branch.ts'
 
 const clips = ['walk', 'punch'].map((name) =>
   loadClip(readFileSync(new URL(`../../clips/${name}.txt`, import.meta.url), 'utf8'), name),
@@ -88,11 +89,7 @@ test('what errors cost: by the laws of the clips alike, each by its rows, and no
   const branch = (rows: number, costs: (k: number) => number) => {
     const hessian = new Float64Array(n * n)
     for (let k = 0; k < n; k++) hessian[k * (n + 1)] = costs(k) / unit[k]! ** 2
-    const empty = new Float64Array(0)
-    return {
-      ...{ start: 0, errors: empty, gains: empty, values: empty, hessian, effort: empty },
-      offsets: new Float64Array(rows * n),
-    }
+    return branchOf(rows, { hessian })
   }
   const costOf = (laws: Parameters<typeof errorMetric>[0], k: number) => {
     const metric = errorMetric(laws, { kpScale: 0.5 })!

@@ -1,12 +1,12 @@
 /**
- * Linear feedback about sampled trajectories: u = u_t - K_t (x - x_t), by frame of the clip. For a loop x_t and u_t are
+ * Linear feedback about sampled trajectories: u = u_t - k_t - K_t (x - x_t), by frame of the clip. For a loop x_t and u_t are
  * means over several cycles of the trajectory, and the gains those of a regulator that knows the linear models of all of
  * them: single paths have a tiny basin, what is good for several a useful one.
  */
 import { NU } from '../../mocap/skeleton.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import type { Reference } from '../reference.ts'
-import { linearise, type ModelSamples, NX, regulator } from './linear.ts'
+import { type EndCost, linearise, type ModelSamples, NX, regulator } from './linear.ts'
 import type { Rollout } from './rollout.ts'
 import type { Trajectory } from './trajectory.ts'
 import { weighted } from './weights.ts'
@@ -20,12 +20,16 @@ export interface MeanPath {
   readonly offsets: Float64Array
 }
 
-/** Feedback about one path. */
+/** Feedback about one path, towards the reference. */
 export interface Branch extends MeanPath {
+  /** [rows, 28] what leads from the path towards the reference, added to the offsets, rad */
+  readonly feedForward: Float64Array
   /** [rows, 28, 68] rad per unit of error */
   readonly gains: Float64Array
-  /** [rows, 68, 68] P of the cost to go x' P x */
+  /** [rows, 68, 68] P, [rows, 68] s and [rows] c of the cost to go x' P x + 2 s' x + c, for x off the path */
   readonly values: Float64Array
+  readonly slopes: Float64Array
+  readonly constants: Float64Array
   /** [28, 28] H of what another offset costs, d' H d for a difference of d; mean over rows */
   readonly hessian: Float64Array
   /** [28] R of what offsets cost by themselves, r d^2 for a difference of d from the path's */
@@ -80,7 +84,7 @@ export function nearest(law: FeedbackLaw, frame: number, observation: Float32Arr
 
 /** Writes the offset that the feedback of a spot says for an observation, [28] rad. */
 export function applyAt(
-  { branch: { errors, offsets, gains }, row }: Spot,
+  { branch: { errors, offsets, feedForward, gains }, row }: Spot,
   observation: Float32Array,
   out: Float64Array,
 ): void {
@@ -89,7 +93,8 @@ export function applyAt(
     let correction = 0
     for (let j = 0; j < NX; j++)
       correction += gains[gain + j] * (observation[j] - errors[row * NX + j])
-    out[k] = offsets[row * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
+    const at = row * NU + k
+    out[k] = offsets[at] + feedForward[at] - Math.max(-MOST, Math.min(MOST, correction))
   }
 }
 
@@ -106,16 +111,16 @@ export function applyFeedback(
 // scratch of `costToGo`
 const x = new Float64Array(NX)
 
-/** What it costs, by the branch's own cost, to come back to its path from an observation at a spot. */
+/** What it costs to go from an observation at a spot, by the branch's own cost. */
 export function costToGo({ branch, row }: Spot, observation: Float32Array): number {
-  const { errors, values } = branch
+  const { errors, values, slopes, constants } = branch
   const at = row * NX
   for (let i = 0; i < NX; i++) x[i] = observation[i] - errors[at + i]
-  let cost = 0
+  let cost = constants[row]
   // P is symmetric
   for (let i = 0; i < NX; i++) {
     const line = (at + i) * NX
-    let sum = 0.5 * values[line + i] * x[i]
+    let sum = slopes[at + i] + 0.5 * values[line + i] * x[i]
     for (let j = 0; j < i; j++) sum += values[line + j] * x[j]
     cost += 2 * sum * x[i]
   }
@@ -199,8 +204,8 @@ export function feedbackLaw(
   return branches.map((basis) => branchOf(basis, weights, { periodic: loop }))
 }
 
-/** A way onto the path of a law of these weights, whose cost to go (P, [68, 68]) counts at its end. */
-export function bridge(basis: BranchBasis, weights: readonly number[], end: Float64Array): Branch {
+/** A way onto the path of a law of these weights, whose cost to go counts at its end. */
+export function bridge(basis: BranchBasis, weights: readonly number[], end: EndCost): Branch {
   return branchOf(basis, weights, { periodic: false, end })
 }
 
@@ -210,11 +215,15 @@ function branchOf(
   options: Parameters<typeof regulator>[2],
 ): Branch {
   const { cost, gain } = weighted(weights)
-  const { gains, values, hessians } = regulator(models, cost, options)
+  const found = regulator(models, cost, { ...options, path: path.errors })
+  const { gains, feedForward, values, slopes, constants, hessians } = found
   return {
     ...path,
+    feedForward: concat(feedForward.map((k) => k.map((x) => -x))),
     gains: concat(gains.map((k) => k.map((x) => gain * x))),
     values: concat(values),
+    slopes: concat(slopes),
+    constants: Float64Array.from(constants),
     hessian: mean(hessians),
     effort: cost.offsets,
   }

@@ -17,7 +17,7 @@ import {
   meanPath,
   modelSamples,
 } from './feedback.ts'
-import { type ModelSamples, NX, shiftError } from './linear.ts'
+import { type EndCost, type ModelSamples, NX, shiftError } from './linear.ts'
 import { Rollout } from './rollout.ts'
 import {
   type Extended,
@@ -52,8 +52,8 @@ export interface MeanPathItem {
 export interface BridgeItem {
   readonly basis: BranchBasis
   readonly weights: readonly number[]
-  /** [68, 68] the law's cost to go at its end */
-  readonly end: Float64Array
+  /** the law's cost to go at its end */
+  readonly end: EndCost
 }
 
 /** What a feedback law is made of. */

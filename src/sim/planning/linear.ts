@@ -87,13 +87,23 @@ export interface LinearCost {
 }
 
 /**
- * By row: gains K_t [28, 68] of u = -K_t x; P_t [68, 68] of the cost to go from x, x' P_t x; and H_t [28, 28] of what
- * it costs to do u instead, (u + K_t x)' H_t (u + K_t x), with H_t = R + E[B' P B].
+ * By row: what it costs to go from x, x' P_t x + 2 s_t' x + c_t, with P_t [68, 68] and s_t [68]; the best control
+ * u = -k_t - K_t x, with k_t [28] and K_t [28, 68]; and H_t [28, 28] of what it costs to do u instead,
+ * (u + k_t + K_t x)' H_t (u + k_t + K_t x), with H_t = R + E[B' P B].
  */
 export interface Regulator {
   readonly gains: readonly Float64Array[]
+  readonly feedForward: readonly Float64Array[]
   readonly values: readonly Float64Array[]
+  readonly slopes: readonly Float64Array[]
+  readonly constants: readonly number[]
   readonly hessians: readonly Float64Array[]
+}
+
+/** What it costs to go from the end. */
+export interface EndCost {
+  readonly value: Float64Array
+  readonly slope: Float64Array
 }
 
 /** Models of one step, each as likely as the others. */
@@ -105,15 +115,36 @@ export type ModelSamples = readonly LinearModel[]
  * Expectations are of products of the models, E[A' P A], not products of their means: so the regulator pays for what
  * differs from model to model (multiplicative noise; Wonham 1967, De Koning 1982), and leans on what does not. With one
  * model a row it is the ordinary one.
- * @param options `end`: P at the end, [68, 68]; default 5 times the cost of errors
+ *
+ * The models are about a path, and so are x and u. The cost is of errors from the reference, from which the path is some
+ * way off itself, so it costs to be on it: the control leads from the path towards the reference, as far as that pays.
+ * @param path [rows, 68] errors of the path; default none
+ * @param options `end`: what it costs to go from the end; default 5 times the cost of errors
  */
 export function regulator(
   rows: readonly ModelSamples[],
   cost: LinearCost,
-  { periodic, steps = 160, end }: { periodic: boolean; steps?: number; end?: Float64Array },
+  {
+    periodic,
+    steps = 160,
+    end,
+    path = new Float64Array(rows.length * NX),
+  }: { periodic: boolean; steps?: number; end?: EndCost; path?: Float64Array },
 ): Regulator {
-  let p = end ? Float64Array.from(end) : new Float64Array(NX * NX)
-  if (!end) for (let i = 0; i < NX; i++) p[i * NX + i] = 5 * cost.errors[i]
+  let p = end ? Float64Array.from(end.value) : new Float64Array(NX * NX)
+  let s = end ? Float64Array.from(end.slope) : new Float64Array(NX)
+  let c = 0
+  if (!end) {
+    const last = (rows.length - 1) * NX
+    for (let i = 0; i < NX; i++) {
+      p[i * NX + i] = 5 * cost.errors[i]
+      s[i] = 5 * cost.errors[i] * path[last + i]
+      c += s[i] * path[last + i]
+    }
+  }
+  const feedForward = new Array<Float64Array>(rows.length)
+  const slopes = new Array<Float64Array>(rows.length)
+  const constants = new Array<number>(rows.length)
   const gains = new Array<Float64Array>(rows.length)
   const values = new Array<Float64Array>(rows.length)
   const hessians = new Array<Float64Array>(rows.length)
@@ -123,7 +154,14 @@ export function regulator(
     for (let t = rows.length - 1; t >= 0; t--) {
       // what comes next costs [x u]' M [x u]
       const m = new Float64Array(NZ * NZ)
-      for (const model of joined[t]) addForm(m, model, p, 1 / joined[t].length)
+      const z = new Float64Array(NZ)
+      for (const model of joined[t]) {
+        addForm(m, model, p, 1 / joined[t].length)
+        for (let i = 0; i < NX; i++) {
+          const slope = s[i] / joined[t].length
+          for (let j = 0; j < NZ; j++) z[j] += slope * model[i * NZ + j]
+        }
+      }
       const h = new Float64Array(NU * NU)
       const g = new Float64Array(NU * NX)
       for (let i = 0; i < NU; i++) {
@@ -133,13 +171,25 @@ export function regulator(
         for (let j = 0; j < NX; j++) g[i * NX + j] = m[(NX + i) * NZ + j]
       }
       const k = solve(h, NU, g, NX)
+      const ahead = solve(h, NU, z.slice(NX), 1)
+      // s = E[A]' s - K' E[B]' s + Q e
+      s = z.slice(0, NX)
+      for (let i = 0; i < NU; i++) {
+        c -= z[NX + i] * ahead[i]
+        for (let j = 0; j < NX; j++) s[j] -= k[i * NX + j] * z[NX + i]
+      }
+      for (let j = 0; j < NX; j++) {
+        const error = path[t * NX + j]
+        s[j] += cost.errors[j] * error
+        c += cost.errors[j] * error ** 2
+      }
       // P = E[A' P A] - G' K + Q
       p = new Float64Array(NX * NX)
       for (let i = 0; i < NX; i++) {
         for (let j = 0; j <= i; j++) {
           let less = 0
-          for (let c = 0; c < NU; c++)
-            less += g[c * NX + i] * k[c * NX + j] + g[c * NX + j] * k[c * NX + i]
+          for (let l = 0; l < NU; l++)
+            less += g[l * NX + i] * k[l * NX + j] + g[l * NX + j] * k[l * NX + i]
           p[i * NX + j] = p[j * NX + i] = m[i * NZ + j] - less / 2
         }
         p[i * NX + i] += cost.errors[i]
@@ -147,9 +197,12 @@ export function regulator(
       gains[t] = k
       values[t] = p
       hessians[t] = h
+      feedForward[t] = ahead
+      slopes[t] = s
+      constants[t] = c
     }
   }
-  return { gains, values, hessians }
+  return { gains, feedForward, values, slopes, constants, hessians }
 }
 
 /** Errors and offsets. */

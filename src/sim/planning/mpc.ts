@@ -1,7 +1,7 @@
 /**
  * Model-predictive control about a feedback law: what the law says, corrected by one Gauss-Newton step on
  *
- *   (u - u_t)' R (u - u_t) + (x' - x_t+1)' P_t+1 (x' - x_t+1),   x' = what physics makes of the present state and u,
+ *   (u - u_t)' R (u - u_t) + y' P_t+1 y + 2 s_t+1' y,   y = (what physics makes of the present state and u) - x_t+1,
  *
  * the law's own cost of an offset and its cost to go from where that leads. The linear law minimises the same with models
  * of states on its path; this has the Jacobian of the state at hand, with whatever touches the floor there, by finite
@@ -88,7 +88,7 @@ export class Mpc {
   }
 }
 
-// (R + J' P J)^-1 (R (u - u_t) + J' P x'), [28]
+// (R + J' P J)^-1 (R (u - u_t) + J' (P y + s)), [28]
 function newtonStep(
   here: Spot,
   there: Spot,
@@ -102,7 +102,7 @@ function newtonStep(
   const h = new Float64Array(NU * NU)
   const g = new Float64Array(NU)
   for (let i = 0; i < NX; i++) {
-    let px = 0
+    let px = there.branch.slopes[there.row * NX + i]
     for (let j = 0; j < NX; j++) {
       const weight = p[i * NX + j]
       px += weight * end[j]
