@@ -147,52 +147,33 @@ interface EvolutionRecord {
 /** Worse than any that was tried. */
 const UNTRIED = { score: -1, seconds: 0, survival: 0, fallen: [] }
 
-/** How a law is made of its basis, and who acts by it. */
-export interface Chosen {
-  readonly weights: readonly number[]
-  readonly judge: Judge
-}
-
 /** How far mpc may look ahead, control steps. */
 const HORIZONS = [1, 2, 3]
 
-/**
- * The best weights that an evolution finds, or those it began with. It is the law that evolves; where mpc is to act by it
- * there is no need as long as that hardly falls, and first it may look further ahead.
- */
-export async function chooseWeights(
+/** How far mpc is to look ahead about a law of the first weights: no further than it must. */
+export async function chooseHorizon(
   session: Session,
-  folder: RunFolder,
   subject: Subject,
   basis: Basis,
-  seed: number,
-  settings: Pick<SftSettings, 'feedbackGenerations'> & Pick<Judge, 'expert'>,
-): Promise<Chosen> {
-  const { expert } = settings
-  const evolve = () => evolveWeights(session, folder, subject, basis, seed, settings)
-  if (expert === 'feedback') return { weights: await evolve(), judge: { expert } }
-  let best: (Chosen & { trial: TrialResult }) | undefined
-  const examine = async (weights: readonly number[], what: string) => {
-    for (const horizon of HORIZONS) {
-      const judge = { expert, horizon }
-      const [trial] = await tryWeights(session, subject, basis, [weights], { ...SHORT_EXAM, judge })
-      const { score, seconds, survival } = trial!
-      say(
-        `${subject.clip.name}: mpc by ${what}, ${horizon} ahead, scores ${score.toFixed(2)} under noise, ` +
-          `upright ${seconds.toFixed(1)} s, ${(100 * survival).toFixed(0)} % to the end`,
-      )
-      if (!best || score > best.trial.score) best = { weights, judge, trial: trial! }
-      if (survival >= RISES) return best
-    }
-    return best!
+): Promise<number> {
+  const { clip } = subject
+  let best = { horizon: 1, score: -1 }
+  for (const horizon of HORIZONS) {
+    const judge = { expert: 'mpc', horizon } as const
+    const trials = { ...SHORT_EXAM, judge, onPath: clip.loop }
+    const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], trials)
+    const { score, survival } = trial!
+    say(
+      `${clip.name}: mpc ${horizon} ahead scores ${score.toFixed(2)} under noise, ${(100 * survival).toFixed(0)} % to the end`,
+    )
+    if (score > best.score) best = { horizon, score }
+    if (survival >= RISES) break
   }
-  const first = await examine(START_WEIGHTS, 'the law')
-  if (first.trial.survival >= RISES) return first
-  const evolved = await evolve()
-  return evolved === START_WEIGHTS ? first : examine(evolved, 'the evolved law')
+  return best.horizon
 }
 
-async function evolveWeights(
+/** The best weights that an evolution finds, or those it began with. */
+export async function evolveWeights(
   session: Session,
   folder: RunFolder,
   subject: Subject,

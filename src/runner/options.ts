@@ -102,7 +102,7 @@ export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc', 'planner'] 
 const feedbackGenerations = count(0)
   .default(48)
   .describe(
-    "most generations of the search for the feedback law's weights, 16 candidates each; none where the expert hardly falls, and it ends when 12 of them came to no more than the 12 before",
+    "for feedback and planner: most generations of the search for the law's weights, 16 candidates each; none for a law that never falls, and it ends when 12 of them came to no more than the 12 before",
   )
 
 const clips = z

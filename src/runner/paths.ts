@@ -114,7 +114,9 @@ export async function findBasis(
   }
   folder.writeJson(`${name}-searches.json`, trials)
   if (candidates.length === 0) return undefined
-  const best = candidates.reduce((a, b) => (b.trial.score > a.trial.score ? b : a))
+  // who stands comes before who is near
+  const rank = ({ trial }: Candidate) => trial.score * (1 + trial.survival)
+  const best = candidates.reduce((a, b) => (rank(b) > rank(a) ? b : a))
   writeTrajectory(folder, `${name}-trajectory.safetensors`, best.trajectory)
   return best
 }

@@ -1,16 +1,21 @@
 /**
  * What an expert needs to know of a clip before it can demonstrate: for `feedback`, `mpc` and `planner` a feedback law
  * about a sampled trajectory. Steps, each kept in the run folder, so that a run that was stopped goes on from there: search for
- * trajectories, find linear models about the best, evolve the weights of the law's regulator, and from the frames from
- * which it falls add branches to that of a one-shot clip, bridges to that of a loop.
+ * trajectories, find linear models about the best, evolve the weights of the law's regulator unless mpc acts by it, and from the
+ * frames from which the expert falls add branches to that of a one-shot clip, bridges to that of a loop.
  */
 
 import { createHash } from 'node:crypto'
 import type { Clip } from '../mocap/clip.ts'
-import { type FeedbackParameters, type SimulationConfig, values } from '../sim/index.ts'
+import {
+  type FeedbackParameters,
+  type SimulationConfig,
+  START_WEIGHTS,
+  values,
+} from '../sim/index.ts'
 import { findBridges, growBranches } from './branches.ts'
 import type { TrainingRecord } from './evaluation.ts'
-import { chooseWeights, type Judge, TRIAL_SECONDS } from './evolve.ts'
+import { chooseHorizon, evolveWeights, type Judge, TRIAL_SECONDS } from './evolve.ts'
 import { readLaw, writeLaw } from './expert-files.ts'
 import { flagOf, type SftSettings, UsageError } from './options.ts'
 import { findBasis } from './paths.ts'
@@ -73,10 +78,13 @@ export async function prepareExperts(
         parameters.push(undefined)
         continue
       }
-      const { weights, judge } = await chooseWeights(session, folder, subject, found.basis, seed, {
-        ...settings,
-        ...judgeOf(settings.expert),
-      })
+      // mpc holds by the first weights what the law alone does not hold by the best
+      const horizon =
+        settings.expert === 'mpc' ? await chooseHorizon(session, subject, found.basis) : undefined
+      const judge = { ...judgeOf(settings.expert), horizon }
+      const weights = horizon
+        ? START_WEIGHTS
+        : await evolveWeights(session, folder, subject, found.basis, seed, settings)
       const basis = clip.loop
         ? found.basis
         : await growBranches(session, folder, subject, found.basis, { weights, seed, judge })
@@ -89,7 +97,7 @@ export async function prepareExperts(
         })
         if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }
-      if (judge.horizon) folder.writeJson(horizonFile, judge.horizon)
+      if (horizon) folder.writeJson(horizonFile, horizon)
       writeLaw(folder, file, law!)
     }
     const bridges = folder.has(bridgesFile) && readLaw(folder, bridgesFile)

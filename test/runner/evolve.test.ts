@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Basis, chooseWeights, EXAM, type Judge } from '../../src/runner/evolve.ts'
+import {
+  type Basis,
+  chooseHorizon,
+  EXAM,
+  evolveWeights,
+  type Subject,
+} from '../../src/runner/evolve.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
 import type { Session } from '../../src/runner/session.ts'
 import type { EpisodeMetrics, LawItem } from '../../src/sim/index.ts'
@@ -47,28 +53,13 @@ const trial = (score: number) =>
       ({ score, steps: 10, length: 10, survived, start }) as unknown as EpisodeMetrics,
   )
 
-async function evolve(
-  name: string,
-  session: Session,
-  feedbackGenerations = 60,
-  expert: Judge['expert'] = 'feedback',
-) {
-  const subject = { clip: { name: 'squat', frames: 20, loop: true }, index: 0 } as Parameters<
-    typeof chooseWeights
-  >[2]
+const SUBJECT = { clip: { name: 'squat', frames: 20, loop: true }, index: 0 } as Subject
+
+function evolve(name: string, session: Session, feedbackGenerations = 60) {
   const basis: Basis = { clip: 0, branches: [] }
-  const { weights } = await chooseWeights(
-    session,
-    RunFolder.at(join(folder, name)),
-    subject,
-    basis,
-    1,
-    {
-      feedbackGenerations,
-      expert,
-    },
-  )
-  return weights
+  return evolveWeights(session, RunFolder.at(join(folder, name)), SUBJECT, basis, 1, {
+    feedbackGenerations,
+  })
 }
 
 test('it comes nearer, and ends once twelve generations come to no more than twelve before', async () => {
@@ -109,31 +100,22 @@ test('a law that never falls goes on under more noise, and the best there is kep
   assert.ok(distance(found) < 0.6 * distance(START_WEIGHTS))
 })
 
-test('where mpc acts by the law, its own trials decide whether the law evolves, and whether for good', async () => {
-  const expertOf = (items: readonly { expert: string }[]) => items[0]!.expert
-  const run = async (name: string, mpc: (weights: readonly number[]) => number) => {
-    const plain = sessionOf((weights) => 9 - distance(weights))
-    const map = async (job: string, items: readonly { expert: string }[]): Promise<unknown> =>
-      expertOf(items) === 'mpc'
-        ? items.map((item) => ({
-            status: 'fulfilled',
-            value: trial(mpc((item as unknown as LawItem).weights)),
-          }))
-        : (plain.session.pool.map as unknown as (j: string, i: unknown) => Promise<unknown>)(
-            job,
-            items,
-          )
-    const session = { ...plain.session, pool: { map } } as unknown as Session
-    return { found: await evolve(name, session, 60, 'mpc'), tried: plain.tried }
+test('mpc looks one step further as long as it falls, and keeps what scores most', async () => {
+  const choose = async (scores: readonly number[]) => {
+    const asked: number[] = []
+    const map = async (_job: string, items: readonly { horizon: number }[]) => {
+      asked.push(items[0]!.horizon)
+      return items.map(({ horizon }) => ({
+        status: 'fulfilled',
+        value: trial(scores[horizon - 1]!),
+      }))
+    }
+    const session = { pool: { map } } as unknown as Session
+    return { horizon: await chooseHorizon(session, SUBJECT, { clip: 0, branches: [] }), asked }
   }
-  const stands = await run('mpc-stands', () => 9.9)
-  assert.is(stands.found, START_WEIGHTS)
-  assert.is(stands.tried.generations, 0)
-  const better = await run('mpc-better', (weights) => 9 - distance(weights))
-  assert.ok(distance(better.found) < 0.6 * distance(START_WEIGHTS))
-  const worse = await run('mpc-worse', (weights) => (weights === START_WEIGHTS ? 9 : 8))
-  assert.is(worse.found, START_WEIGHTS)
-  assert.ok(worse.tried.generations > 0)
+  assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [1] })
+  assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [1, 2] })
+  assert.equal(await choose([5, 6, 4]), { horizon: 2, asked: [1, 2, 3] })
 })
 
 test('stopped and resumed it finds what it finds in one go', async () => {
