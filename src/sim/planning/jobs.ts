@@ -67,7 +67,7 @@ export interface TrialItem extends LawItem {
   /** who acts by the law */
   readonly expert: 'feedback' | 'mpc'
   /** of mpc, control steps */
-  readonly horizon?: number
+  readonly horizon?: number | undefined
   readonly episodes: readonly EpisodeItem[]
   /** standard deviations of the noise on the PD targets, rad; episode i has noise i modulo their number */
   readonly noise: readonly number[]
