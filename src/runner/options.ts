@@ -156,7 +156,7 @@ export const sftSchema = z.strictObject({
   daggerRounds: count(0)
     .optional()
     .describe(
-      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: 3 with an expert that recovers, else 0',
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers up to 3, until no trial falls, else 0',
     ),
   daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(5).describe('passes over all data so far, each round'),

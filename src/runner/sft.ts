@@ -185,6 +185,12 @@ async function run(
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
+      // by default rounds of DAgger end where no trial falls
+      const perfect = round > 0 && record.rounds[round]!.survival === 1
+      if (perfect && round < own.length && !roundsAsked(settings)) {
+        own = own.slice(0, round + 1)
+        rounds.splice(0, rounds.length, ...own, ...added)
+      }
     }
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
