@@ -37,7 +37,7 @@ const PATIENCE = 12
 /** At length: in so many episodes, the same for all, and none of the generations'. */
 export const EXAM = { first: 100_000, count: 32 }
 /** The same where every label takes simulation. */
-export const SHORT_EXAM = { first: EXAM.first, count: 16 }
+export const SHORT_EXAM = { first: EXAM.first, count: 8 }
 /** Share of the golden ratio: multiples of it spread evenly. */
 const GOLDEN = 0.618034
 
@@ -147,27 +147,31 @@ interface EvolutionRecord {
 /** Worse than any that was tried. */
 const UNTRIED = { score: -1, seconds: 0, survival: 0, fallen: [] }
 
-/** How far mpc may look ahead, control steps. */
-const HORIZONS = [1, 2, 3]
+/** How far mpc may look ahead where one control step is not enough. */
+const HORIZONS = [2, 3]
 
-/** How far mpc is to look ahead about a law of the first weights: no further than it must. */
+/**
+ * How far mpc is to look ahead about a law of the first weights, control steps: no further than it must.
+ * @param one what it does when it looks one step ahead
+ */
 export async function chooseHorizon(
   session: Session,
   subject: Subject,
   basis: Basis,
+  one: TrialResult,
 ): Promise<number> {
   const { clip } = subject
-  let best = { horizon: 1, score: -1 }
+  let best = { horizon: 1, trial: one }
   for (const horizon of HORIZONS) {
+    if (best.trial.survival >= RISES) break
     const judge = { expert: 'mpc', horizon } as const
     const trials = { ...SHORT_EXAM, judge, onPath: clip.loop }
     const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], trials)
     const { score, survival } = trial!
     say(
-      `${clip.name}: mpc ${horizon} ahead scores ${score.toFixed(2)} under noise, ${(100 * survival).toFixed(0)} % to the end`,
+      `${clip.name}: mpc ${horizon} steps ahead scores ${score.toFixed(2)} under noise, ${(100 * survival).toFixed(0)} % to the end`,
     )
-    if (score > best.score) best = { horizon, score }
-    if (survival >= RISES) break
+    if (score > best.trial.score) best = { horizon, trial: trial! }
   }
   return best.horizon
 }

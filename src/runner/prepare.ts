@@ -80,7 +80,9 @@ export async function prepareExperts(
       }
       // mpc holds by the first weights what the law alone does not hold by the best
       const horizon =
-        settings.expert === 'mpc' ? await chooseHorizon(session, subject, found.basis) : undefined
+        settings.expert === 'mpc'
+          ? await chooseHorizon(session, subject, found.basis, found.trial)
+          : undefined
       const judge = { ...judgeOf(settings.expert), horizon }
       const weights = horizon
         ? START_WEIGHTS

@@ -111,11 +111,13 @@ test('mpc looks one step further as long as it falls, and keeps what scores most
       }))
     }
     const session = { pool: { map } } as unknown as Session
-    return { horizon: await chooseHorizon(session, SUBJECT, { clip: 0, branches: [] }), asked }
+    const one = summariseTrial(trial(scores[0]!), 1 / 30)
+    const basis: Basis = { clip: 0, branches: [] }
+    return { horizon: await chooseHorizon(session, SUBJECT, basis, one), asked }
   }
-  assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [1] })
-  assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [1, 2] })
-  assert.equal(await choose([5, 6, 4]), { horizon: 2, asked: [1, 2, 3] })
+  assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [] })
+  assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [2] })
+  assert.equal(await choose([5, 6, 4]), { horizon: 2, asked: [2, 3] })
 })
 
 test('stopped and resumed it finds what it finds in one go', async () => {
