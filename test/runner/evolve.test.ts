@@ -11,6 +11,7 @@ import {
   EXAM,
   evolveWeights,
   type Subject,
+  summariseTrial,
 } from '../../src/runner/evolve.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
 import type { Session } from '../../src/runner/session.ts'
