@@ -98,6 +98,7 @@ function results(method: Method): string {
     const seconds = wall.expert + wall.demonstrations + wall.training + (wall.sft ?? 0)
     return [
       title(result),
+      expertOf(result, method),
       ...(method === 'trpo' ? [from(result), ((result.samples ?? 0) / 1e6).toFixed(2)] : []),
       spread(result.score, 2),
       percent(result.survival),
@@ -109,7 +110,7 @@ function results(method: Method): string {
       (seconds / 60).toFixed(0),
     ]
   })
-  const what = ['clip', ...(method === 'trpo' ? ['from', 'million samples'] : [])]
+  const what = ['clip', 'expert', ...(method === 'trpo' ? ['from', 'million samples'] : [])]
   const head = [...what, 'score', 'survival', 'upright s', 'NR', 'null: open loop', 'untrained']
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
 }
@@ -125,6 +126,12 @@ function policyPictures(): string {
       : []
   })
   return [...new Set(drawn)].join('\n\n')
+}
+
+// of the run, or of that which it started from
+function expertOf({ options, source, init }: Result, method: Method): string {
+  if (method === 'trpo' && init === 'random') return ''
+  return (source ?? options).match(/--expert (\S+)/)?.[1] ?? 'mpc'
 }
 
 function from({ init }: Result): string {
