@@ -10,21 +10,22 @@ import { root, run, SMALL } from './command.ts'
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
 const test = suite('runner: experts')
 
-test('sft with its default expert: a trajectory, a law, DAgger, planning', async () => {
+test('sft with experts that recover: a trajectory, a law, DAgger, planning', async () => {
   const out = join(folder, 'feedback')
   // the beginning of a punch: what takes minutes takes seconds
   const punch = JSON.parse(readFileSync(join(root, 'clips/punch.txt'), 'utf8'))
   const clip = join(folder, 'jab.txt')
   writeFileSync(clip, JSON.stringify({ ...punch, Frames: punch.Frames.slice(0, 16) }))
   const args = [
-    ...['sft', '--clip', clip, '--out', out, '--feedback-generations', '1', '--epochs', '2'],
+    ...['sft', '--clip', clip, '--expert', 'feedback', '--out', out, '--epochs', '2'],
+    ...['--feedback-generations', '1'],
     ...['--dagger-rounds', '1', '--dagger-episodes', '4', ...SMALL],
     ...['--planning-rounds', '1', '--planning-episodes', '1'],
   ]
   const done = await run(args)
   assert.is(done.code, 0, done.stderr)
   assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
-  assert.match(done.stderr, /jab: the law about it scores \S+ under noise/)
+  assert.match(done.stderr, /jab: feedback about it scores \S+ under noise/)
   assert.match(done.stderr, /jab: with \d+ branches \d+ % of the frames lead to its end/)
   assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
   const found = [
@@ -39,13 +40,15 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
   // the path is that of the search whose law scored most, and there are no more searches than it takes
   const expert = (name: string) => readFileSync(join(out, 'experts', `jab-${name}`))
   const trials: { score: number; survival: number }[] = JSON.parse(String(expert('searches.json')))
-  const most = trials.reduce((a, { score }, i) => (score > trials[a]!.score ? i : a), 0)
+  const rank = ({ score, survival }: (typeof trials)[0]) => score * (1 + survival)
+  const most = trials.reduce((a, trial, i) => (rank(trial) > rank(trials[a]!) ? i : a), 0)
   const chosen = expert(`trajectory-${most + 1}.safetensors`)
   assert.ok(expert('trajectory.safetensors').equals(chosen))
   assert.ok(trials.length <= 3 && trials.slice(0, -1).every(({ survival }) => survival < 0.9))
   // another run may use what this one found, and only for this clip and body
   const other = join(folder, 'other')
   const reuse = ['sft', '--clip', clip, '--load-experts', out, '--epochs', '1', '--no-eval']
+  reuse.push('--expert', 'feedback')
   const reused = await run([...reuse, '--dagger-rounds', '0', '--out', other, ...SMALL])
   assert.is(reused.code, 0, reused.stderr)
   assert.not.match(reused.stderr, /trajectory|candidate/)
@@ -76,10 +79,32 @@ test('sft with its default expert: a trajectory, a law, DAgger, planning', async
     /has experts of "jab" for --kd-scale 1, got 2: choose another --out/,
   )
   const compared = await run([...compare, '--trials', '1', '--trial-seconds', '0.3'])
-  assert.match(compared.stderr, /noise \.05( +\d+ % \S+ \S+){4}\n/)
-  assert.match(compared.stderr, /cost( +\S+ s){4}\n/)
+  assert.match(compared.stderr, /noise \.05( +\d+ % \S+ \S+){5}\n/)
+  assert.match(compared.stderr, /cost( +\S+ s){5}\n/)
   const { experts } = JSON.parse(readFileSync(join(out, 'verify.json'), 'utf8'))
-  assert.is(experts.length, 4 * 6)
+  assert.is(experts.length, 5 * 6)
+})
+
+test('sft with its default expert looks ahead as far as it must, and never evolves', async () => {
+  const out = join(folder, 'mpc')
+  const args = [
+    'sft',
+    '--clip',
+    join(folder, 'jab.txt'),
+    '--out',
+    out,
+    '--epochs',
+    '1',
+    '--no-eval',
+  ]
+  const done = await run([...args, '--dagger-rounds', '0', ...SMALL])
+  assert.is(done.code, 0, done.stderr)
+  assert.match(done.stderr, /jab: mpc about it scores \S+ under noise/)
+  assert.match(done.stderr, /demonstrations: \d+ episodes, labelled by mpc/)
+  assert.not.match(done.stderr, /candidate/)
+  const horizon = Number(readFileSync(join(out, 'experts', 'jab-horizon.json'), 'utf8'))
+  assert.ok([1, 2, 3].includes(horizon))
+  assert.not.ok(existsSync(join(out, 'experts', 'jab-evolution.json')))
 })
 
 test.after(() => rmSync(folder, { recursive: true }))
