@@ -97,8 +97,7 @@ export async function findBasis(
   for (let n = 0; n < SEARCHES && held() < STANDS; n++) {
     const own = n === 0 ? seed : new Random(seed, n).next()
     let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
-    // the first time in any case: a cycle about the law is nearer to the reference too
-    for (let c = 1; clip.loop && found && c <= CLOSINGS && (c === 1 || held() < STANDS); c++) {
+    for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < STANDS; c++) {
       const item = { ...found.basis, weights: START_WEIGHTS }
       const [law] = values(await session.pool.map('solve-feedback', [item], session))
       const guide = guideOf(law![0]!)
