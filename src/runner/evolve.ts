@@ -51,7 +51,9 @@ export interface Subject {
 export type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 
 /** Who acts in a trial, and how far it looks ahead. */
-export type Judge = Pick<TrialItem, 'expert' | 'horizon'>
+export interface Judge extends Pick<TrialItem, 'expert'> {
+  horizon?: number | undefined
+}
 
 /** What laws are tried with. */
 export interface Trials {
@@ -151,13 +153,14 @@ const UNTRIED = { score: -1, seconds: 0, survival: 0, fallen: [] }
 const HORIZONS = [2, 3]
 
 /**
- * How far mpc is to look ahead about a law of the first weights, control steps: no further than it must.
+ * How far mpc is to look ahead about a law, control steps: no further than it must.
  * @param one what it does when it looks one step ahead
  */
 export async function chooseHorizon(
   session: Session,
   subject: Subject,
   basis: Basis,
+  weights: readonly number[],
   one: TrialResult,
 ): Promise<number> {
   const { clip } = subject
@@ -166,7 +169,7 @@ export async function chooseHorizon(
     if (best.trial.survival >= RISES) break
     const judge = { expert: 'mpc', horizon } as const
     const trials = { ...SHORT_EXAM, judge, onPath: clip.loop }
-    const [trial] = await tryWeights(session, subject, basis, [START_WEIGHTS], trials)
+    const [trial] = await tryWeights(session, subject, basis, [weights], trials)
     const { score, survival } = trial!
     say(
       `${clip.name}: mpc ${horizon} steps ahead scores ${score.toFixed(2)} under noise, ${(100 * survival).toFixed(0)} % to the end`,

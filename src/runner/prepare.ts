@@ -7,12 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Clip } from '../mocap/clip.ts'
-import {
-  type FeedbackParameters,
-  type SimulationConfig,
-  START_WEIGHTS,
-  values,
-} from '../sim/index.ts'
+import { type FeedbackParameters, type SimulationConfig, values } from '../sim/index.ts'
 import { findBridges, growBranches } from './branches.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import { chooseHorizon, evolveWeights, type Judge, TRIAL_SECONDS } from './evolve.ts'
@@ -78,15 +73,13 @@ export async function prepareExperts(
         parameters.push(undefined)
         continue
       }
-      // mpc holds by the first weights what the law alone does not hold by the best
-      const horizon =
-        settings.expert === 'mpc'
-          ? await chooseHorizon(session, subject, found.basis, found.trial)
-          : undefined
-      const judge = { ...judgeOf(settings.expert), horizon }
-      const weights = horizon
-        ? START_WEIGHTS
-        : await evolveWeights(session, folder, subject, found.basis, seed, settings)
+      const judge: Judge = { ...judgeOf(settings.expert) }
+      // the weights of a law that is to act alone are evolved; mpc holds by the first ones what such a law does not
+      let { weights } = found
+      if (judge.expert === 'mpc') {
+        const { basis, trial } = found
+        judge.horizon = await chooseHorizon(session, subject, basis, weights, trial)
+      } else weights = await evolveWeights(session, folder, subject, found.basis, seed, settings)
       const basis = clip.loop
         ? found.basis
         : await growBranches(session, folder, subject, found.basis, { weights, seed, judge })
@@ -99,7 +92,7 @@ export async function prepareExperts(
         })
         if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }
-      if (horizon) folder.writeJson(horizonFile, horizon)
+      if (judge.horizon) folder.writeJson(horizonFile, judge.horizon)
       writeLaw(folder, file, law!)
     }
     const bridges = folder.has(bridgesFile) && readLaw(folder, bridgesFile)

@@ -114,7 +114,7 @@ test('mpc looks one step further as long as it falls, and keeps what scores most
     const session = { pool: { map } } as unknown as Session
     const one = summariseTrial(trial(scores[0]!), 1 / 30)
     const basis: Basis = { clip: 0, branches: [] }
-    return { horizon: await chooseHorizon(session, SUBJECT, basis, one), asked }
+    return { horizon: await chooseHorizon(session, SUBJECT, basis, START_WEIGHTS, one), asked }
   }
   assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [] })
   assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [2] })

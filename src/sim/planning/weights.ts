@@ -14,7 +14,7 @@ const GROUP_OF = HINGES.map(({ joint: { name } }) => {
   return group < 0 ? GROUPS.indexOf('arm') : group
 })
 
-/** The weights by name, with where a search begins: found on a walk; of angles five times what keeps it up best. */
+/** The weights by name, with where a search begins: found on a walk. */
 const WEIGHTS: readonly (readonly [name: string, start: number])[] = [
   ['x', 0.2],
   ['y', 0.3],
@@ -28,7 +28,7 @@ const WEIGHTS: readonly (readonly [name: string, start: number])[] = [
   ['roll rate', 4],
   ['pitch rate', 15],
   ['yaw rate', 0.8],
-  ...GROUPS.map((g, i) => [`${g} angle`, [12, 7.5, 8.5, 25, 2][i]] as const),
+  ...GROUPS.map((g, i) => [`${g} angle`, [2.5, 1.5, 1.7, 5, 0.4][i]] as const),
   ...GROUPS.map((g, i) => [`${g} rate`, [0.004, 0.0045, 0.0014, 0.001, 0.016][i]] as const),
   ...GROUPS.map((g, i) => [`${g} effort`, [18, 12, 30, 18, 0.2][i]] as const),
   ['gain', 1.1],
@@ -36,6 +36,11 @@ const WEIGHTS: readonly (readonly [name: string, start: number])[] = [
 
 /** Logarithms of the weights that a search begins with. */
 export const START_WEIGHTS: readonly number[] = WEIGHTS.map(([, start]) => Math.log(start))
+
+/** The same with angles that weigh five times as much: a law of them keeps nearer to the reference, and holds less. */
+export const NEAR_WEIGHTS: readonly number[] = WEIGHTS.map(([name, start]) =>
+  Math.log(GROUPS.some((group) => name === `${group} angle`) ? 5 * start : start),
+)
 
 /** Standard deviation of the logarithms in its first generation. */
 export const WEIGHT_DEVIATION = 0.3
