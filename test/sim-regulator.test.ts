@@ -203,7 +203,7 @@ test('weights: by part of the error and group of joints, above 0 whatever the lo
   assert.is(cost.errors[6 + knee], Math.exp(-13), 'knee angle')
   assert.is(cost.errors[40 + knee], Math.exp(-18), 'knee rate')
   assert.is(cost.offsets[knee], Math.exp(-23), 'knee effort')
-  assert.throws(() => weighted([1]), /28 weights/)
+  assert.throws(() => weighted([1]), /29 weights/)
 })
 
 test.after(() => simulator.close())

@@ -214,8 +214,11 @@ function branchOf(
   weights: readonly number[],
   options: Parameters<typeof regulator>[2],
 ): Branch {
-  const { cost, gain } = weighted(weights)
-  const found = regulator(models, cost, { ...options, path: path.errors })
+  const { cost, gain, lead } = weighted(weights)
+  const found = regulator(models, cost, {
+    ...options,
+    path: path.errors.map((x) => lead * x),
+  })
   const { gains, feedForward, values, slopes, constants, hessians } = found
   return {
     ...path,

@@ -32,21 +32,35 @@ const WEIGHTS: readonly (readonly [name: string, start: number])[] = [
   ...GROUPS.map((g, i) => [`${g} rate`, [0.004, 0.0045, 0.0014, 0.001, 0.016][i]] as const),
   ...GROUPS.map((g, i) => [`${g} effort`, [18, 12, 30, 18, 0.2][i]] as const),
   ['gain', 1.1],
+  // next to nothing: the law leads back to its path
+  ['lead', 0.01],
 ]
 
 /** Logarithms of the weights that a search begins with. */
 export const START_WEIGHTS: readonly number[] = WEIGHTS.map(([, start]) => Math.log(start))
 
-/** The same with angles that weigh five times as much: a law of them keeps nearer to the reference, and holds less. */
+/**
+ * The same with angles that weigh five times as much, and all the way to the reference: a law of them keeps nearer to it,
+ * and holds less.
+ */
 export const NEAR_WEIGHTS: readonly number[] = WEIGHTS.map(([name, start]) =>
-  Math.log(GROUPS.some((group) => name === `${group} angle`) ? 5 * start : start),
+  Math.log(
+    name === 'lead' ? 1 : GROUPS.some((group) => name === `${group} angle`) ? 5 * start : start,
+  ),
 )
 
 /** Standard deviation of the logarithms in its first generation. */
 export const WEIGHT_DEVIATION = 0.3
 
-/** The regulator's cost, and a factor on its gains, from the logarithms of the weights. */
-export function weighted(logarithms: readonly number[]): { cost: LinearCost; gain: number } {
+/**
+ * From the logarithms of the weights: the regulator's cost, a factor on its gains, and how far it leads from its path to
+ * the reference, 0 to 1.
+ */
+export function weighted(logarithms: readonly number[]): {
+  cost: LinearCost
+  gain: number
+  lead: number
+} {
   if (logarithms.length !== WEIGHTS.length) {
     throw new RangeError(
       `a feedback law has ${WEIGHTS.length} weights (${WEIGHTS.map(([name]) => name).join(', ')}), got ${logarithms.length}`,
@@ -63,5 +77,6 @@ export function weighted(logarithms: readonly number[]): { cost: LinearCost; gai
     errors[12 + NU + k] = w[12 + groups + group]
     offsets[k] = w[12 + 2 * groups + group]
   }
-  return { cost: { errors, offsets }, gain: w[12 + 3 * groups] }
+  const [gain, lead] = w.slice(12 + 3 * groups)
+  return { cost: { errors, offsets }, gain, lead }
 }
