@@ -15,7 +15,7 @@ import {
 import { Evolution } from '../src/sim/planning/evolution.ts'
 import { linearise, NX, regulator, shiftError, solve } from '../src/sim/planning/linear.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
-import { START_WEIGHTS, weighted } from '../src/sim/planning/weights.ts'
+import { START_WEIGHTS, trackingWeights, weighted } from '../src/sim/planning/weights.ts'
 
 const clip = loadClip(readFileSync(new URL('../clips/squat.txt', import.meta.url), 'utf8'), 'squat')
 const simulator = await createSimulator()
@@ -204,6 +204,16 @@ test('weights: by part of the error and group of joints, above 0 whatever the lo
   assert.is(cost.errors[40 + knee], Math.exp(-18), 'knee rate')
   assert.is(cost.offsets[knee], Math.exp(-23), 'knee effort')
   assert.throws(() => weighted([1]), /29 weights/)
+  // a law that tracks minds the angles of all hinges more, nothing else, and leads to the reference
+  const [calm, tracking] = [START_WEIGHTS, trackingWeights(5)].map(weighted)
+  assert.ok(calm!.lead < 0.1)
+  assert.is(tracking!.lead, 1)
+  for (const [i, weight] of tracking!.cost.errors.entries()) {
+    const factor = i >= 6 && i < 34 ? 5 : 1
+    assert.ok(Math.abs(weight / calm!.cost.errors[i]! - factor) < 1e-9, `error ${i}`)
+  }
+  assert.equal(tracking!.cost.offsets, calm!.cost.offsets)
+  assert.is(trackingWeights(1), START_WEIGHTS)
 })
 
 test.after(() => simulator.close())

@@ -4,7 +4,6 @@ import { NU } from '../mocap/skeleton.ts'
 import {
   type Branch,
   type BranchBasis,
-  type FeedbackLaw,
   type FeedbackParameters,
   type MeanPath,
   NX,
@@ -12,7 +11,14 @@ import {
   TRAJECTORY,
   values,
 } from '../sim/index.ts'
-import { type Basis, EXAM, type Judge, type Subject, TRIAL_SECONDS } from './evolve.ts'
+import {
+  type Basis,
+  EXAM,
+  type Judge,
+  type KnownLaw,
+  type Subject,
+  TRIAL_SECONDS,
+} from './evolve.ts'
 import { basisOf, CLOSING_SEARCH, findTrajectory, guideOf, linearModels } from './paths.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
@@ -89,14 +95,6 @@ async function framesLost(
   })).filter(({ episodes }) => episodes.length)
   const results = values(await session.pool.map('try-weights', items, session)).flat()
   return results.flatMap(({ survived, start }) => (survived ? [] : [start])).sort((a, b) => a - b)
-}
-
-/** A law, and who acts by it. */
-interface KnownLaw {
-  readonly weights: readonly number[]
-  readonly law: FeedbackLaw
-  readonly seed: number
-  readonly judge: Judge
 }
 
 /**

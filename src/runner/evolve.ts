@@ -8,6 +8,7 @@ import {
   type EpisodeMetrics,
   Evolution,
   type EvolutionState,
+  type FeedbackLaw,
   type LawItem,
   START_WEIGHTS,
   type TrialItem,
@@ -53,6 +54,14 @@ export type Basis = Omit<LawItem, 'weights'> & { readonly clip: number }
 /** Who acts in a trial, and how far it looks ahead. */
 export interface Judge extends Pick<TrialItem, 'expert'> {
   horizon?: number | undefined
+}
+
+/** A law, and who acts by it. */
+export interface KnownLaw {
+  readonly weights: readonly number[]
+  readonly law: FeedbackLaw
+  readonly seed: number
+  readonly judge: Judge
 }
 
 /** What laws are tried with. */
@@ -179,7 +188,7 @@ export async function chooseHorizon(
   return best.horizon
 }
 
-/** The best weights that an evolution finds, or those it began with. */
+/** The best weights that an evolution finds, or START_WEIGHTS, with which it begins. */
 export async function evolveWeights(
   session: Session,
   folder: RunFolder,

@@ -105,6 +105,12 @@ const feedbackGenerations = count(0)
     "for feedback and planner: most generations of the search for the law's weights, 16 candidates each; none for a law that never falls, and it ends when 12 of them came to no more than the 12 before",
   )
 
+const tracking = number(z.number().min(1))
+  .default(1)
+  .describe(
+    "for mpc: weight of angles in the law's cost; above 1 it leads from its path towards the reference, nearer but less safely",
+  )
+
 const clips = z
   .union([z.string(), z.array(z.string()).min(1)])
   .default('walk')
@@ -135,6 +141,7 @@ export const sftSchema = z.strictObject({
     .describe('who demonstrates and labels; feedback, mpc and planner recover, and take minutes'),
   observation,
   feedbackGenerations,
+  tracking,
   loadExperts: z
     .union([z.string(), z.array(z.string())])
     .default([])
@@ -298,6 +305,7 @@ export const verifySchema = z.strictObject({
   trials: count().default(4).describe('with --experts: episodes in each condition'),
   trialSeconds: positive().default(5).describe('with --experts: length of such an episode, s'),
   feedbackGenerations,
+  tracking,
   seed,
   workers,
   out: z.string().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),

@@ -5,11 +5,9 @@ import { NQ, NV } from '../mocap/skeleton.ts'
 import {
   type Branch,
   type ModelSamples,
-  NEAR_WEIGHTS,
   Random,
   type Search,
   SimulationState,
-  START_WEIGHTS,
   searchTrajectory,
   TRAJECTORY,
   type Trajectory,
@@ -18,7 +16,7 @@ import {
 import {
   type Basis,
   EXAM,
-  type Judge,
+  type KnownLaw,
   SHORT_EXAM,
   type Subject,
   type TrialResult,
@@ -42,11 +40,10 @@ const CLOSINGS = 3
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 
-/** A trajectory that was found, what laws about it are made of, and what the expert by a law of these weights does. */
+/** A trajectory that was found, what laws about it are made of, and what the expert by it does. */
 export interface Candidate {
   readonly trajectory: Trajectory
   readonly basis: Basis
-  readonly weights: readonly number[]
   readonly trial: TrialResult
 }
 
@@ -58,8 +55,7 @@ export async function findBasis(
   session: Session,
   folder: RunFolder,
   subject: Subject,
-  seed: number,
-  judge: Judge,
+  { weights, seed, judge }: Omit<KnownLaw, 'law'>,
 ): Promise<Candidate | undefined> {
   const { clip } = subject
   const name = `experts/${clip.name}`
@@ -84,27 +80,18 @@ export async function findBasis(
       trials.push(null)
       return undefined
     }
-    let candidate: Candidate | undefined
-    // the law that keeps nearer to the reference is for mpc, and only where it holds
-    for (const weights of judge.expert === 'mpc'
-      ? [NEAR_WEIGHTS, START_WEIGHTS]
-      : [START_WEIGHTS]) {
-      const [trial] = await tryWeights(session, subject, basis, [weights], {
-        ...(judge.expert === 'mpc' ? SHORT_EXAM : EXAM),
-        judge,
-        // what loses frames of the reference may yet hold its path, and bridges lead there
-        onPath: clip.loop,
-      })
-      const { score, seconds, survival } = trial!
-      say(
-        `${clip.name}: ${judge.expert} about it scores ${score.toFixed(2)} under noise, upright ${seconds.toFixed(1)} s, ${(100 * survival).toFixed(0)} % to the end`,
-      )
-      const tried = { trajectory, basis, weights, trial: trial! }
-      if (!candidate || rank(tried) > rank(candidate)) candidate = tried
-      if (survival >= STANDS) break
-    }
-    if (!candidate) throw new Error('a path is tried with some weights')
-    trials.push(candidate.trial)
+    const [trial] = await tryWeights(session, subject, basis, [weights], {
+      ...(judge.expert === 'mpc' ? SHORT_EXAM : EXAM),
+      judge,
+      // what loses frames of the reference may yet hold its path, and bridges lead there
+      onPath: clip.loop,
+    })
+    const { score, seconds, survival } = trial!
+    say(
+      `${clip.name}: ${judge.expert} about it scores ${score.toFixed(2)} under noise, upright ${seconds.toFixed(1)} s, ${(100 * survival).toFixed(0)} % to the end`,
+    )
+    trials.push(trial!)
+    const candidate = { trajectory, basis, trial: trial! }
     candidates.push(candidate)
     return candidate
   }
@@ -112,7 +99,7 @@ export async function findBasis(
     const own = n === 0 ? seed : new Random(seed, n).next()
     let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
     for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < STANDS; c++) {
-      const item = { ...found.basis, weights: found.weights }
+      const item = { ...found.basis, weights }
       const [law] = values(await session.pool.map('solve-feedback', [item], session))
       const guide = guideOf(law![0]!)
       const wanted = {

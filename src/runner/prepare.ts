@@ -7,7 +7,13 @@
 
 import { createHash } from 'node:crypto'
 import type { Clip } from '../mocap/clip.ts'
-import { type FeedbackParameters, type SimulationConfig, values } from '../sim/index.ts'
+import {
+  type FeedbackParameters,
+  type SimulationConfig,
+  START_WEIGHTS,
+  trackingWeights,
+  values,
+} from '../sim/index.ts'
 import { findBridges, growBranches } from './branches.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import { chooseHorizon, evolveWeights, type Judge, TRIAL_SECONDS } from './evolve.ts'
@@ -40,7 +46,7 @@ const BODY = ['lookahead', 'kpScale', 'kdScale', 'gains'] as const
 
 type ExpertSettings = Pick<
   SftSettings,
-  'expert' | 'feedbackGenerations' | 'seed' | (typeof BODY)[number]
+  'expert' | 'feedbackGenerations' | 'tracking' | 'seed' | (typeof BODY)[number]
 >
 
 /**
@@ -66,16 +72,16 @@ export async function prepareExperts(
     // read back even when just found: the file is f32, and a resumed run must have the same law
     if (!folder.has(file)) {
       const seed = config.seed ?? 0
-      const found = await findBasis(session, folder, subject, seed, judgeOf(settings.expert))
+      const judge = judgeOf(settings.expert)
+      // the weights of a law that is to act alone are evolved; mpc holds by the first ones what such a law does not
+      let weights = judge.expert === 'mpc' ? trackingWeights(settings.tracking) : START_WEIGHTS
+      const found = await findBasis(session, folder, subject, { weights, seed, judge })
       if (!found) {
         failures[index] =
           `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
         parameters.push(undefined)
         continue
       }
-      const judge: Judge = { ...judgeOf(settings.expert) }
-      // the weights of a law that is to act alone are evolved; mpc holds by the first ones what such a law does not
-      let { weights } = found
       if (judge.expert === 'mpc') {
         const { basis, trial } = found
         judge.horizon = await chooseHorizon(session, subject, basis, weights, trial)
@@ -120,7 +126,7 @@ export function claimExperts(
   const file = `experts/${clip.name}-subject.json`
   const ours: Record<string, string> = {
     clip: createHash('sha256').update(clip.qpos).digest('hex').slice(0, 16),
-    ...Object.fromEntries([...BODY, 'seed' as const].map((key) => [key, shown(settings[key])])),
+    ...Object.fromEntries([...BODY, 'tracking' as const, 'seed' as const].map((key) => [key, shown(settings[key])])),
   }
   if (!folder.has(file)) folder.writeJson(file, ours)
   const theirs: Record<string, string> = folder.readJson(file)

@@ -44,7 +44,7 @@ export {
   TRAJECTORY,
   type Trajectory,
 } from './planning/trajectory.ts'
-export { NEAR_WEIGHTS, START_WEIGHTS, WEIGHT_DEVIATION } from './planning/weights.ts'
+export { START_WEIGHTS, trackingWeights, WEIGHT_DEVIATION } from './planning/weights.ts'
 export { type MapOptions, Pool, type PoolOptions, type Progress, values } from './pool.ts'
 export { PoolError, WorkerDeath } from './pool-worker.ts'
 export {

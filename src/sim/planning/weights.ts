@@ -40,14 +40,16 @@ const WEIGHTS: readonly (readonly [name: string, start: number])[] = [
 export const START_WEIGHTS: readonly number[] = WEIGHTS.map(([, start]) => Math.log(start))
 
 /**
- * The same with angles that weigh five times as much, and all the way to the reference: a law of them keeps nearer to it,
- * and holds less.
+ * The same with angles that weigh `factor` times as much and, above 1, all the way to the reference: a law of them keeps
+ * nearer to it, holds less, and is harder to copy.
  */
-export const NEAR_WEIGHTS: readonly number[] = WEIGHTS.map(([name, start]) =>
-  Math.log(
-    name === 'lead' ? 1 : GROUPS.some((group) => name === `${group} angle`) ? 5 * start : start,
-  ),
-)
+export function trackingWeights(factor: number): readonly number[] {
+  if (factor === 1) return START_WEIGHTS
+  return WEIGHTS.map(([name, start]) => {
+    if (name === 'lead') return 0
+    return Math.log(GROUPS.some((group) => name === `${group} angle`) ? factor * start : start)
+  })
+}
 
 /** Standard deviation of the logarithms in its first generation. */
 export const WEIGHT_DEVIATION = 0.3
