@@ -31,9 +31,9 @@ export interface Result extends Evaluation {
 
 export type Method = 'sft' | 'trpo'
 
-/** What of a result's options makes another body of it; empty for the default one. */
+/** What of a result's options makes another row of it: body and law; empty for the default ones. */
 export function bodyOf({ options }: Pick<Result, 'options'>): string {
-  return (options.match(/--(kp-scale|kd-scale|gains|lookahead) \S+/g) ?? []).join(' ')
+  return (options.match(/--(kp-scale|kd-scale|gains|lookahead|tracking) \S+/g) ?? []).join(' ')
 }
 
 export function readResults(method: Method): Result[] {
