@@ -126,7 +126,9 @@ export function claimExperts(
   const file = `experts/${clip.name}-subject.json`
   const ours: Record<string, string> = {
     clip: createHash('sha256').update(clip.qpos).digest('hex').slice(0, 16),
-    ...Object.fromEntries([...BODY, 'tracking' as const, 'seed' as const].map((key) => [key, shown(settings[key])])),
+    ...Object.fromEntries(
+      [...BODY, 'tracking' as const, 'seed' as const].map((key) => [key, shown(settings[key])]),
+    ),
   }
   if (!folder.has(file)) folder.writeJson(file, ours)
   const theirs: Record<string, string> = folder.readJson(file)
