@@ -1,8 +1,8 @@
 /**
  * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json or
- * results/trpo.json, by the command of the run, in place of those of the same clips, body, seed and start, and renders
- * the end of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from these
- * files.
+ * results/trpo.json, by the command of the run, in place of those of the same clips, body, seed, start and expert, and
+ * renders the end of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from
+ * these files.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,6 +34,12 @@ export type Method = 'sft' | 'trpo'
 /** What of a result's options makes another row of it: body and law; empty for the default ones. */
 export function bodyOf({ options }: Pick<Result, 'options'>): string {
   return (options.match(/--(kp-scale|kd-scale|gains|lookahead|tracking) \S+/g) ?? []).join(' ')
+}
+
+/** Who labelled for the policy, or for that which it started from; empty if nobody did. */
+export function expertOf({ options, source, samples, init }: Result): string {
+  if (samples && init === 'random') return ''
+  return (source ?? options).match(/--expert (\S+)/)?.[1] ?? 'mpc'
 }
 
 export function readResults(method: Method): Result[] {
@@ -143,7 +149,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   mkdirSync(join(ROOT, 'results'), { recursive: true })
   const key = (result: Result) => {
     const { clip, clips, own, seed, init } = result
-    return `${own ? 'a' : 'b'} ${clip} ${clips.length} ${bodyOf(result)} ${seed} ${init ?? ''}`
+    return `${own ? 'a' : 'b'} ${clip} ${clips.length} ${bodyOf(result)} ${seed} ${init ?? ''} ${expertOf(result)}`
   }
   for (const method of ['sft', 'trpo'] as const) {
     const runs = paths.filter((path) => commandOf(path) === method)

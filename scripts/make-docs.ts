@@ -22,7 +22,7 @@ import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'
-import { bodyOf, type Method, type Result, readResults } from './collect-results.ts'
+import { bodyOf, expertOf, type Method, type Result, readResults } from './collect-results.ts'
 
 const ROOT = new URL('..', import.meta.url)
 
@@ -98,7 +98,7 @@ function results(method: Method): string {
     const seconds = wall.expert + wall.demonstrations + wall.training + (wall.sft ?? 0)
     return [
       title(result),
-      expertOf(result, method),
+      expertOf(result),
       ...(method === 'trpo' ? [from(result), ((result.samples ?? 0) / 1e6).toFixed(2)] : []),
       spread(result.score, 2),
       percent(result.survival),
@@ -128,14 +128,13 @@ function policyPictures(): string {
   return [...new Set(drawn)].join('\n\n')
 }
 
-// of the run, or of that which it started from
-function expertOf({ options, source, init }: Result, method: Method): string {
-  if (method === 'trpo' && init === 'random') return ''
-  return (source ?? options).match(/--expert (\S+)/)?.[1] ?? 'mpc'
-}
-
 function from({ init }: Result): string {
   return init === 'sft' ? 'SFT' : 'nothing'
+}
+
+// in a plot, where no column says whose labels
+function label(result: Result): string {
+  return [title(result), expertOf(result)].filter((part) => part).join(', ')
 }
 
 function title(result: Result): string {
@@ -159,7 +158,7 @@ function scores(): Promise<string> {
       'frozen pose': nulls.frozen_pose,
     }
     return Object.entries(rows).map(([who, summary]) => ({
-      ...{ clip: title(result), who, score: summary.score.mean },
+      ...{ clip: label(result), who, score: summary.score.mean },
     }))
   })
   return drawSpec({
@@ -179,7 +178,7 @@ function noise(): Promise<string> {
   const lines = readResults('sft')
     .filter(({ noise: noisy }) => noisy?.length)
     .map((result) => ({
-      name: title(result),
+      name: label(result),
       x: [0, ...result.noise!.map(({ level }) => level)],
       y: [result.survival, ...result.noise!.map(({ survival }) => survival)],
     }))
@@ -193,7 +192,7 @@ function rounds(): Promise<string> {
     // those of a policy of several clips are means over them
     .filter(({ rounds, clips }) => rounds && clips.length === 1)
     .map((result) => ({
-      name: title(result),
+      name: label(result),
       x: result.rounds!.map(({ round }) => round),
       y: result.rounds!.map(({ score }) => score),
     }))
@@ -208,7 +207,7 @@ function learning(): Promise<string> {
   const panel = (key: 'score' | 'survival', xTitle: string, x: 'samples' | 'seconds') => ({
     ...{ title: '', xTitle, yTitle: key },
     lines: runs.map((result) => ({
-      name: `${title(result)}, from ${from(result)}`,
+      name: `${label(result)}, from ${from(result)}`,
       x: result.curve!.map((point) => point[x] / (x === 'samples' ? 1e6 : 60)),
       y: result.curve!.map((point) => point[key]),
     })),
