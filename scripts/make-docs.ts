@@ -167,7 +167,7 @@ function scores(): Promise<string> {
     mark: { type: 'point', filled: true, size: 70 },
     encoding: {
       x: { field: 'score', type: 'quantitative', scale: { domain: [0, 10] } },
-      y: { field: 'clip', type: 'nominal', title: null, axis: { labelLimit: 300 } },
+      y: { field: 'clip', type: 'nominal', title: null, axis: { labelLimit: 400 } },
       color: { field: 'who', type: 'nominal', title: null, legend: { orient: 'top' } },
       shape: { field: 'who', type: 'nominal', title: null },
     },
