@@ -18,7 +18,7 @@ import {
 import type { SftSettings } from './options.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
-import { duration, Progress, say } from './terminal.ts'
+import { colour, duration, Progress, say } from './terminal.ts'
 
 /** Samples a generation of the evolution; what each is tried with: episodes, their length (s), their noise (rad). */
 const POPULATION = 16
@@ -185,7 +185,20 @@ export async function chooseHorizon(
     )
     if (score > best.trial.score) best = { horizon, trial: trial! }
   }
+  warnOfFalls(clip, best.trial)
   return best.horizon
+}
+
+/** An expert that reaches the end in fewer of its trials is worth a warning. */
+const HOLDS = 0.2
+
+function warnOfFalls({ name }: Clip, { survival }: TrialResult): void {
+  if (survival >= HOLDS) return
+  say(
+    colour.yellow(
+      `${name}: the expert falls, and so will a policy that learns from it; trpo --load-sft-pretrain can take it from there`,
+    ),
+  )
 }
 
 /** The best weights that an evolution finds, or START_WEIGHTS, with which it begins. */
@@ -282,5 +295,6 @@ export async function evolveWeights(
         `${(100 * survival).toFixed(0)} % to the end, ${duration(seconds)}`,
     )
   }
+  warnOfFalls(clip, record.best)
   return weights
 }

@@ -28,17 +28,9 @@ export interface FeedbackParameters {
 /** Linear feedback about the trajectory, and onto it. */
 export function feedback(_simulator: Simulator, reference: Reference, parameters: unknown): Expert {
   const known = expectLaw('feedback', parameters)
-  const observation = new Float32Array(OBSERVATION_SIZE)
-  const offset = new Float64Array(NU)
-  return {
-    name: 'feedback',
-    act(environment, action) {
-      environment.observe(observation)
-      const guide = guideOf(known, reference, environment.start)
-      applyAt(guide(environment.referenceStep, observation), observation, offset)
-      environment.encode(offset, action)
-    },
-  }
+  return guided('feedback', known, reference, (guide, { referenceStep }, observation, offset) =>
+    applyAt(guide(referenceStep, observation), observation, offset),
+  )
 }
 
 /** The same, corrected by what physics makes of it. */
@@ -46,19 +38,30 @@ export function mpc(simulator: Simulator, reference: Reference, parameters: unkn
   const known = expectLaw('mpc', parameters)
   const options = { ...MPC, horizon: known.horizon ?? MPC.horizon }
   const rollout = new Rollout(simulator, reference)
+  return guided('mpc', known, reference, (guide, { state, referenceStep }, observation, offset) =>
+    new Mpc(rollout, guide, options).act(state, referenceStep, observation, offset),
+  )
+}
+
+// an expert that keeps nothing from step to step: `choose` writes the offset, [28] rad
+function guided(
+  name: string,
+  known: FeedbackParameters,
+  reference: Reference,
+  choose: (
+    guide: Guide,
+    environment: Environment,
+    observation: Float32Array,
+    offset: Float64Array,
+  ) => void,
+): Expert {
   const observation = new Float32Array(OBSERVATION_SIZE)
   const offset = new Float64Array(NU)
   return {
-    name: 'mpc',
+    name,
     act(environment, action) {
       environment.observe(observation)
-      const guide = guideOf(known, reference, environment.start)
-      new Mpc(rollout, guide, options).act(
-        environment.state,
-        environment.referenceStep,
-        observation,
-        offset,
-      )
+      choose(guideOf(known, reference, environment.start), environment, observation, offset)
       environment.encode(offset, action)
     },
   }
