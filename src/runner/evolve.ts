@@ -1,6 +1,6 @@
 /**
- * The weights of a feedback law's regulator: what laws of some weights do in trials, and their evolution. It is kept in the
- * run folder generation by generation.
+ * How good experts by laws of some weights are: their trials, how far mpc has to look ahead, and the evolution of the
+ * weights of a law that is to act alone, which is kept in the run folder generation by generation.
  */
 
 import type { Clip } from '../mocap/clip.ts'

@@ -169,7 +169,7 @@ export const sftSchema = z.strictObject({
   daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
   planningRounds: count(0)
     .default(0)
-    .describe('rounds after those, in which the policy acts and the planner labels; default: none'),
+    .describe('rounds after those, in which the policy acts and the planner labels'),
   planningEpisodes: count()
     .default(16)
     .describe('episodes of such a round, 10 s long, of each clip, likewise'),

@@ -32,6 +32,8 @@ export type Guide = (step: number, observation: Float32Array) => Spot
 export class Mpc {
   private readonly observation = new Float32Array(OBSERVATION_SIZE)
   private readonly offset = new Float64Array(NU)
+  /** the law's, after the first step */
+  private readonly later = new Float64Array(NU)
   /** errors at the end, as it is and with one offset moved */
   private readonly end = new Float64Array(NX)
   private readonly moved = new Float64Array(NX)
@@ -80,8 +82,6 @@ export class Mpc {
       rollout.observe(observation)
     }
   }
-
-  private readonly later = new Float64Array(NU)
 
   private errors({ branch, row }: Spot, out: Float64Array): void {
     for (let j = 0; j < NX; j++) out[j] = this.observation[j] - branch.errors[row * NX + j]
