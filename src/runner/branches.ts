@@ -18,7 +18,7 @@ import {
   type KnownLaw,
   type Subject,
   TRIAL_SECONDS,
-} from './evolve.ts'
+} from './exams.ts'
 import { basisOf, CLOSING_SEARCH, findTrajectory, guideOf, linearModels } from './paths.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'

@@ -21,7 +21,7 @@ import {
   type Subject,
   type TrialResult,
   tryWeights,
-} from './evolve.ts'
+} from './exams.ts'
 import { readTrajectory, writeTrajectory } from './expert-files.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'

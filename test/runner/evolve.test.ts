@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { evolveWeights } from '../../src/runner/evolve.ts'
 import {
   type Basis,
   chooseHorizon,
   EXAM,
-  evolveWeights,
   type Subject,
   summariseTrial,
-} from '../../src/runner/evolve.ts'
+} from '../../src/runner/exams.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
 import type { Session } from '../../src/runner/session.ts'
 import type { EpisodeMetrics, LawItem } from '../../src/sim/index.ts'
