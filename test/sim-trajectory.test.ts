@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { NU } from '../src/mocap/skeleton.ts'
 import { createSimulator, OBSERVATION_SIZE, Reference, SimulationState } from '../src/sim/index.ts'
-import { applyFeedback, costToGo, meanPath } from '../src/sim/planning/feedback.ts'
+import { agreeingCycles, applyFeedback, costToGo, meanPath } from '../src/sim/planning/feedback.ts'
 import { NX, shiftError } from '../src/sim/planning/linear.ts'
 import { Rollout } from '../src/sim/planning/rollout.ts'
 import { extendPaths, replayPath, searchTrajectory } from '../src/sim/planning/trajectory.ts'
@@ -181,6 +181,49 @@ test('mean path of a loop: what is missing for it to end where it began is share
       assert.ok(Math.abs(errors[at]! - along) < 1e-6, `cycles ${from} to ${to}: ${errors[at]}`)
       assert.ok(Math.abs(errors[at + 2]! - 0.03) < 1e-6)
     }
+  }
+})
+
+test('cycles of a mean: those that agree, neither the first nor one that drifts away', () => {
+  const { frames } = clip
+  const cycles = (drifts: readonly number[]) => ({
+    start: 0,
+    states: Array.from({ length: drifts.length * frames + 1 }, (_, step) => {
+      const state = stateAt(step)
+      shiftError(
+        state,
+        3,
+        drifts[Math.min(drifts.length - 1, Math.floor(step / frames))]!,
+        rollout,
+        step,
+      )
+      return state
+    }),
+    offsets: new Array(drifts.length * frames).fill(new Float64Array(NU)),
+    complete: true,
+    score: 10,
+  })
+  for (const [drifts, wanted] of [
+    [[0], [0, 1]],
+    [
+      [0, 0.3, 0],
+      [1, 3],
+    ],
+    // no further apart than the others: as many as there are
+    [
+      [0, 0.1, 0.1, 0.1, 0.1],
+      [1, 5],
+    ],
+    [
+      [0.1, 0.01, 0, 0.01, 0, 0.4],
+      [1, 5],
+    ],
+    [
+      [0, 0.2, 0.01, 0, 0.01, 0],
+      [2, 6],
+    ],
+  ] as const) {
+    assert.equal(agreeingCycles(rollout, cycles(drifts)), wanted, `${drifts}`)
   }
 })
 

@@ -196,6 +196,7 @@ async function findBranch(
     ),
     options: BRANCH_SEARCH,
   })
-  const basis = await basisOf(session, subject, trajectory, { quiet: true })
-  return basis?.branches[0]
+  if (!trajectory.complete) return undefined
+  const basis = await basisOf(session, subject, trajectory, [0, 1], { quiet: true })
+  return basis.branches[0]
 }

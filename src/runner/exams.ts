@@ -124,35 +124,31 @@ export function summariseTrial(results: readonly EpisodeMetrics[], dt: number): 
   }
 }
 
-/** How far mpc may look ahead where one control step is not enough. */
-const HORIZONS = [2, 3]
+/** How far mpc may look ahead, control steps. */
+const HORIZONS = [1, 2, 3]
 
-/**
- * How far mpc is to look ahead about a law, control steps: no further than it must.
- * @param one what it does when it looks one step ahead
- */
+/** How far mpc is to look ahead about a law, control steps: no further than it must. */
 export async function chooseHorizon(
   session: Session,
   subject: Subject,
   basis: Basis,
   weights: readonly number[],
-  one: TrialResult,
 ): Promise<number> {
   const { clip } = subject
-  let best = { horizon: 1, trial: one }
+  let best: { horizon: number; trial: TrialResult } | undefined
   for (const horizon of HORIZONS) {
-    if (best.trial.survival >= STANDS) break
     const judge = { expert: 'mpc', horizon } as const
     const trials = { ...SHORT_EXAM, judge, onPath: clip.loop }
     const [trial] = await tryWeights(session, subject, basis, [weights], trials)
     const { score, survival } = trial!
     say(
-      `${clip.name}: mpc ${horizon} steps ahead scores ${score.toFixed(2)} under noise, ${(100 * survival).toFixed(0)} % to the end`,
+      `${clip.name}: mpc ${horizon === 1 ? '1 step' : `${horizon} steps`} ahead scores ${score.toFixed(2)} under noise of ${LEAST_NOISE} rad, ${(100 * survival).toFixed(0)} % to the end`,
     )
-    if (score > best.trial.score) best = { horizon, trial: trial! }
+    if (!best || score > best.trial.score) best = { horizon, trial: trial! }
+    if (best.trial.survival >= STANDS) break
   }
-  warnOfFalls(clip, best.trial)
-  return best.horizon
+  warnOfFalls(clip, best!.trial)
+  return best!.horizon
 }
 
 /** An expert that reaches the end in fewer of its trials is worth a warning. */

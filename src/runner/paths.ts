@@ -27,16 +27,23 @@ import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { duration, Progress, say } from './terminal.ts'
 
-/** Cycles of a loop that are searched; the first, which starts on the reference, does not count. */
+/** Cycles of a loop that are searched, and control steps beyond: nothing yet tells what the last ones lead to. */
 const CYCLES = 6
+const BEYOND = 15
 /**
- * Chance decides how good a law about a trajectory can be. So there are up to this many searches, until one whose law
- * reaches the end in this share of trials before its weights are evolved. For a loop each is followed by so many that
- * close the cycle, likewise.
+ * Noise of the first search, and of the second: less where the first got to its end, since paths come nearer and cycles
+ * agree better then, but where it is hard all samples fall; more where it did not.
  */
+const NOISE = { first: 0.45, calmer: 0.3, wilder: 0.7 }
 const SEARCHES = 2
+/**
+ * Where the expert about the best of these reaches the end in fewer of its trials, up to so many searches close the cycle
+ * of a loop, each about the law of the one before.
+ */
 const STANDS = 0.9
 const CLOSINGS = 3
+/** Noise of trials that tell which path is best, rad: a policy that copies the expert errs, and an error is noise to it. */
+const HARSH_NOISE = 0.05
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 
@@ -44,8 +51,12 @@ export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 
 export interface Candidate {
   readonly trajectory: Trajectory
   readonly basis: Basis
+  /** of the trajectory that the basis is of, from the first to before the second */
+  readonly cycles: Cycles
   readonly trial: TrialResult
 }
+
+type Cycles = readonly [number, number]
 
 /** Who stands comes before who is near. */
 const rank = ({ trial }: Candidate) => trial.score * (1 + trial.survival)
@@ -59,11 +70,11 @@ export async function findBasis(
 ): Promise<Candidate | undefined> {
   const { clip } = subject
   const name = `experts/${clip.name}`
-  const steps = clip.loop ? CYCLES * clip.frames : clip.frames - 1
+  const steps = clip.loop ? CYCLES * clip.frames + BEYOND : clip.frames - 1
   const candidates: Candidate[] = []
   // of each search, what its law does; null if it fell too early for one
   const trials: (TrialResult | null)[] = []
-  const held = () => Math.max(0, ...candidates.map(({ trial }) => trial.survival))
+  const best = () => candidates.reduce((a, b) => (rank(b) > rank(a) ? b : a))
   const search = async (wanted: Omit<Wanted, 'file' | 'steps'>, what: string, file: string) => {
     const progress = new Progress(`${clip.name}: ${what}, control step`, steps)
     const trajectory = await findTrajectory(session, folder, subject, {
@@ -75,13 +86,14 @@ export async function findBasis(
       `${clip.name}: ${what} of ${reached.toFixed(1)} of ${(steps * clip.dt).toFixed(1)} s, ` +
         `score ${trajectory.score.toFixed(2)}, ${duration(progress.finish())}`,
     )
-    const basis = await basisOf(session, subject, trajectory)
-    if (!basis) {
+    const cycles = await cyclesOf(session, subject, trajectory)
+    if (!cycles) {
       trials.push(null)
-      return undefined
+      return trajectory
     }
+    const basis = await basisOf(session, subject, trajectory, cycles)
     const [trial] = await tryWeights(session, subject, basis, [weights], {
-      ...(judge.expert === 'mpc' ? SHORT_EXAM : EXAM),
+      ...(judge.expert === 'mpc' ? { ...SHORT_EXAM, noise: HARSH_NOISE } : EXAM),
       judge,
       // what loses frames of the reference may yet hold its path, and bridges lead there
       onPath: clip.loop,
@@ -91,32 +103,33 @@ export async function findBasis(
       `${clip.name}: ${judge.expert} about it scores ${score.toFixed(2)} under noise, upright ${seconds.toFixed(1)} s, ${(100 * survival).toFixed(0)} % to the end`,
     )
     trials.push(trial!)
-    const candidate = { trajectory, basis, trial: trial! }
-    candidates.push(candidate)
-    return candidate
+    candidates.push({ trajectory, basis, cycles, trial: trial! })
+    return trajectory
   }
-  for (let n = 0; n < SEARCHES && held() < STANDS; n++) {
-    const own = n === 0 ? seed : new Random(seed, n).next()
-    let found = await search({ seed: own }, 'trajectory', `trajectory-${n + 1}`)
-    for (let c = 1; clip.loop && found && c <= CLOSINGS && held() < STANDS; c++) {
-      const item = { ...found.basis, weights }
-      const [law] = values(await session.pool.map('solve-feedback', [item], session))
-      const guide = guideOf(law![0]!)
-      const wanted = {
-        ...{ seed: own, guide, from: secondCycle(found.trajectory, clip) },
-        options: {
-          ...CLOSING_SEARCH,
-          noise: CLOSING_SEARCH.noise * TRAJECTORY.narrowing ** (c - 1),
-        },
-      }
-      found = await search(wanted, 'closed cycle', `trajectory-${n + 1}-closed-${c}`)
+  let noise = NOISE.first
+  for (let n = 1; n <= SEARCHES; n++) {
+    const own = n === 1 ? seed : new Random(seed, n).next()
+    const wanted = { seed: own, options: { ...TRAJECTORY, noise } }
+    const { complete } = await search(wanted, 'trajectory', `trajectory-${n}`)
+    noise = complete ? NOISE.calmer : NOISE.wilder
+  }
+  for (let c = 1; clip.loop && c <= CLOSINGS; c++) {
+    if (candidates.length === 0 || best().trial.survival >= STANDS) break
+    const { trajectory, basis, cycles } = c === 1 ? best() : candidates.at(-1)!
+    const [law] = values(await session.pool.map('solve-feedback', [{ ...basis, weights }], session))
+    const wanted = {
+      ...{ seed, guide: guideOf(law![0]!), from: cycleFrom(trajectory, cycles[0], clip) },
+      options: {
+        ...CLOSING_SEARCH,
+        noise: CLOSING_SEARCH.noise * TRAJECTORY.narrowing ** (c - 1),
+      },
     }
+    await search(wanted, 'closed cycle', `trajectory-closed-${c}`)
   }
   folder.writeJson(`${name}-searches.json`, trials)
   if (candidates.length === 0) return undefined
-  const best = candidates.reduce((a, b) => (rank(b) > rank(a) ? b : a))
-  writeTrajectory(folder, `${name}-trajectory.safetensors`, best.trajectory)
-  return best
+  writeTrajectory(folder, `${name}-trajectory.safetensors`, best().trajectory)
+  return best()
 }
 
 // a branch in shared memory, since every sample of a search needs it
@@ -124,27 +137,26 @@ export function guideOf(branch: Branch): Branch {
   return { ...branch, gains: shared(branch.gains), values: shared(branch.values) }
 }
 
-/** Where the second cycle of a trajectory begins, or the first of a single one, as if it were the first. */
-function secondCycle(
-  { states, offsets }: Trajectory,
+/** Where a cycle of a trajectory begins, as if it were the first. */
+function cycleFrom(
+  { states }: Trajectory,
+  cycle: number,
   { frames, cycleOffset }: Clip,
 ): SimulationState {
-  const cycle = offsets.length < 2 * frames ? 0 : 1
   const state = new SimulationState()
   state.copy(states[cycle * frames]!)
   for (const axis of [0, 1] as const) state.qpos[axis]! -= cycle * cycleOffset[axis]
   return state
 }
 
-/** Undefined for a trajectory that fell too early. */
+/** What laws about some cycles of a trajectory are made of. */
 export async function basisOf(
   session: Session,
   subject: Subject,
   trajectory: Trajectory,
+  cycles: Cycles,
   { quiet = false } = {},
-): Promise<Basis | undefined> {
-  const cycles = cyclesOf(trajectory, subject.clip)
-  if (!cycles) return undefined
+): Promise<Basis> {
   const models = await linearModels(session, subject, trajectory, cycles, quiet)
   const item = { clip: subject.index, trajectory, cycles, closed: subject.clip.loop }
   const [path] = values(await session.pool.map('mean-path', [item], session))
@@ -198,15 +210,20 @@ function stateOf({ qpos, qvel }: Clip, frame: number): SimulationState {
 }
 
 /**
- * Cycles of a trajectory that a law is about, from the first to before the second; a one-shot clip is one cycle.
- * Undefined if the trajectory fell too early for that.
+ * Cycles of a trajectory that a law is about: of a loop those that agree, of a one-shot clip the only one. Undefined if the
+ * trajectory fell too early for that.
  */
-function cyclesOf(trajectory: Trajectory, clip: Clip): [number, number] | undefined {
-  const steps = trajectory.offsets.length
+async function cyclesOf(
+  { pool, signal }: Session,
+  { clip, index }: Subject,
+  trajectory: Trajectory,
+): Promise<Cycles | undefined> {
   if (!clip.loop) return trajectory.complete ? [0, 1] : undefined
-  // the first cycle of a loop starts on the reference, not on the cycle that physics settles in: it counts if it is alone
-  const cycles = Math.floor(steps / clip.frames)
-  return cycles > 0 ? [Math.min(1, cycles - 1), cycles] : undefined
+  if (trajectory.offsets.length < clip.frames) return undefined
+  const [cycles] = values(
+    await pool.map('agreeing-cycles', [{ clip: index, trajectory }], { signal }),
+  )
+  return cycles
 }
 
 // a copy in shared memory, for what many items of the pool hold
@@ -221,7 +238,7 @@ export async function linearModels(
   { pool, signal }: Session,
   { clip, index }: Subject,
   trajectory: Trajectory,
-  [from, to]: readonly [number, number],
+  [from, to]: Cycles,
   quiet: boolean,
 ): Promise<ModelSamples[]> {
   const cycles = Array.from({ length: to - from }, (_, i) => from + i)

@@ -84,8 +84,7 @@ export async function prepareExperts(
         continue
       }
       if (judge.expert === 'mpc') {
-        const { basis, trial } = found
-        judge.horizon = await chooseHorizon(session, subject, basis, weights, trial)
+        judge.horizon = await chooseHorizon(session, subject, found.basis, weights)
       } else weights = await evolveWeights(session, folder, subject, found.basis, seed, settings)
       const basis = clip.loop
         ? found.basis

@@ -6,13 +6,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { evolveWeights } from '../../src/runner/evolve.ts'
-import {
-  type Basis,
-  chooseHorizon,
-  EXAM,
-  type Subject,
-  summariseTrial,
-} from '../../src/runner/exams.ts'
+import { type Basis, chooseHorizon, EXAM, type Subject } from '../../src/runner/exams.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
 import type { Session } from '../../src/runner/session.ts'
 import type { EpisodeMetrics, LawItem } from '../../src/sim/index.ts'
@@ -112,13 +106,12 @@ test('mpc looks one step further as long as it falls, and keeps what scores most
       }))
     }
     const session = { pool: { map } } as unknown as Session
-    const one = summariseTrial(trial(scores[0]!), 1 / 30)
     const basis: Basis = { clip: 0, branches: [] }
-    return { horizon: await chooseHorizon(session, SUBJECT, basis, START_WEIGHTS, one), asked }
+    return { horizon: await chooseHorizon(session, SUBJECT, basis, START_WEIGHTS), asked }
   }
-  assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [] })
-  assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [2] })
-  assert.equal(await choose([5, 6, 4]), { horizon: 2, asked: [2, 3] })
+  assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [1] })
+  assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [1, 2] })
+  assert.equal(await choose([5, 6, 4]), { horizon: 2, asked: [1, 2, 3] })
 })
 
 test('stopped and resumed it finds what it finds in one go', async () => {

@@ -9,7 +9,7 @@ import type { Reference } from '../reference.ts'
 import { type EndCost, linearise, type ModelSamples, NX, regulator } from './linear.ts'
 import type { Rollout } from './rollout.ts'
 import type { Trajectory } from './trajectory.ts'
-import { weighted } from './weights.ts'
+import { START_WEIGHTS, weighted } from './weights.ts'
 
 /** The path that a branch is about, by frame from `start` on; one row each. */
 export interface MeanPath {
@@ -172,6 +172,54 @@ export function meanPath(
     offsets.copyWithin((rows - 1) * NU, (rows - 2) * NU, (rows - 1) * NU)
   }
   return { start, errors, offsets }
+}
+
+/** Cycles that a mean is of at least, if there are as many. */
+const LEAST_CYCLES = 3
+
+/**
+ * The cycles of a loop's trajectory whose mean is one of them most nearly, from the first to before the second. Not the
+ * very first, if there are others: it starts on the reference, not where physics settles. And not what drifts: one that
+ * is about to fall at the end of a search tracks as well as any, and spoils the mean.
+ */
+export function agreeingCycles(rollout: Rollout, { states, start }: Trajectory): [number, number] {
+  const { frames } = rollout.reference
+  const count = Math.floor((states.length - 1) / frames)
+  const first = Math.min(1, count - 1)
+  if (count - first <= LEAST_CYCLES) return [first, count]
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const errors = Array.from({ length: count * frames }, (_, i) => {
+    rollout.begin(states[i], start + i)
+    rollout.observe(observation)
+    return observation.slice(0, NX)
+  })
+  const weight = weighted(START_WEIGHTS).cost.errors
+  // mean variance of an error between cycles, weighed as a regulator does
+  const spread = (from: number, to: number) => {
+    let sum = 0
+    for (let row = 0; row < frames; row++) {
+      for (let j = 0; j < NX; j++) {
+        let [mean, square] = [0, 0]
+        for (let cycle = from; cycle < to; cycle++) {
+          const x = errors[cycle * frames + row][j]
+          mean += x / (to - from)
+          square += x * x
+        }
+        sum += (weight[j] * (square - (to - from) * mean * mean)) / (to - from - 1)
+      }
+    }
+    return sum
+  }
+  let best: [number, number] = [first, count]
+  let least = Number.POSITIVE_INFINITY
+  for (let from = first; from + LEAST_CYCLES <= count; from++) {
+    for (let to = from + LEAST_CYCLES; to <= count; to++) {
+      // at equal variance a mean of more is better known
+      const cost = spread(from, to) * (1 + 2 / (to - from))
+      if (cost < least) [best, least] = [[from, to], cost]
+    }
+  }
+  return best
 }
 
 /** Linear models at a row of the trajectory's path, one of each of some cycles. */

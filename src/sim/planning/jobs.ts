@@ -8,6 +8,7 @@ import type { Reference } from '../reference.ts'
 import { SimulationError } from '../simulator.ts'
 import type { World } from '../world.ts'
 import {
+  agreeingCycles,
   type Branch,
   type BranchBasis,
   bridge,
@@ -88,6 +89,14 @@ export const PLANNING_JOBS = {
   /** Linear models of the step from a row, one of each cycle. */
   linearise(world: World, { clip, trajectory, row, cycles }: Of<LineariseItem>): ModelSamples {
     return modelSamples(rolloutOf(world, clip), trajectory, row, cycles)
+  },
+
+  /** Cycles of a loop's trajectory that agree, from the first to before the second. */
+  'agreeing-cycles'(
+    world: World,
+    { clip, trajectory }: Of<Pick<MeanPathItem, 'trajectory'>>,
+  ): [number, number] {
+    return agreeingCycles(rolloutOf(world, clip), trajectory)
   },
 
   /** The mean of a trajectory over its cycles from the first given to before the second. */
