@@ -211,7 +211,7 @@ test('cycles of a mean: those that agree, neither the first nor one that drifts 
     ],
     // no further apart than the others: as many as there are
     [
-      [0, 0.1, 0.1, 0.1, 0.1],
+      [0, 0.01, -0.01, 0.01, -0.01],
       [1, 5],
     ],
     [
