@@ -37,14 +37,14 @@ test('sft with experts that recover: a trajectory, a law, DAgger, planning', asy
   for (const name of found) {
     assert.ok(existsSync(join(out, 'experts', `jab-${name}`)), name)
   }
-  // the path is that of the search whose law scored most, and there are no more searches than it takes
+  // the path is that of the search whose law scored most
   const expert = (name: string) => readFileSync(join(out, 'experts', `jab-${name}`))
   const trials: { score: number; survival: number }[] = JSON.parse(String(expert('searches.json')))
   const rank = ({ score, survival }: (typeof trials)[0]) => score * (1 + survival)
   const most = trials.reduce((a, trial, i) => (rank(trial) > rank(trials[a]!) ? i : a), 0)
   const chosen = expert(`trajectory-${most + 1}.safetensors`)
   assert.ok(expert('trajectory.safetensors').equals(chosen))
-  assert.ok(trials.length <= 3 && trials.slice(0, -1).every(({ survival }) => survival < 0.9))
+  assert.is(trials.length, 2)
   // another run may use what this one found, and only for this clip and body
   const other = join(folder, 'other')
   const reuse = ['sft', '--clip', clip, '--load-experts', out, '--epochs', '1', '--no-eval']
