@@ -1,8 +1,9 @@
-// Mean squared error over rows x columns, E = 1/n sum (y - t)^2, and its gradient dE/dy = 2/n (y - t).
+// Mean squared error over rows x columns, E = 1/n sum (y - t)^2, and its gradient dE/dy = 2/n (y - t). Errors d beyond the
+// bound b count linearly, 2 b |d| - b^2, so that a few cannot claim the network (Huber 1964).
 // GRADIENT: at most 256 workgroups, each leaving one partial sum of squares. Otherwise: one workgroup adds the partials
 // in order, stores the mean at losses[steps taken mod capacity], and counts the step.
 
-struct Shape { length: u32, capacity: u32, partials: u32 }
+struct Shape { length: u32, capacity: u32, partials: u32, bound: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
@@ -27,8 +28,9 @@ fn main(
 #if ${GRADIENT}
   for (var i = group.x * 256u + index; i < shape.length; i += groups.x * 256u) {
     let d = predictions[i] - targets[i];
-    gradient[i] = 2.0 / f32(shape.length) * d;
-    share = fma(d, d, share);
+    let held = clamp(d, -shape.bound, shape.bound);
+    gradient[i] = 2.0 / f32(shape.length) * held;
+    share = fma(held, 2.0 * d - held, share);
   }
 #else
   if (index < shape.partials) { share = partials[index]; }

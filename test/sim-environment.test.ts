@@ -72,6 +72,21 @@ test('a start in the floor is lifted out of it, noise and all', () => {
   }
 })
 
+test('noise of the place moves the start along the floor and changes nothing else', () => {
+  const environment = make(makeClip({}))
+  const startOf = (episode: number, place: number) => {
+    environment.reset({ episode, start: 0, startNoise: { position: 0.1, velocity: 0.1, place } })
+    return [...environment.state.qpos]
+  }
+  let square = 0
+  for (let episode = 0; episode < 200; episode++) {
+    const [here, there] = [startOf(episode, 0), startOf(episode, 0.3)]
+    assert.equal(there.slice(2), here.slice(2))
+    for (const axis of [0, 1]) square += (there[axis]! - here[axis]!) ** 2 / 400
+  }
+  assert.ok(Math.abs(Math.sqrt(square) / 0.3 - 1) < 0.1, `${Math.sqrt(square)} m`)
+})
+
 test('fall: a part of the body that may not touch the floor', () => {
   const lying = makeClip({ name: 'lying' }, (qpos) => {
     qpos.set([Math.SQRT1_2, 0, -Math.SQRT1_2, 0], 3)

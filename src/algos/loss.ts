@@ -1,7 +1,10 @@
-/** Mean squared error and its gradient; the kernel is shaders/loss.wgsl. */
+/** Mean squared error, of large errors linear (Huber 1964), and its gradient; the kernel is shaders/loss.wgsl. */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import type { Plan } from '../engine/plan.ts'
+import { f32, type Plan } from '../engine/plan.ts'
+
+/** of f32, about */
+const LARGEST = 3e38
 
 export class MeanSquaredError {
   /** [1] u32: steps finished */
@@ -13,11 +16,13 @@ export class MeanSquaredError {
   /**
    * @param length predictions a step, over all rows and columns
    * @param capacity steps whose losses are kept until they are read
+   * @param bound from which on an error counts linearly; default: none does
    */
   constructor(
     gpu: Gpu,
     private readonly length: number,
     capacity: number,
+    private readonly bound = LARGEST,
   ) {
     this.progress = gpu.array(1, 'progress', 'u32')
     this.losses = gpu.array(capacity, 'losses')
@@ -30,7 +35,7 @@ export class MeanSquaredError {
       shader: 'loss',
       constants: { GRADIENT: true },
       arrays: { predictions, targets, gradient, partials: this.partials },
-      shape: [this.length, 0, 0],
+      shape: [this.length, 0, 0, f32(this.bound)],
       groups: [this.partials.length],
     })
   }
@@ -42,7 +47,7 @@ export class MeanSquaredError {
       label: 'loss of the step',
       constants: { GRADIENT: false },
       arrays: { partials: this.partials, progress: this.progress, losses: this.losses },
-      shape: [this.length, this.losses.length, this.partials.length],
+      shape: [this.length, this.losses.length, this.partials.length, f32(this.bound)],
       groups: [1],
     })
   }

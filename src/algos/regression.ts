@@ -26,6 +26,8 @@ export interface RegressionOptions {
   /** of the shuffle */
   readonly seed: number
   readonly adam: AdamOptions
+  /** from which on an error counts linearly; default: none does */
+  readonly bound?: number
 }
 
 /** Steps that are worth one submit: few enough to stay responsive, enough to hide its cost. */
@@ -45,11 +47,11 @@ export class Regression {
     net: Mlp,
     parameters: GpuArray,
     { count, inputs, targets }: RegressionData,
-    { batchSize, capacity, seed, adam }: RegressionOptions,
+    { batchSize, capacity, seed, adam, bound }: RegressionOptions,
   ) {
     const shape = { rows: batchSize, inWidth: net.inputs, outWidth: net.outputs }
     const sampler = new Sampler(gpu, { ...shape, count, seed })
-    this.loss = new MeanSquaredError(gpu, batchSize * net.outputs, capacity)
+    this.loss = new MeanSquaredError(gpu, batchSize * net.outputs, capacity, bound)
     this.adam = new Adam(gpu, net.parameterCount, adam)
     const activations = net.activations(gpu, batchSize)
     const scratch = net.activations(gpu, batchSize, 'cotangents')

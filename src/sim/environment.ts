@@ -34,8 +34,14 @@ export interface EpisodeOptions {
   readonly episode: number
   /** frame to start from; by default drawn uniformly from the clip (reference-state initialisation) */
   readonly start?: number
-  /** standard deviations of noise on the joints of the initial state, rad and rad/s; default none */
-  readonly startNoise?: { readonly position: number; readonly velocity: number }
+  /**
+   * standard deviations of noise on the initial state: joints, rad and rad/s, and place along the floor, m; default none
+   */
+  readonly startNoise?: {
+    readonly position: number
+    readonly velocity: number
+    readonly place?: number
+  }
   readonly perturbation?: Perturbation
 }
 
@@ -159,11 +165,12 @@ export class Environment {
 
     reference.state(start, this.state.qpos, this.state.qvel)
     this.state.warmstart.fill(0)
-    const { position, velocity } = options.startNoise ?? { position: 0, velocity: 0 }
+    const { position, velocity, place } = options.startNoise ?? { position: 0, velocity: 0 }
     for (let k = 0; k < NU; k++) {
       this.state.qpos[7 + k] += position * this.random.normal()
       this.state.qvel[6 + k] += velocity * this.random.normal()
     }
+    if (place) for (const axis of [0, 1]) this.state.qpos[axis] += place * this.random.normal()
     simulator.restore(this.state)
     simulator.kinematics()
     this.state.qpos[2] -= Math.min(0, lowestPoint(simulator))

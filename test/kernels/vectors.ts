@@ -155,24 +155,32 @@ export const vectorTests: KernelTest[] = [
     },
   },
   {
-    name: 'loss: mean squared error, its gradient, and one entry a step',
+    name: 'loss: mean squared error, linear beyond its bound, its gradient, and one entry a step',
     async run(gpu) {
       const random = new TestRandom(5)
-      for (const length of [1, 28, 7168, 70_001]) {
+      for (const [length, bound] of [
+        [1, undefined],
+        [28, undefined],
+        [7168, 0.5],
+        [70_001, undefined],
+      ] as const) {
         const [p, t] = [random.normals(length), random.normals(length)]
-        const loss = new MeanSquaredError(gpu, length, 3)
+        const loss = new MeanSquaredError(gpu, length, 3, bound)
         const [predictions, targets] = [gpu.upload(p, 'predictions'), gpu.upload(t, 'targets')]
         const gradient = gpu.array(length, 'gradient')
         const plan = gpu.plan('loss')
         loss.gradient(plan, predictions, targets, gradient)
         loss.finish(plan)
         await plan.run(2)
-        const mse = p.reduce((s, v, i) => s + (v - t[i]!) ** 2, 0) / length
-        assertClose(await gpu.read(loss.losses), [mse, mse, 0], { rtol: 1e-5 }, 'loss')
+        const b = bound ?? Number.POSITIVE_INFINITY
+        const errors = Float64Array.from(p, (v, i) => v - t[i]!)
+        const costs = errors.map((d) => (Math.abs(d) > b ? 2 * b * Math.abs(d) - b * b : d * d))
+        const mean = costs.reduce((sum, cost) => sum + cost, 0) / length
+        assertClose(await gpu.read(loss.losses), [mean, mean, 0], { rtol: 1e-5 }, 'loss')
         assertClose(await gpu.read(loss.progress), [2], {}, 'steps')
         assertClose(
           await gpu.read(gradient),
-          Float64Array.from(p, (v, i) => (2 / length) * (v - t[i]!)),
+          errors.map((d) => (2 / length) * Math.max(-b, Math.min(b, d))),
           { rtol: 1e-5, atol: 1e-9 },
           'gradient',
         )

@@ -29,6 +29,10 @@ test('demonstrations: streams of their own, noise in turn, a one-shot clip more 
     [0, 0.02, 0.05, 0],
   )
   assert.ok(items.every(({ actor }) => actor === undefined))
+  // what drifts along the floor is shown of loops
+  const placed = (some: typeof items) => some.filter(({ startNoise }) => startNoise?.place)
+  assert.is(placed(long).length, long.length)
+  assert.is(placed(of(1)).length, 0)
   const later = itemsOf(settings, lessons, { round: 1, kind: 'dagger' })
   const all = [...items, ...later].map(({ episode }) => episode)
   assert.is(new Set(all).size, all.length)
