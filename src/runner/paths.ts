@@ -40,7 +40,7 @@ const SEARCHES = 2
  * Where the expert about the best of these reaches the end in fewer of its trials, up to so many searches close the cycle
  * of a loop, each about the law of the one before.
  */
-const STANDS = 0.9
+const STANDS = 0.85
 const CLOSINGS = 3
 /** Noise of trials that tell which path is best, rad: a policy that copies the expert errs, and an error is noise to it. */
 const HARSH_NOISE = 0.05
