@@ -43,11 +43,17 @@ export async function runTrials(
 ): Promise<TrialFigures> {
   const each = Math.ceil(TRIALS / clips.length)
   const trials = clips
-    .flatMap((clip, index) =>
-      Array.from({ length: each * repeats(clip, seconds) }, () => ({ clip: index })),
-    )
-    .map(({ clip }, i) => ({
-      ...{ clip, episode: FIRST_TRIAL + i },
+    .flatMap((clip, index) => {
+      const count = each * repeats(clip, seconds)
+      const starts = clip.loop ? clip.frames : clip.frames - 1
+      // without noise it is the start frame that decides: spread evenly, so that none is forgotten
+      return Array.from({ length: count }, (_, i) => ({
+        clip: index,
+        start: Math.floor(((i + 0.5) / count) * starts),
+      }))
+    })
+    .map((start, i) => ({
+      ...{ ...start, episode: FIRST_TRIAL + i },
       ...(kicks > 0 &&
         i % 2 === 1 && { perturbation: { kicks: { speed: kicks, every: [1, 3] as const } } }),
     }))
