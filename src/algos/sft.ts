@@ -76,7 +76,7 @@ export interface SftState {
   }
 }
 
-/** Losses are what is minimised: with a metric, mean squared errors of weighed actions. */
+/** Losses are what is minimised: mean squared errors, linear beyond LARGE_ERROR, with a metric of weighed actions. */
 export interface EpochReport {
   /** from 1 */
   readonly epoch: number

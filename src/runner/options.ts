@@ -176,7 +176,9 @@ export const sftSchema = z.strictObject({
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
-  startNoise,
+  startNoise: startNoise.describe(
+    "noise on the joints of an episode's first state, rad (ten times that in rad/s); above 0 demonstrations of a loop also start off their place",
+  ),
   neighbours: count(0)
     .default(4)
     .describe(
