@@ -17,7 +17,7 @@ import {
   trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
-import { drawPlots, drawSpec } from '../src/runner/plots.ts'
+import { drawPlots, drawSpec, type Line, type Panel } from '../src/runner/plots.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
@@ -132,20 +132,24 @@ function from({ init }: Result): string {
   return init === 'sft' ? 'SFT' : 'nothing'
 }
 
-// in a plot, where no column says whose labels
-function label(result: Result): string {
-  return [title(result), expertOf(result)].filter((part) => part).join(', ')
+function title(result: Result): string {
+  const { clips, seed } = result
+  const others = clips.length > 1 ? `with ${clips.length - 1} others` : ''
+  return [clipTitle(result), others, bodyOf(result), `seed ${seed}`].filter(Boolean).join(', ')
 }
 
-function title(result: Result): string {
-  const { clip, clips, own, seed } = result
-  const parts = [
-    `${own ? 'our ' : ''}${clip}`,
-    ...(clips.length > 1 ? [`with ${clips.length - 1} others`] : []),
-    ...(bodyOf(result) ? [bodyOf(result)] : []),
-    `seed ${seed}`,
-  ]
-  return parts.join(', ')
+function clipTitle({ clip, own }: Result): string {
+  return `${own ? 'our ' : ''}${clip}`
+}
+
+// what tells a result from others of its clip
+function variant(result: Result): string {
+  const { clips, seed, init } = result
+  const others = clips.length > 1 ? `with ${clips.length - 1} others` : ''
+  const start = init ? `from ${from(result)}` : ''
+  return [others, bodyOf(result), `seed ${seed}`, expertOf(result), start]
+    .filter(Boolean)
+    .join(', ')
 }
 
 // scores by clip, with the null rows
@@ -158,7 +162,7 @@ function scores(): Promise<string> {
       'frozen pose': nulls.frozen_pose,
     }
     return Object.entries(rows).map(([who, summary]) => ({
-      ...{ clip: label(result), who, score: summary.score.mean },
+      ...{ clip: `${clipTitle(result)}, ${variant(result)}`, who, score: summary.score.mean },
     }))
   })
   return drawSpec({
@@ -175,49 +179,66 @@ function scores(): Promise<string> {
 }
 
 function noise(): Promise<string> {
-  const lines = readResults('sft')
-    .filter(({ noise: noisy }) => noisy?.length)
-    .map((result) => ({
-      name: label(result),
-      x: [0, ...result.noise!.map(({ level }) => level)],
-      y: [result.survival, ...result.noise!.map(({ survival }) => survival)],
-    }))
-  return drawPlots('survival under noise on the PD targets', [
-    { title: '', xTitle: 'standard deviation, rad', yTitle: 'survival', lines },
-  ])
+  const results = readResults('sft').filter(({ noise: noisy }) => noisy?.length)
+  const axes = { xTitle: 'standard deviation, rad', yTitle: 'survival', yDomain: [0, 1] } as const
+  return drawPlots(
+    'survival under noise on the PD targets',
+    panelsByClip(results, axes, ({ survival, noise: noisy }) => ({
+      x: [0, ...noisy!.map(({ level }) => level)],
+      y: [survival, ...noisy!.map((row) => row.survival)],
+    })),
+    { columns: 4 },
+  )
 }
 
 function rounds(): Promise<string> {
-  const lines = readResults('sft')
-    // those of a policy of several clips are means over them
-    .filter(({ rounds, clips }) => rounds && clips.length === 1)
-    .map((result) => ({
-      name: label(result),
-      x: result.rounds!.map(({ round }) => round),
-      y: result.rounds!.map(({ score }) => score),
-    }))
-  return drawPlots('score after each round', [
-    { title: '', xTitle: 'round', yTitle: 'score', lines },
-  ])
+  // those of a policy of several clips are means over them
+  const results = readResults('sft').filter(({ rounds: r, clips }) => r && clips.length === 1)
+  const axes = { xTitle: 'round', yTitle: 'score', yDomain: [0, 10] } as const
+  return drawPlots(
+    'score after each round',
+    panelsByClip(results, axes, ({ rounds: r }) => ({
+      x: r!.map(({ round }) => round),
+      y: r!.map(({ score }) => score),
+    })),
+    { columns: 4 },
+  )
 }
 
-// learning curves of reinforcement learning
+// learning curves of reinforcement learning, a row a clip
 function learning(): Promise<string> {
-  const runs = readResults('trpo').filter(({ curve }) => curve?.length)
-  const panel = (key: 'score' | 'survival', xTitle: string, x: 'samples' | 'seconds') => ({
-    ...{ title: '', xTitle, yTitle: key },
-    lines: runs.map((result) => ({
-      name: `${label(result)}, from ${from(result)}`,
-      x: result.curve!.map((point) => point[x] / (x === 'samples' ? 1e6 : 60)),
-      y: result.curve!.map((point) => point[key]),
-    })),
-  })
-  return drawPlots('TRPO: trials without noise', [
-    panel('score', 'million samples', 'samples'),
-    panel('score', 'minutes', 'seconds'),
-    panel('survival', 'million samples', 'samples'),
-    panel('survival', 'minutes', 'seconds'),
-  ])
+  const results = readResults('trpo').filter(({ curve }) => curve?.length)
+  const panels = (yTitle: 'score' | 'survival' | 'nr', xTitle: string, x: 'samples' | 'seconds') =>
+    panelsByClip(
+      results,
+      { xTitle, yTitle, yDomain: [0, yTitle === 'score' ? 10 : 1] },
+      ({ curve }) => ({
+        x: curve!.map((point) => point[x] / (x === 'samples' ? 1e6 : 60)),
+        y: curve!.map((point) => point[yTitle]),
+      }),
+    )
+  const columns = [
+    panels('score', 'million samples', 'samples'),
+    panels('survival', 'million samples', 'samples'),
+    panels('nr', 'million samples', 'samples'),
+    panels('score', 'minutes', 'seconds'),
+  ]
+  const rows = columns[0]!.flatMap((_, row) => columns.map((column) => column[row]!))
+  return drawPlots('TRPO: trials without noise', rows, { columns: columns.length })
+}
+
+// a panel a clip, a line a result
+function panelsByClip(
+  results: readonly Result[],
+  axes: Omit<Panel, 'title' | 'lines'>,
+  points: (result: Result) => Pick<Line, 'x' | 'y'>,
+): Panel[] {
+  return [...new Set(results.map(clipTitle))].map((clip) => ({
+    ...{ title: clip, ...axes },
+    lines: results
+      .filter((result) => clipTitle(result) === clip)
+      .map((result) => ({ name: variant(result), ...points(result) })),
+  }))
 }
 
 function observation(): string {

@@ -15,18 +15,26 @@ export interface Panel {
   readonly lines: readonly Line[]
   /** logarithmic y axis */
   readonly log?: boolean
+  /** ends of the y axis, if not those of the lines and 0 */
+  readonly yDomain?: readonly [number, number]
 }
 
-/** Draws panels of line charts, two a row; returns the text of an SVG file. */
-export async function drawPlots(title: string, panels: readonly Panel[]): Promise<string> {
+/** Draws panels of line charts; returns the text of an SVG file. */
+export async function drawPlots(
+  title: string,
+  panels: readonly Panel[],
+  { columns = 2 }: { readonly columns?: number } = {},
+): Promise<string> {
+  // the more there are in a row the smaller, so that names still fit above them
+  const width = columns > 2 ? 240 : 340
   const spec = {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     title: { text: title, anchor: 'start' },
     background: 'white',
-    columns: 2,
+    columns,
     concat: panels.map((panel) => ({
       title: panel.title,
-      width: 340,
+      width,
       height: 200,
       data: { values: panel.lines.flatMap(points) },
       mark: { type: 'line', clip: true, strokeWidth: 1.5 },
@@ -36,7 +44,10 @@ export async function drawPlots(title: string, panels: readonly Panel[]): Promis
           field: 'y',
           type: 'quantitative',
           title: panel.yTitle,
-          ...(panel.log && { scale: { type: 'log' } }),
+          scale: {
+            ...(panel.log && { type: 'log' }),
+            ...(panel.yDomain && { domain: panel.yDomain }),
+          },
         },
         color: {
           field: 'name',
@@ -44,7 +55,10 @@ export async function drawPlots(title: string, panels: readonly Panel[]): Promis
           title: null,
           sort: panel.lines.map(({ name }) => name),
           scale: { scheme: panel.lines.length > 10 ? 'tableau20' : 'tableau10' },
-          legend: panel.lines.length > 1 ? { orient: 'top', columns: 4, labelLimit: 0 } : null,
+          legend:
+            panel.lines.length > 1
+              ? { orient: 'top', columns: namesAbreast(panel.lines, width), labelLimit: 0 }
+              : null,
         },
       },
     })),
@@ -63,6 +77,12 @@ export async function drawSpec(spec: Record<string, unknown>): Promise<string> {
   const svg = await view.toSVG()
   view.finalize()
   return svg
+}
+
+// how many names of a legend fit beside one another above a panel so wide, px
+function namesAbreast(lines: readonly Line[], width: number): number {
+  const widest = Math.max(...lines.map(({ name }) => 6 * name.length + 30))
+  return Math.max(1, Math.floor(width / widest))
 }
 
 function points({ name, x, y }: Line): { name: string; x: number; y: number }[] {
