@@ -21,6 +21,8 @@ export const STANDS = 0.95
 export const EXAM = { first: 100_000, count: 32 }
 /** The same where every label takes simulation. */
 export const SHORT_EXAM = { first: EXAM.first, count: 8 }
+/** Parts that the episodes of a single law are shared out in. */
+const PARTS = 4
 /** Share of the golden ratio: multiples of it spread evenly. */
 const GOLDEN = 0.618034
 
@@ -85,8 +87,8 @@ export async function tryWeights(
     episode: first + i,
     start: Math.floor(((i + shift) / count) * starts),
   }))
-  // the labels of mpc take so long that the episodes of a law are shared out; their noise goes by turns
-  const parts = judge.expert === 'mpc' ? count / 2 : 1
+  // the episodes of a single law are shared out, in parts within which the noise goes by turns
+  const parts = samples.length > 1 ? 1 : PARTS
   const items = samples.flatMap((weights) =>
     Array.from({ length: parts }, (_, part) => ({
       ...{ ...basis, ...judge, weights, noise: [0, noise], onPath },

@@ -222,7 +222,7 @@ export const trpoSchema = z.strictObject({
     .default(4096)
     .describe('control steps an update, of all environments together'),
   envs: count().default(32).describe('environments in lock-step'),
-  maxKl: positive().default(0.01).describe('bound on the KL divergence of an update, nats'),
+  maxKl: positive().default(0.02).describe('bound on the KL divergence of an update, nats'),
   cgIters: count().default(10).describe('iterations of conjugate gradient'),
   damping: atLeastZero()
     .default(0.1)
@@ -230,7 +230,7 @@ export const trpoSchema = z.strictObject({
   fisherEvery: count()
     .default(5)
     .describe('one sample of so many has a part in Fisher-vector products'),
-  gamma: share().default(0.97).describe('discount of a control step'),
+  gamma: share().default(0.99).describe('discount of a control step'),
   lam: number(z.number().min(0).max(1))
     .default(0.95)
     .describe('lambda of generalised advantages: 0 trusts the value network, 1 the returns'),
@@ -259,7 +259,7 @@ export const trpoSchema = z.strictObject({
     ),
   startNoise,
   scoreShare: number(z.number().min(0).max(1))
-    .default(0)
+    .default(0.5)
     .describe(
       "share of the reward that is score / 10, which is of joint angles alone; the rest is DeepMimic's",
     ),

@@ -76,7 +76,7 @@ export async function prepareExperts(
       const judge = judgeOf(settings.expert)
       // the weights of a law that is to act alone are evolved; mpc holds by the first ones what such a law does not
       let weights = judge.expert === 'mpc' ? trackingWeights(settings.tracking) : START_WEIGHTS
-      const found = await findBasis(session, folder, subject, { weights, seed, judge })
+      const found = await findBasis(session, folder, subject, { weights, seed })
       if (!found) {
         failures[index] =
           `no trajectory was found for "${clip.name}" that does not fall; another --seed may find one`
