@@ -269,9 +269,9 @@ test('experts: feedback, mpc and planner act in an environment, and ask for thei
   // it costs to be bent, so a plan differs from the law
   for (let f = 0; f < frames; f++)
     for (let j = 6; j < 34; j++) only!.values[(f * NX + j) * NX + j] = 1
-  const act = (name: string, bridges = [] as typeof law) => {
+  const act = (name: string, bridges = [] as typeof law, horizon?: number) => {
     const environment = new Environment(simulator, reference, { seed: 3 })
-    const expert = createExpert(name, simulator, reference, { law, bridges })
+    const expert = createExpert(name, simulator, reference, { law, bridges, horizon })
     const action = new Float64Array(NU)
     environment.reset({ episode: 5, start: 4, startNoise: { position: 0.1, velocity: 1 } })
     const actions: number[] = []
@@ -293,6 +293,7 @@ test('experts: feedback, mpc and planner act in an environment, and ask for thei
   const corrected = act('mpc')
   assert.equal(act('mpc'), corrected)
   assert.ok(corrected.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
+  assert.equal(act('mpc', [], 0), act('feedback'), 'where it does not look ahead it is the law')
   const planned = act('planner')
   assert.equal(act('planner'), planned, 'the same episode, the same plan')
   assert.ok(planned.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))

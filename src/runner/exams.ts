@@ -126,22 +126,36 @@ export function summariseTrial(results: readonly EpisodeMetrics[], dt: number): 
   }
 }
 
-/** How far mpc may look ahead, control steps. */
+/** Noise of trials that tell which path is best, rad: a policy that copies the expert errs, and an error is noise to it. */
+export const HARSH_NOISE = 0.05
+/** A law that reaches the end in such a share of its trials, half of them under that noise, needs no help. */
+export const STANDS_ALONE = 0.9
+
+/** How far mpc may look ahead, control steps, where the law does not stand by itself. */
 const HORIZONS = [1, 2, 3]
 
-/** How far mpc is to look ahead about a law, control steps: no further than it must. */
+/**
+ * How far mpc is to look ahead about a law, control steps: no further than it must. Not at all where the law stands by
+ * itself: its labels cost nothing, and what looks ahead withstood less then.
+ *
+ * @param found what the law is made of, and what it does alone under harsh noise
+ */
 export async function chooseHorizon(
   session: Session,
   subject: Subject,
-  basis: Basis,
+  found: { readonly basis: Basis; readonly trial: TrialResult },
   weights: readonly number[],
 ): Promise<number> {
   const { clip } = subject
+  if (clip.loop && found.trial.survival >= STANDS_ALONE) {
+    say(`${clip.name}: the law stands by itself, mpc has nothing to mend`)
+    return 0
+  }
   let best: { horizon: number; trial: TrialResult } | undefined
   for (const horizon of HORIZONS) {
     const judge = { expert: 'mpc', horizon } as const
     const trials = { ...SHORT_EXAM, judge, onPath: clip.loop }
-    const [trial] = await tryWeights(session, subject, basis, [weights], trials)
+    const [trial] = await tryWeights(session, subject, found.basis, [weights], trials)
     const { score, survival } = trial!
     say(
       `${clip.name}: mpc ${horizon === 1 ? '1 step' : `${horizon} steps`} ahead scores ${score.toFixed(2)} under noise of ${LEAST_NOISE} rad, ${(100 * survival).toFixed(0)} % to the end`,

@@ -16,7 +16,9 @@ import {
 import {
   type Basis,
   EXAM,
+  HARSH_NOISE,
   type KnownLaw,
+  STANDS_ALONE,
   type Subject,
   type TrialResult,
   tryWeights,
@@ -37,14 +39,11 @@ const BEYOND = 15
 const NOISES = [0.45, 0.3, 0.7, 0.45]
 const WILDEST = 0.7
 /**
- * Share of its trials in which a law that stands reaches the end, and in how many the best of all searches may not, for up
- * to so many more to close the cycle of a loop, each about the law of the one before.
+ * Where the best law of all searches reaches the end in fewer of its trials, up to so many more close the cycle of a loop,
+ * each about the law of the one before.
  */
-const STANDS = 0.9
 const HOLDS = 0.5
 const CLOSINGS = 3
-/** Noise of trials that tell which path is best, rad: a policy that copies the expert errs, and an error is noise to it. */
-const HARSH_NOISE = 0.05
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 
@@ -114,7 +113,7 @@ export async function findBasis(
     const options = { ...TRAJECTORY, noise: calm ? noise : WILDEST }
     const found = await search({ seed: own, options }, 'trajectory', `trajectory-${n + 1}`)
     calm &&= found.complete
-    if (stands(STANDS)) break
+    if (stands(STANDS_ALONE)) break
   }
   for (let c = 1; clip.loop && c <= CLOSINGS; c++) {
     if (candidates.length === 0 || stands(HOLDS)) break

@@ -84,7 +84,7 @@ export async function prepareExperts(
         continue
       }
       if (judge.expert === 'mpc') {
-        judge.horizon = await chooseHorizon(session, subject, found.basis, weights)
+        judge.horizon = await chooseHorizon(session, subject, found, weights)
       } else weights = await evolveWeights(session, folder, subject, found.basis, seed, settings)
       const basis = clip.loop
         ? found.basis
@@ -98,7 +98,7 @@ export async function prepareExperts(
         })
         if (bridges.length > 0) writeLaw(folder, bridgesFile, bridges)
       }
-      if (judge.horizon) folder.writeJson(horizonFile, judge.horizon)
+      if (judge.horizon !== undefined) folder.writeJson(horizonFile, judge.horizon)
       writeLaw(folder, file, law!)
     }
     const bridges = folder.has(bridgesFile) && readLaw(folder, bridgesFile)

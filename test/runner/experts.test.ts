@@ -25,7 +25,7 @@ test('sft with experts that recover: a trajectory, a law, DAgger, planning', asy
   const done = await run(args)
   assert.is(done.code, 0, done.stderr)
   assert.match(done.stderr, /jab: trajectory of (\S+) of \1 s, score/)
-  assert.match(done.stderr, /jab: feedback about it scores \S+ under noise/)
+  assert.match(done.stderr, /jab: the law about it scores \S+ under noise/)
   assert.match(done.stderr, /jab: with \d+ branches \d+ % of the frames lead to its end/)
   assert.match(done.stderr, /round 2: 8 episodes, labelled by planner/)
   const found = [
@@ -99,7 +99,7 @@ test('sft with its default expert looks ahead as far as it must, and never evolv
   ]
   const done = await run([...args, '--dagger-rounds', '0', ...SMALL])
   assert.is(done.code, 0, done.stderr)
-  assert.match(done.stderr, /jab: mpc about it scores \S+ under noise/)
+  assert.match(done.stderr, /jab: the law about it scores \S+ under noise/)
   assert.match(done.stderr, /demonstrations: \d+ episodes, labelled by mpc/)
   assert.not.match(done.stderr, /candidate/)
   const horizon = Number(readFileSync(join(out, 'experts', 'jab-horizon.json'), 'utf8'))

@@ -21,7 +21,7 @@ export interface FeedbackParameters {
   readonly law: FeedbackLaw
   /** for a loop: what acts at the beginning of episodes from their frames */
   readonly bridges?: Bridges
-  /** control steps that mpc looks ahead; default 1 */
+  /** control steps that mpc looks ahead, none where the law stands by itself; default 1 */
   readonly horizon?: number | undefined
 }
 
@@ -33,9 +33,10 @@ export function feedback(_simulator: Simulator, reference: Reference, parameters
   )
 }
 
-/** The same, corrected by what physics makes of it. */
+/** The same, corrected by what physics makes of it, unless the law stands by itself. */
 export function mpc(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
   const known = expectLaw('mpc', parameters)
+  if (known.horizon === 0) return { ...feedback(simulator, reference, known), name: 'mpc' }
   const options = { ...MPC, horizon: known.horizon ?? MPC.horizon }
   const rollout = new Rollout(simulator, reference)
   return guided('mpc', known, reference, (guide, { state, referenceStep }, observation, offset) =>
