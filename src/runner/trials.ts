@@ -1,5 +1,5 @@
 /** How many episodes of a clip are as good as one of another, and the trials that tell which policy is best. */
-import { evaluatePolicy, type RolloutOptions, summarise } from '../algos/evaluate.ts'
+import { evaluatePolicy, type RolloutOptions, summarise, type Trial } from '../algos/evaluate.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { Clip } from '../mocap/clip.ts'
 import type { Session } from './session.ts'
@@ -31,6 +31,28 @@ export interface TrialFigures {
 }
 
 /**
+ * The episodes of trials, clip after clip. Without noise it is the start frame that decides, so starts are spread evenly over
+ * a clip and none is forgotten. Every second episode is kicked, if any.
+ */
+export function trialsOf(clips: readonly Clip[], seconds: number, kicks = 0): Trial[] {
+  const each = Math.ceil(TRIALS / clips.length)
+  const kicked = { perturbation: { kicks: { speed: kicks, every: [1, 3] as const } } }
+  return clips
+    .flatMap((clip, index) => {
+      const count = each * repeats(clip, seconds)
+      const starts = clip.loop ? clip.frames : clip.frames - 1
+      return Array.from({ length: count }, (_, i) => ({
+        clip: index,
+        start: Math.floor(((i + 0.5) * starts) / count),
+      }))
+    })
+    .map((start, i) => ({
+      ...{ ...start, episode: FIRST_TRIAL + i },
+      ...(kicks > 0 && i % 2 === 1 && kicked),
+    }))
+}
+
+/**
  * Runs episodes without noise, that no evaluation uses, on the session's pool, which is configured for the clips.
  * `kicks`: the root is kicked by up to that, m/s, in every second episode.
  */
@@ -41,22 +63,7 @@ export async function runTrials(
   weights: PolicyWeights,
   { kicks = 0, ...options }: Pick<RolloutOptions, 'tolerant'> & { kicks?: number } = {},
 ): Promise<TrialFigures> {
-  const each = Math.ceil(TRIALS / clips.length)
-  const trials = clips
-    .flatMap((clip, index) => {
-      const count = each * repeats(clip, seconds)
-      const starts = clip.loop ? clip.frames : clip.frames - 1
-      // without noise it is the start frame that decides: spread evenly, so that none is forgotten
-      return Array.from({ length: count }, (_, i) => ({
-        clip: index,
-        start: Math.floor(((i + 0.5) / count) * starts),
-      }))
-    })
-    .map((start, i) => ({
-      ...{ ...start, episode: FIRST_TRIAL + i },
-      ...(kicks > 0 &&
-        i % 2 === 1 && { perturbation: { kicks: { speed: kicks, every: [1, 3] as const } } }),
-    }))
+  const trials = trialsOf(clips, seconds, kicks)
   const results = await evaluatePolicy(gpu, pool, weights, trials, { signal, ...options })
   const summaries = clips.map(({ dt }, index) =>
     summarise(
