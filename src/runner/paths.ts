@@ -32,15 +32,19 @@ import { duration, Progress, say } from './terminal.ts'
 const CYCLES = 6
 const BEYOND = 15
 /**
- * Noise of searches, one after another until the law about one of them stands: paths come nearer and cycles agree better
- * with less, but where it is hard all samples fall then, and `WILDEST` takes its place. What is found differs so much by
- * chance that another search of the same noise may well be the best.
+ * Noise of searches, by turns: paths come nearer and cycles agree better with less, but where it is hard all samples fall
+ * then, and `WILDEST` takes its place.
  */
-const NOISES = [0.45, 0.3, 0.7, 0.45]
+const NOISES = [0.45, 0.3, 0.7]
 const WILDEST = 0.7
 /**
- * Where the best law of all searches reaches the end in fewer of its trials, up to so many more close the cycle of a loop,
- * each about the law of the one before.
+ * What is found differs so much by chance that there are so many searches of a loop, until the law about one stands by
+ * itself: what that saves later is worth several. Of a one-shot clip, or where no law holds, there are only the first.
+ */
+const MOST_SEARCHES = 8
+/**
+ * Where the best law of the first searches reaches the end in fewer of its trials, up to so many more close the cycle of a
+ * loop, each about the law of the one before.
  */
 const HOLDS = 0.5
 const CLOSINGS = 3
@@ -108,9 +112,10 @@ export async function findBasis(
   }
   const stands = (share: number) => candidates.length > 0 && best().trial.survival >= share
   let calm = true
-  for (const [n, noise] of NOISES.entries()) {
+  for (let n = 0; n < MOST_SEARCHES; n++) {
+    if (n >= NOISES.length && !(clip.loop && stands(HOLDS))) break
     const own = n === 0 ? seed : new Random(seed, n + 1).next()
-    const options = { ...TRAJECTORY, noise: calm ? noise : WILDEST }
+    const options = { ...TRAJECTORY, noise: calm ? NOISES[n % NOISES.length]! : WILDEST }
     const found = await search({ seed: own, options }, 'trajectory', `trajectory-${n + 1}`)
     calm &&= found.complete
     if (stands(STANDS_ALONE)) break

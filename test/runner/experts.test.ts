@@ -44,7 +44,7 @@ test('sft with experts that recover: a trajectory, a law, DAgger, planning', asy
   const most = trials.reduce((a, trial, i) => (rank(trial) > rank(trials[a]!) ? i : a), 0)
   const chosen = expert(`trajectory-${most + 1}.safetensors`)
   assert.ok(expert('trajectory.safetensors').equals(chosen))
-  assert.is(trials.length, 2)
+  assert.ok(trials.length >= 1 && trials.length <= 3)
   // another run may use what this one found, and only for this clip and body
   const other = join(folder, 'other')
   const reuse = ['sft', '--clip', clip, '--load-experts', out, '--epochs', '1', '--no-eval']
