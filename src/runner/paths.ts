@@ -51,7 +51,7 @@ const CLOSINGS = 3
 /** A search that closes a cycle has the law to keep it near the path: fewer samples and less noise do. */
 export const CLOSING_SEARCH = { ...TRAJECTORY, samples: 300, elites: 50, noise: 0.3 }
 
-/** A trajectory that was found, what laws about it are made of, and what the expert by it does. */
+/** A trajectory that was found, what laws about it are made of, and what the law about it does. */
 export interface Candidate {
   readonly trajectory: Trajectory
   readonly basis: Basis
