@@ -128,8 +128,8 @@ export function summariseTrial(results: readonly EpisodeMetrics[], dt: number): 
 
 /** Noise of trials that tell which path is best, rad: a policy that copies the expert errs, and an error is noise to it. */
 export const HARSH_NOISE = 0.05
-/** A law that reaches the end in such a share of its trials, half of them under that noise, needs no help. */
-export const STANDS_ALONE = 0.9
+/** A law that reaches the end in such a share of its trials, half of them under that noise, needs no help to label. */
+const STANDS_ALONE = 0.8
 
 /** How far mpc may look ahead, control steps, where the law does not stand by itself. */
 const HORIZONS = [1, 2, 3]

@@ -18,7 +18,6 @@ import {
   EXAM,
   HARSH_NOISE,
   type KnownLaw,
-  STANDS_ALONE,
   type Subject,
   type TrialResult,
   tryWeights,
@@ -38,10 +37,11 @@ const BEYOND = 15
 const NOISES = [0.45, 0.3, 0.7]
 const WILDEST = 0.7
 /**
- * What is found differs so much by chance that there are so many searches of a loop, until the law about one stands by
- * itself: what that saves later is worth several. Of a one-shot clip, or where no law holds, there are only the first.
+ * What is found differs so much by chance that there are so many searches of a loop, until the law about one reaches the end
+ * in such a share of its trials. Of a one-shot clip, or where no law holds, there are only the first.
  */
 const MOST_SEARCHES = 8
+const STANDS = 0.9
 /**
  * Where the best law of the first searches reaches the end in fewer of its trials, up to so many more close the cycle of a
  * loop, each about the law of the one before.
@@ -118,7 +118,7 @@ export async function findBasis(
     const options = { ...TRAJECTORY, noise: calm ? NOISES[n % NOISES.length]! : WILDEST }
     const found = await search({ seed: own, options }, 'trajectory', `trajectory-${n + 1}`)
     calm &&= found.complete
-    if (stands(STANDS_ALONE)) break
+    if (stands(STANDS)) break
   }
   for (let c = 1; clip.loop && c <= CLOSINGS; c++) {
     if (candidates.length === 0 || stands(HOLDS)) break
