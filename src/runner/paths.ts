@@ -37,8 +37,8 @@ const BEYOND = 15
 const NOISES = [0.45, 0.3, 0.7]
 const WILDEST = 0.7
 /**
- * What is found differs so much by chance that there are so many searches of a loop, until the law about one reaches the end
- * in such a share of its trials. Of a one-shot clip, or where no law holds, there are only the first.
+ * What is found differs so much by chance that there are so many searches of a loop, until the law about one reaches the
+ * end in such a share of its trials. Of a one-shot clip, or where no law holds, there are only the first.
  */
 const MOST_SEARCHES = 8
 const STANDS = 0.9
@@ -98,7 +98,8 @@ export async function findBasis(
     const basis = await basisOf(session, subject, trajectory, cycles)
     // of the law, whoever acts by it: it takes seconds, and foretells the policy where eight episodes of mpc did not
     const [trial] = await tryWeights(session, subject, basis, [weights], {
-      ...{ ...EXAM, noise: HARSH_NOISE },
+      ...EXAM,
+      noise: HARSH_NOISE,
       // what loses frames of the reference may yet hold its path, and bridges lead there
       onPath: clip.loop,
     })
