@@ -5,7 +5,7 @@ import {
   type Basis,
   EXAM,
   LEAST_NOISE,
-  STANDS,
+  GOOD_ENOUGH,
   type Subject,
   type TrialResult,
   tryWeights,
@@ -83,7 +83,7 @@ export async function evolveWeights(
         .concat(results.map((result, i) => ({ ...result, weights: candidates[i]!, generation })))
         .reduce((a, b) => (b.score > a.score ? b : a))
       record = { ...record, level, best, promising: [] }
-      if (best.survival < STANDS || level === LEVELS.length - 1) return
+      if (best.survival < GOOD_ENOUGH || level === LEVELS.length - 1) return
       // what was reached under less noise no longer counts, so who reached it tries again
       known = []
       if (!candidates.includes(best.weights)) candidates.push(best.weights)

@@ -16,7 +16,7 @@ export const TRIAL_SECONDS = 10
 /** Noise of trials, rad, where nothing else is asked for. */
 export const LEAST_NOISE = 0.02
 /** An expert that reaches the end in such a share of its trials is good enough. */
-export const STANDS = 0.95
+export const GOOD_ENOUGH = 0.95
 /** At length: in so many episodes, the same for all, and none of the generations'. */
 export const EXAM = { first: 100_000, count: 32 }
 /** The same where every label takes simulation. */
@@ -161,17 +161,17 @@ export async function chooseHorizon(
       `${clip.name}: mpc ${horizon === 1 ? '1 step' : `${horizon} steps`} ahead scores ${score.toFixed(2)} under noise of ${LEAST_NOISE} rad, ${(100 * survival).toFixed(0)} % to the end`,
     )
     if (!best || score > best.trial.score) best = { horizon, trial: trial! }
-    if (best.trial.survival >= STANDS) break
+    if (best.trial.survival >= GOOD_ENOUGH) break
   }
   warnOfFalls(clip, best!.trial)
   return best!.horizon
 }
 
 /** An expert that reaches the end in fewer of its trials is worth a warning. */
-const HOLDS = 0.2
+const WORTH_LEARNING = 0.2
 
 export function warnOfFalls({ name }: Clip, { survival }: TrialResult): void {
-  if (survival >= HOLDS) return
+  if (survival >= WORTH_LEARNING) return
   say(
     colour.yellow(
       `${name}: the expert falls, and so will a policy that learns from it; trpo --load-sft-pretrain can take it from there`,

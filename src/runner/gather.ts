@@ -26,6 +26,8 @@ import { repeats } from './trials.ts'
 /** What is learnt, and for which clips nobody knows how to recover. */
 export interface Lessons extends Pick<Prepared, 'failures'> {
   readonly clips: readonly Clip[]
+  /** by clip, where the expert needs one */
+  readonly laws?: readonly (FeedbackParameters | undefined)[] | undefined
   /** by clip: frames from which the policy fell that a planner is to plan around */
   readonly fallen?: readonly (readonly number[])[]
 }
@@ -180,8 +182,12 @@ export async function gather(
     )
   }
   const fell = episodes.filter((episode) => episode?.fell).length
+  // mpc that looks no step ahead is its law
+  const labeller = ({ expert, clip = 0 }: DemonstrationItem) =>
+    expert === 'mpc' && lessons.laws?.[clip]?.horizon === 0 ? 'feedback' : expert
+  const labellers = [...new Set(items.map(labeller))].join(' and ')
   say(
-    `${round ? `round ${round}` : 'demonstrations'}: ${episodes.length} episodes, labelled by ${items[0]!.expert}, ` +
+    `${round ? `round ${round}` : 'demonstrations'}: ${episodes.length} episodes, labelled by ${labellers}, ` +
       `${samples} samples, ${fell} fell, ${duration(progress.seconds)}`,
   )
   return all()

@@ -173,7 +173,7 @@ async function run(
       ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
       experts: { ...experts, ...(weights && { student: clips.map(() => weights) }) },
     })
-    const lessons = { clips, failures, ...(best?.fallen && { fallen: best.fallen }) }
+    const lessons = { clips, failures, laws, ...(best?.fallen && { fallen: best.fallen }) }
     gathered.push(await gather(session, folder, settings, lessons, { round, kind }, record))
     const of = (planned: boolean) =>
       gathered.filter((_, r) => (rounds[r] === 'planning') === planned).flat()
