@@ -4,8 +4,8 @@ import { Evolution, type EvolutionState, START_WEIGHTS, WEIGHT_DEVIATION } from 
 import {
   type Basis,
   EXAM,
-  LEAST_NOISE,
   GOOD_ENOUGH,
+  LEAST_NOISE,
   type Subject,
   type TrialResult,
   tryWeights,
