@@ -7,8 +7,11 @@ import { NU } from '../src/mocap/skeleton.ts'
 import { Environment } from '../src/sim/environment.ts'
 import { createExpert, registerExpert } from '../src/sim/experts.ts'
 import { referenceTorques } from '../src/sim/inverse-dynamics.ts'
+import { JOBS } from '../src/sim/jobs.ts'
+import { OBSERVATION_SIZE } from '../src/sim/observation.ts'
 import { Reference } from '../src/sim/reference.ts'
 import { createSimulator } from '../src/sim/simulator.ts'
+import { World } from '../src/sim/world.ts'
 import { hinge, makeClip, squats } from './sim-clips.ts'
 
 const simulator = await createSimulator()
@@ -81,6 +84,45 @@ test('experts by name', () => {
   const action = new Float64Array(NU)
   createExpert('magic', simulator, reference, 0.5).act(begin(squats()), action)
   assert.is(action[27], 0.5)
+})
+
+test('rescue: the expert does again what the actor lost, from before the fall to after it', async () => {
+  const clip = makeClip({ name: 'standing' }, () => {})
+  // stands open loop, but bows at one moment, and falls
+  const bow = [100, 130] as const
+  registerExpert('bowing', () => ({
+    name: 'bowing',
+    act: ({ steps }, action) => {
+      action.fill(steps >= bow[0] && steps < bow[1] ? -0.8 : 0)
+    },
+  }))
+  const episodeSeconds = 8
+  const world = await World.create({ clips: [{ clip, contacts: 'feet' }], episodeSeconds })
+  const item = { episode: 1, start: 0, actor: 'bowing' }
+  const alone = JOBS['rollout-expert'](world, { ...item, expert: 'bowing' })
+  const fall = alone.steps + 1
+  assert.ok(!alone.survived && fall > bow[0] && fall < bow[0] + 70, `${fall}`)
+  const saved = JOBS.rescue(world, { ...item, expert: 'pd' })
+  const from = Math.floor((fall - 75) / 10) * 10
+  assert.is(saved.steps, fall + 30 - from)
+  assert.not(saved.fell)
+  assert.ok(saved.metrics.survived)
+  assert.ok(
+    saved.actions.every((x) => x === 0),
+    "the expert's own",
+  )
+  // it begins in the state in which the actor was
+  const environment = world.environment()
+  environment.reset(item)
+  for (let i = 0; i < from; i++) environment.step(new Float64Array(NU))
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  environment.observe(observation)
+  assert.equal(saved.observations.slice(0, OBSERVATION_SIZE), observation)
+  // who bows cannot save who bows
+  const lost = JOBS.rescue(world, { ...item, expert: 'bowing' })
+  assert.is(lost.steps, 0)
+  assert.ok(lost.fell)
+  world.close()
 })
 
 function begin(clip: Clip): Environment {

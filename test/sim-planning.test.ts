@@ -259,21 +259,29 @@ test('mpc: no other offset nearby costs less by physics and the cost to go; on i
 test('experts: feedback, mpc and planner act in an environment, and ask for their law without one', () => {
   assert.throws(() => createExpert('planner', simulator, reference), /needs a feedback law/)
   const { frames } = clip
-  const law = [
-    branchOf(frames, {
-      offsets: new Float64Array(frames * NU).fill(0.01),
+  const lawOf = (offset: number) => {
+    const branch = branchOf(frames, {
+      offsets: new Float64Array(frames * NU).fill(offset),
       effort: new Float64Array(NU).fill(0.1),
-    }),
-  ]
-  const [only] = law
-  // it costs to be bent, so a plan differs from the law
-  for (let f = 0; f < frames; f++)
-    for (let j = 6; j < 34; j++) only!.values[(f * NX + j) * NX + j] = 1
-  const act = (name: string, bridges = [] as typeof law, horizon?: number) => {
+    })
+    // it costs to be bent, so a plan differs from the law
+    for (let f = 0; f < frames; f++)
+      for (let j = 6; j < 34; j++) branch.values[(f * NX + j) * NX + j] = 1
+    return [branch]
+  }
+  const act = (
+    name: string,
+    bridges: ReturnType<typeof lawOf> = [],
+    { law = lawOf(0.01), displaced = 0.1, horizon = undefined as number | undefined } = {},
+  ) => {
     const environment = new Environment(simulator, reference, { seed: 3 })
     const expert = createExpert(name, simulator, reference, { law, bridges, horizon })
     const action = new Float64Array(NU)
-    environment.reset({ episode: 5, start: 4, startNoise: { position: 0.1, velocity: 1 } })
+    environment.reset({
+      episode: 5,
+      start: 4,
+      startNoise: { position: displaced, velocity: 10 * displaced },
+    })
     const actions: number[] = []
     for (let i = 0; i < 3; i++) {
       expert.act(environment, action)
@@ -293,10 +301,18 @@ test('experts: feedback, mpc and planner act in an environment, and ask for thei
   const corrected = act('mpc')
   assert.equal(act('mpc'), corrected)
   assert.ok(corrected.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
-  assert.equal(act('mpc', [], 0), act('feedback'), 'where it does not look ahead it is the law')
-  const planned = act('planner')
-  assert.equal(act('planner'), planned, 'the same episode, the same plan')
-  assert.ok(planned.some((x, i) => Math.abs(radians(x, i) - 0.01) > 1e-3))
+  assert.equal(
+    act('mpc', [], { horizon: 0 }),
+    act('feedback'),
+    'where it does not look ahead it is the law',
+  )
+  const stands = { law: lawOf(0), displaced: 0 }
+  assert.equal(act('planner', [], stands), act('feedback', [], stands), 'the law stands: no plan')
+  const law = lawOf(-0.6)
+  const planned = act('planner', [], { law })
+  assert.equal(act('planner', [], { law }), planned, 'the same episode, the same plan')
+  const differs = planned.map((x, i) => Math.abs(radians(x, i) + 0.6) > 1e-3)
+  for (let i = 0; i < 3; i++) assert.ok(differs.slice(i * NU, (i + 1) * NU).some(Boolean), `${i}`)
 })
 
 test('trials of a law start on the reference, or on its path; demonstrations end at their limit', async () => {

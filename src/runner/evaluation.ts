@@ -71,7 +71,7 @@ const FIRST_EPISODE = 1_000_000
 /** What a round came to. */
 export interface RoundRecord {
   readonly round: number
-  /** `demonstrations` (round 0), `dagger` or `planning` */
+  /** `demonstrations` (round 0), `dagger` or `rescue` */
   readonly kind: string
   /** pairs gathered so far */
   readonly samples: number

@@ -1,6 +1,5 @@
 /** The pairs of a round: episodes in the pool, kept in the run folder as they come. */
 
-import { concat } from '../algos/sft.ts'
 import type { Clip } from '../mocap/clip.ts'
 import {
   ACTION_SIZE,
@@ -17,7 +16,7 @@ import {
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
 import type { Prepared } from './prepare.ts'
-import { PLANNING, type Round } from './rounds.ts'
+import type { Round } from './rounds.ts'
 import type { EpisodeData, RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
@@ -28,8 +27,6 @@ export interface Lessons extends Pick<Prepared, 'failures'> {
   readonly clips: readonly Clip[]
   /** by clip, where the expert needs one */
   readonly laws?: readonly (FeedbackParameters | undefined)[] | undefined
-  /** by clip: frames from which the policy fell that a planner is to plan around */
-  readonly fallen?: readonly (readonly number[])[]
 }
 
 /** Length of the episodes that show how to come from a frame of the reference to a loop's path, s. */
@@ -52,34 +49,28 @@ function byLaw(expert: SftSettings['expert']): boolean {
 /** The episodes of a round. */
 export function itemsOf(
   settings: SftSettings,
-  { clips, failures, fallen }: Lessons,
+  { clips, failures }: Lessons,
   { round, kind }: Round,
 ): DemonstrationItem[] {
   const { demonstrationSeconds, startNoise, expert, demonstrationKicks } = settings
-  const planning = kind === 'planning'
+  const rescue = kind === 'rescue'
   const counts = {
     demonstrations: settings.demonstrations,
     dagger: settings.daggerEpisodes,
-    planning: settings.planningEpisodes,
+    rescue: settings.rescueEpisodes,
   }
   const { noise } = settings
-  const seconds = planning ? PLANNING.seconds : demonstrationSeconds
-  // a planner keeps to what a law can hold
+  // a planner plans about a law
   const asked = (index: number) =>
-    planning && failures[index] ? 0 : counts[kind] * repeats(clips[index]!, seconds)
-  // where a policy falls there is most to learn: every second episode starts there
-  const start = (index: number, turn: number) => {
-    const frames = (planning && turn % 2 === 0 && fallen?.[index]) || []
-    return frames.length ? { start: frames[(turn / 2) % frames.length]! } : {}
-  }
+    rescue && failures[index] ? 0 : counts[kind] * repeats(clips[index]!, demonstrationSeconds)
   const kicks = (turn: number) => {
-    const speed = planning ? PLANNING.kick : demonstrationKicks
-    const kicked = speed > 0 && (planning ? turn % 4 >= 2 : turn % 5 < 2)
-    return kicked && { perturbation: { kicks: { speed, every: KICKED_EVERY } } }
+    const kicked = demonstrationKicks > 0 && (rescue ? turn % 4 > 0 : turn % 5 < 2)
+    const kicks = { speed: demonstrationKicks, every: KICKED_EVERY }
+    return kicked && { perturbation: { kicks } }
   }
   // a law leads to a loop's path from every frame, from each another way, and there it stays
   const entrances = ({ dt, loop, frames }: Clip, index: number) => {
-    const leads = loop && !planning && byLaw(expert) && !failures[index]
+    const leads = loop && !rescue && byLaw(expert) && !failures[index]
     const times = kind === 'demonstrations' ? noise.length : 1
     return Array.from({ length: leads ? times * frames : 0 }, (_, turn) => ({
       start: turn % frames,
@@ -90,13 +81,12 @@ export function itemsOf(
   const items = clips.flatMap((clip, index) => {
     const who = {
       clip: index,
-      expert: planning ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
+      expert: rescue ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
     }
     const long = Array.from({ length: asked(index) }, (_, turn) => ({
       ...who,
       noise: noise[turn % noise.length]!,
-      ...start(index, turn),
       startNoise: {
         ...{ position: startNoise, velocity: 10 * startNoise },
         ...(clips[index]!.loop && startNoise > 0 && { place: START_PLACE }),
@@ -146,7 +136,7 @@ export async function gather(
   }
   try {
     await pool.map(
-      'demonstrate',
+      kind === 'rescue' ? 'rescue' : 'demonstrate',
       missing.map((index) => items[index]!),
       {
         signal,
@@ -199,36 +189,25 @@ const NEIGHBOURS = 4
 /** There are no more neighbours than make so many pairs, which fit the buffers of any GPU. */
 const MOST_PAIRS = 250_000
 
-/**
- * What a round learns from: what was shown, with states beside it that nobody visited where a law can label them
- * (`--neighbours`), and plans, as many times: a law does not know what to do beside states where only a planner does.
- */
+/** What a round learns from: what was shown, with states beside it that nobody visited (`--neighbours`), by the law. */
 export function pairsOf(
   shown: readonly GatheredEpisode[],
-  plans: readonly GatheredEpisode[],
   { neighbours, expert, seed }: SftSettings,
   { clips, humanoid }: SimulationConfig,
   laws: readonly (FeedbackParameters | undefined)[] | undefined,
   round: number,
 ): readonly Pairs[] {
-  if (!byLaw(expert)) return [...shown, ...plans]
+  if (!byLaw(expert)) return shown
   const { unit } = gainsOf(humanoid)
-  const visited = [...shown, ...plans].reduce((sum, { steps }) => sum + steps, 0)
+  const visited = shown.reduce((sum, { steps }) => sum + steps, 0)
   const copies = Math.max(0, Math.min(neighbours, Math.floor(MOST_PAIRS / visited) - 1))
-  const beside = clips.flatMap(({ clip }, index) => {
+  return clips.flatMap(({ clip }, index) => {
     const own = shown.filter((episode) => episode.clip === index)
     const parameters = laws?.[index]
     if (!parameters) return own
     const random = new Random(seed, NEIGHBOURS, round, index)
     return withNeighbours(own, clip, parameters.law, { copies, random, unit })
   })
-  // within an episode, since episodes are what is held out
-  const again = ({ observations, actions, steps }: Pairs): Pairs => ({
-    observations: concat(new Array(1 + copies).fill(observations)),
-    actions: concat(new Array(1 + copies).fill(actions)),
-    steps: (1 + copies) * steps,
-  })
-  return [...beside, ...plans.map(again)]
 }
 
 /** Time after which episodes that are done are written down, s. */

@@ -158,7 +158,7 @@ export const sftSchema = z.strictObject({
   demonstrationKicks: atLeastZero()
     .default(0.5)
     .describe(
-      'kick the root every 1 to 3 s, in two of five episodes of demonstrations and DAgger, m/s',
+      'kick the root every 1 to 3 s, in two of five episodes of demonstrations and DAgger, m/s; in those of rescues too',
     ),
   daggerRounds: count(0)
     .optional()
@@ -167,12 +167,16 @@ export const sftSchema = z.strictObject({
     ),
   daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
-  planningRounds: count(0)
-    .default(0)
-    .describe('rounds after those, in which the policy acts and the planner labels'),
-  planningEpisodes: count()
-    .default(16)
-    .describe('episodes of such a round, 10 s long, of each clip, likewise'),
+  rescueRounds: count(0)
+    .optional()
+    .describe(
+      'rounds after those: the policy acts, kicked in three of four episodes, and where it falls the planner shows what would have saved it; default: 2 with an expert that recovers, else 0',
+    ),
+  rescueEpisodes: count()
+    .default(64)
+    .describe(
+      'episodes of such a round, as long as those of an evaluation, of each clip, likewise',
+    ),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
@@ -315,9 +319,9 @@ export const verifySchema = z.strictObject({
 
 export const daggerSchema = z.strictObject({
   rounds: count().default(1).describe('rounds to add'),
-  planning: flag()
+  rescue: flag()
     .default(false)
-    .describe('have a planner label that plans around the policy, instead of the expert'),
+    .describe('rounds of rescue: the planner shows what would have saved the policy where it fell'),
   workers,
 })
 

@@ -12,10 +12,10 @@ import { say } from './terminal.ts'
 import { runTrials } from './trials.ts'
 
 /**
- * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy and the planner,
- * which knows what to do far from the law's path, where kicks and falls lead.
+ * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy, kicked, and where it
+ * falls the planner takes over and shows what would have saved it (rescue).
  */
-export type RoundKind = 'demonstrations' | 'dagger' | 'planning'
+export type RoundKind = 'demonstrations' | 'dagger' | 'rescue'
 
 /** A round of a run. */
 export interface Round {
@@ -24,22 +24,18 @@ export interface Round {
   readonly kind: RoundKind
 }
 
-/** Rounds of planning: length of a loop's episodes (s), and kicks of the root in every second pair of them (m/s). */
-export const PLANNING = { seconds: 10, kick: 0.5 }
+/** Rounds where none are asked for, of experts that recover: of DAgger at most, and of rescue. */
+const DAGGER_ROUNDS = 3
+const RESCUE_ROUNDS = 2
 
 /** The rounds of a run, before `dagger` adds any. */
-export function roundsOf({ expert, daggerRounds, planningRounds }: SftSettings): RoundKind[] {
-  const dagger = daggerRounds ?? (needsLaw(expert) ? 3 : 0)
+export function roundsOf({ expert, daggerRounds, rescueRounds }: SftSettings): RoundKind[] {
+  const recovers = needsLaw(expert)
   return [
     'demonstrations',
-    ...new Array<RoundKind>(dagger).fill('dagger'),
-    ...new Array<RoundKind>(planningRounds).fill('planning'),
+    ...new Array<RoundKind>(daggerRounds ?? (recovers ? DAGGER_ROUNDS : 0)).fill('dagger'),
+    ...new Array<RoundKind>(rescueRounds ?? (recovers ? RESCUE_ROUNDS : 0)).fill('rescue'),
   ]
-}
-
-/** Whether the rounds were asked for by number; else they end when there is nothing left to gain. */
-export function roundsAsked({ daggerRounds, planningRounds }: SftSettings): boolean {
-  return daggerRounds !== undefined || planningRounds > 0
 }
 
 /** Scores of trials that are no further apart count as equal. */

@@ -15,16 +15,7 @@ import {
 } from './options.ts'
 import { drawPlots } from './plots.ts'
 import { needsLaw, prepareExperts, readExperts } from './prepare.ts'
-import {
-  bestRound,
-  PLANNING,
-  plotRounds,
-  type RoundKind,
-  roundFile,
-  roundsAsked,
-  roundsOf,
-  tryRound,
-} from './rounds.ts'
+import { bestRound, plotRounds, type RoundKind, roundFile, roundsOf, tryRound } from './rounds.ts'
 import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
@@ -103,9 +94,9 @@ export async function resumeSft(
 /** Goes on with a run by more rounds than it was started with. */
 export async function dagger(
   path: string,
-  { rounds, planning, workers }: DaggerSettings,
+  { rounds, rescue, workers }: DaggerSettings,
 ): Promise<void> {
-  const kind: RoundKind = planning ? 'planning' : 'dagger'
+  const kind: RoundKind = rescue ? 'rescue' : 'dagger'
   const extra = new Array<RoundKind>(rounds).fill(kind)
   await resumeSft(path, workers === undefined ? {} : { workers }, extra)
 }
@@ -141,21 +132,23 @@ async function run(
   const added = [...(runConfig.added ?? []), ...extra]
   let own = runConfig.rounds ?? roundsOf(settings)
   const rounds = [...own, ...added]
-  const planned = rounds.includes('planning')
+  const rescues = rounds.includes('rescue')
   const { experts, failures } = await prepareExperts(session, folder, demonstrations, {
     ...settings,
-    ...(planned && !needsLaw(settings.expert) && { expert: 'planner' as const }),
+    ...(rescues && !needsLaw(settings.expert) && { expert: 'planner' as const }),
   }).finally(prepared)
   // what cannot be shown how to recover is shown at least how to move
   for (const reason of failures) {
     if (reason) say(colour.yellow(`${reason}; inverse-dynamics demonstrates instead`))
   }
   if (clips.every((_, c) => failures[c])) {
-    if (!roundsAsked(settings)) own = ['demonstrations']
+    // those that nobody asked for
+    if (settings.daggerRounds === undefined) own = own.filter((kind) => kind !== 'dagger')
+    if (settings.rescueRounds === undefined) own = own.filter((kind) => kind !== 'rescue')
     rounds.splice(0, rounds.length, ...own, ...added)
-    if (rounds.includes('planning')) {
+    if (rounds.includes('rescue')) {
       throw new UsageError(
-        'rounds of planning need a feedback law, and none was found; try another --seed',
+        'rounds of rescue need a feedback law, and none was found; try another --seed',
       )
     }
   }
@@ -167,17 +160,13 @@ async function run(
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
     const kind = rounds[round]!
-    const best = record.rounds[bestRound(record)]
     await pool.configure({
-      ...demonstrations,
-      ...(kind === 'planning' && { episodeSeconds: PLANNING.seconds }),
+      ...(kind === 'rescue' ? config : demonstrations),
       experts: { ...experts, ...(weights && { student: clips.map(() => weights) }) },
     })
-    const lessons = { clips, failures, laws, ...(best?.fallen && { fallen: best.fallen }) }
+    const lessons = { clips, failures, laws }
     gathered.push(await gather(session, folder, settings, lessons, { round, kind }, record))
-    const of = (planned: boolean) =>
-      gathered.filter((_, r) => (rounds[r] === 'planning') === planned).flat()
-    const pairs = pairsOf(of(false), of(true), settings, config, laws, round)
+    const pairs = pairsOf(gathered.flat(), settings, config, laws, round)
     weights = await train(session, folder, settings, { round, kind }, pairs, record, {
       ...(weights && { start: weights }),
       ...(metric && { metric }),
@@ -186,9 +175,9 @@ async function run(
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
       // by default rounds of DAgger end where no trial falls
-      const perfect = round > 0 && record.rounds[round]!.survival === 1
-      if (perfect && round < own.length && !roundsAsked(settings)) {
-        own = own.slice(0, round + 1)
+      const perfect = kind === 'dagger' && record.rounds[round]!.survival === 1
+      if (perfect && round < own.length && settings.daggerRounds === undefined) {
+        own = own.filter((kind, r) => r <= round || kind !== 'dagger')
         rounds.splice(0, rounds.length, ...own, ...added)
       }
     }

@@ -106,6 +106,48 @@ export const JOBS = {
     }
   },
 
+  /**
+   * One episode of an actor, and what the expert does about its falls: it takes over some time before each, and hands back
+   * when the time of the fall is past. The pairs are the expert's own, of what it saved; with a fall that it cannot turn
+   * away the episode ends.
+   */
+  rescue(world: World, item: DemonstrationItem & { readonly actor: string }): Demonstration {
+    const episode = new ExpertEpisode(world, item)
+    const { environment, action } = episode
+    const observation = new Float32Array(OBSERVATION_SIZE)
+    const observations: number[] = []
+    const actions: number[] = []
+    let marks = [environment.save()]
+    while (environment.status === 'running') {
+      const status = episode.execute()
+      if (environment.steps % MARK_EVERY === 0) marks.push(environment.save())
+      if (status !== 'fell') continue
+      const fall = environment.steps
+      environment.load(marks.findLast(({ steps }) => steps <= fall - BEFORE_FALL) ?? marks[0])
+      const [seen, said]: [number[], number[]] = [[], []]
+      let saved: Status = 'running'
+      while (saved === 'running' && environment.steps < fall + AFTER_FALL) {
+        environment.observe(observation)
+        episode.choose()
+        seen.push(...observation)
+        said.push(...action)
+        saved = episode.obey()
+      }
+      if (saved === 'fell') break
+      observations.push(...seen)
+      actions.push(...said)
+      marks = [environment.save()]
+    }
+    return {
+      observations: Float32Array.from(observations),
+      actions: Float32Array.from(actions),
+      steps: actions.length / NU,
+      fell: environment.status === 'fell',
+      length: environment.length,
+      metrics: environment.result(),
+    }
+  },
+
   /** The result of one episode of an expert; with `pd`, the null row "open-loop PD to the reference". */
   'rollout-expert'(world: World, item: ExpertItem): EpisodeMetrics {
     const episode = new ExpertEpisode(world, item)
@@ -189,12 +231,20 @@ export type JobResult<J extends JobName> = Awaited<ReturnType<Jobs[J]>>
 
 const CUT_STEPS = 10
 
+/**
+ * Of a rescue, control steps: from one state that is kept to the next, from where the expert takes over to the fall, and
+ * from there to where it hands back. A fall begins a second or two before it is one.
+ */
+const MARK_EVERY = 10
+const BEFORE_FALL = 75
+const AFTER_FALL = 30
+
 /** The key of the action noise's stream, apart from the stream of the environment. */
 const NOISE_STREAM = 1
 
 const TRACED = ['jointError', 'rootPosition', 'rootRotation', 'score', 'reward'] as const
 
-/** An expert in an episode: it chooses, and what it chose, or what another chose, is executed with noise. */
+/** An expert in an episode: it chooses, and what it chose, or what an actor does, is executed with noise. */
 class ExpertEpisode {
   readonly environment: Environment
   /** [28] the expert's latest choice, without noise */
@@ -219,13 +269,23 @@ class ExpertEpisode {
     this.expert.act(this.environment, this.action)
   }
 
+  /** A step of the actor, if there is one. */
   execute(): Status {
-    const { action, acted, executed, noise, random } = this
+    if (!this.actor) return this.obey()
+    this.actor.act(this.environment, this.acted)
+    return this.perform(this.acted)
+  }
+
+  /** A step of the expert's latest choice. */
+  obey(): Status {
+    return this.perform(this.action)
+  }
+
+  private perform(action: Float64Array): Status {
+    const { executed, noise, random } = this
     const { unit } = this.environment.simulator.gains
-    if (this.actor) this.actor.act(this.environment, acted)
-    else acted.set(action)
     for (let k = 0; k < NU; k++) {
-      executed[k] = acted[k] + (noise > 0 ? (noise * random.normal()) / unit[k] : 0)
+      executed[k] = action[k] + (noise > 0 ? (noise * random.normal()) / unit[k] : 0)
     }
     return this.environment.step(executed)
   }

@@ -10,7 +10,7 @@ import { root, run, SMALL } from './command.ts'
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
 const test = suite('runner: experts')
 
-test('sft with experts that recover: a trajectory, a law, DAgger, planning', async () => {
+test('sft with experts that recover: a trajectory, a law, DAgger, rescue', async () => {
   const out = join(folder, 'feedback')
   // the beginning of a punch: what takes minutes takes seconds
   const punch = JSON.parse(readFileSync(join(root, 'clips/punch.txt'), 'utf8'))
@@ -20,7 +20,7 @@ test('sft with experts that recover: a trajectory, a law, DAgger, planning', asy
     ...['sft', '--clip', clip, '--expert', 'feedback', '--out', out, '--epochs', '2'],
     ...['--feedback-generations', '1'],
     ...['--dagger-rounds', '1', '--dagger-episodes', '4', ...SMALL],
-    ...['--planning-rounds', '1', '--planning-episodes', '1'],
+    ...['--rescue-rounds', '1', '--rescue-episodes', '1'],
   ]
   const done = await run(args)
   assert.is(done.code, 0, done.stderr)

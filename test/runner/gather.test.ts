@@ -6,7 +6,6 @@ import * as assert from 'uvu/assert'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
 import { itemsOf, type Lessons } from '../../src/runner/gather.ts'
 import { parseSettings, sftSchema } from '../../src/runner/options.ts'
-import { PLANNING } from '../../src/runner/rounds.ts'
 import { errorMetric } from '../../src/runner/train.ts'
 import { ACTION_SIZE, gainsOf } from '../../src/sim/index.ts'
 import { branchOf } from '../support/branch.ts'
@@ -14,7 +13,7 @@ import { branchOf } from '../support/branch.ts'
 const clips = ['walk', 'punch'].map((name) =>
   loadClip(readFileSync(new URL(`../../clips/${name}.txt`, import.meta.url), 'utf8'), name),
 )
-const settings = parseSettings(sftSchema, { daggerEpisodes: 8, planningEpisodes: 4 })
+const settings = parseSettings(sftSchema, { daggerEpisodes: 8, rescueEpisodes: 4 })
 const lessons: Lessons = { clips, failures: [] }
 const test = suite('runner: rounds')
 
@@ -40,7 +39,7 @@ test('demonstrations: streams of their own, noise in turn, a one-shot clip more 
 
 test("a loop's path is shown from every frame: under all noise, then under one", () => {
   const frames = clips[0]!.frames
-  const entrances = (round: number, kind: 'demonstrations' | 'dagger' | 'planning') =>
+  const entrances = (round: number, kind: 'demonstrations' | 'dagger' | 'rescue') =>
     itemsOf(settings, lessons, { round, kind }).filter(({ limit }) => limit !== undefined)
   const shown = entrances(0, 'demonstrations')
   assert.ok(shown.every(({ clip, limit }) => clip === 0 && limit === 90))
@@ -53,7 +52,7 @@ test("a loop's path is shown from every frame: under all noise, then under one",
     Array.from({ length: frames }, (_, frame) => frame),
   )
   assert.ok(asked.every(({ actor }) => actor === 'student'))
-  assert.is(entrances(4, 'planning').length, 0)
+  assert.is(entrances(4, 'rescue').length, 0)
   // who has no law knows no way
   const none = (...given: [typeof settings, Lessons]) =>
     itemsOf(...given, { round: 0, kind: 'demonstrations' }).every(({ limit }) => !limit)
@@ -61,29 +60,18 @@ test("a loop's path is shown from every frame: under all noise, then under one",
   assert.ok(none(settings, { ...lessons, failures: ['no trajectory', undefined] }))
 })
 
-test('planning: the policy acts, kicked now and then, nothing for a clip without a law', () => {
+test('rescue: the policy acts, kicked but for every fourth time, nothing for a clip without a law', () => {
   const failures = [undefined, 'no trajectory']
-  const items = itemsOf(settings, { ...lessons, failures }, { round: 4, kind: 'planning' })
+  const items = itemsOf(settings, { ...lessons, failures }, { round: 4, kind: 'rescue' })
   assert.equal(
     items.map(({ clip, expert, actor, noise }) => [clip, expert, actor, noise]),
     [0, 0.02, 0.05, 0].map((noise) => [0, 'planner', 'student', noise]),
   )
-  const kicked = { kicks: { speed: PLANNING.kick, every: [1, 3] } }
+  const kicked = { kicks: { speed: settings.demonstrationKicks, every: [1, 3] } }
   assert.equal(
     items.map(({ perturbation }) => perturbation),
-    [undefined, undefined, kicked, kicked],
+    [undefined, kicked, kicked, kicked],
   )
-})
-
-test('planning: every second episode starts where the policy fell', () => {
-  const fallen = [[3, 7], []]
-  const more = { ...settings, planningEpisodes: 6 }
-  const items = itemsOf(more, { ...lessons, fallen }, { round: 4, kind: 'planning' })
-  const starts = (clip: number) => items.filter((item) => item.clip === clip).map((i) => i.start)
-  assert.equal(starts(0), [3, undefined, 7, undefined, 3, undefined])
-  assert.ok(starts(1).every((start) => start === undefined))
-  const dagger = itemsOf(more, { ...lessons, fallen }, { round: 1, kind: 'dagger' })
-  assert.ok(dagger.every(({ start, limit }) => start === undefined || limit !== undefined))
 })
 
 test('what errors cost: by the laws of the clips alike, each by its rows, and nothing is for nothing', () => {

@@ -101,27 +101,52 @@ export function student(_simulator: Simulator, _reference: Reference, parameters
 /** Key of the planner's random stream, apart from those of the environment and the noise. */
 const PLANNER_STREAM = 2
 
-/** Sampling about the feedback law, anew before every step; the label is the mean of the best samples. */
+/** How far a planner looks whether the law falls, control steps: after a kick that begins a second or two later. */
+const FORESIGHT = 75
+/** Control steps from one such look to the next. */
+const LOOK_EVERY = 5
+
+/**
+ * The feedback law for as long as it stands for the next 2.5 s; where it would fall, sampling about it anew before every step,
+ * and the mean of the best samples. So labels are smooth but where something is to be saved.
+ */
 export function planner(simulator: Simulator, reference: Reference, parameters: unknown): Expert {
   const known = expectLaw('planner', parameters)
   const rollout = new Rollout(simulator, reference)
-  const plans = new WeakMap<Environment, Planner>()
+  const turns = new WeakMap<Environment, { last: string; plan: Planner | undefined }>()
   const observation = new Float32Array(OBSERVATION_SIZE)
   const offset = new Float64Array(NU)
+  const falls = (guide: Guide, { state, referenceStep, length, steps }: Environment) => {
+    rollout.begin(state, referenceStep)
+    // a one-shot clip ends
+    const most = reference.clip.loop ? FORESIGHT : Math.min(FORESIGHT, length - steps)
+    for (let s = 0; s < most; s++) {
+      rollout.observe(observation)
+      applyAt(guide(rollout.step, observation), observation, offset)
+      if (!rollout.advance(offset)) return true
+    }
+    return false
+  }
   return {
     name: 'planner',
     act(environment, action) {
-      const step = environment.referenceStep
-      let plan = plans.get(environment)
-      if (!plan || environment.steps === 0) {
-        const random = new Random(environment.seed, environment.episode, PLANNER_STREAM)
-        const guide = guideOf(known, reference, environment.start)
-        plan = new Planner(rollout, guide, known.law[0].hessian, random)
-        plans.set(environment, plan)
-      } else plan.shift(1)
-      plan.plan(environment.state, step)
+      const { seed, episode, steps, start, referenceStep: step } = environment
+      const guide = guideOf(known, reference, start)
+      const goesOn = turns.get(environment)?.last === `${episode} ${steps - 1}`
+      let plan = goesOn ? turns.get(environment)!.plan : undefined
+      plan?.shift(1)
+      if (!goesOn || steps % LOOK_EVERY === 0) {
+        if (!falls(guide, environment)) plan = undefined
+        else if (!plan) {
+          const random = new Random(seed, episode, PLANNER_STREAM, steps)
+          plan = new Planner(rollout, guide, known.law[0].hessian, random)
+        }
+      }
+      turns.set(environment, { last: `${episode} ${steps}`, plan })
+      plan?.plan(environment.state, step)
       environment.observe(observation)
-      plan.act(step, observation, 0, offset)
+      if (plan) plan.act(step, observation, 0, offset)
+      else applyAt(guide(step, observation), observation, offset)
       environment.encode(offset, action)
     },
   }
