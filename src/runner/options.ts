@@ -173,7 +173,7 @@ export const sftSchema = z.strictObject({
       'rounds after those: the policy acts, kicked in three of four episodes, and where it falls the planner shows what would have saved it; default: 2 with an expert that recovers, else 0',
     ),
   rescueEpisodes: count()
-    .default(64)
+    .default(128)
     .describe(
       'episodes of such a round, as long as those of an evaluation, of each clip, likewise',
     ),
