@@ -96,7 +96,7 @@ test('a law that never falls goes on under more noise, and the best there is kep
 })
 
 test('mpc looks one step further as long as it falls, and keeps what scores most; not at all where the law stands', async () => {
-  const choose = async (scores: readonly number[], survival = 0.7) => {
+  const choose = async (scores: readonly number[], survival = 0.7, subject = SUBJECT) => {
     const asked: number[] = []
     const map = async (_job: string, items: readonly { horizon: number }[]) => {
       asked.push(items[0]!.horizon)
@@ -108,12 +108,14 @@ test('mpc looks one step further as long as it falls, and keeps what scores most
     const session = { pool: { map } } as unknown as Session
     const basis: Basis = { clip: 0, branches: [] }
     const found = { basis, trial: { score: 9, seconds: 9, survival, fallen: [] } }
-    return { horizon: await chooseHorizon(session, SUBJECT, found, START_WEIGHTS), asked }
+    return { horizon: await chooseHorizon(session, subject, found, START_WEIGHTS), asked }
   }
   assert.equal(await choose([9.9, 0, 0], 0.8), { horizon: 0, asked: [] })
   assert.equal(await choose([9.9, 0, 0]), { horizon: 1, asked: [1] })
   assert.equal(await choose([5, 9.9, 0]), { horizon: 2, asked: [1, 2] })
   assert.equal(await choose([5, 6, 4]), { horizon: 2, asked: [1, 2, 3] })
+  const once = { ...SUBJECT, clip: { ...SUBJECT.clip, loop: false } }
+  assert.equal(await choose([9.9, 0, 0], 0.1, once), { horizon: 0, asked: [] })
 })
 
 test('stopped and resumed it finds what it finds in one go', async () => {
