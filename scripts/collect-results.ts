@@ -1,7 +1,7 @@
 /**
  * Collects the evaluations of runs: `npx tsx scripts/collect-results.ts RUN...` puts them into results/sft.json or
  * results/trpo.json, by the command of the run, in place of those of the same clips, body, seed, start and expert, and
- * renders the end of an episode of each policy of sft into docs/images. Then `npm run docs` writes tables and plots from
+ * renders the end of an episode of each policy into docs/images. Then `npm run docs` writes tables and plots from
  * these files.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -40,6 +40,13 @@ export function bodyOf({ options }: Pick<Result, 'options'>): string {
 export function expertOf({ options, source, samples, init }: Result): string {
   if (samples && init === 'random') return ''
   return (source ?? options).match(/--expert (\S+)/)?.[1] ?? 'mpc'
+}
+
+/** Picture of a policy, from docs/; undefined where none is drawn: of several clips, other seeds, other bodies. */
+export function pictureOf(result: Result): string | undefined {
+  const { own, clip, clips, seed, init } = result
+  if (clips.length > 1 || seed !== 1 || bodyOf(result)) return undefined
+  return `images/policy-${init ? `trpo-${init}-` : ''}${own ? '' : 'deepmimic-'}${clip}.svg`
 }
 
 export function readResults(method: Method): Result[] {
@@ -92,24 +99,19 @@ function given(
   return said
 }
 
-/** An episode of a policy of one clip, seed 1 and the default body, from the first frame, beside the reference. */
+/** The end of an episode of a policy, from the first frame, beside the reference. */
 async function render(path: string): Promise<void> {
+  const picture = pictureOf(collect(path)[0]!)
+  if (!picture) return
   const folder = RunFolder.open(path)
-  const { options } = folder.readConfig<RunConfig>()
+  const { options } = folder.readConfig<Config>()
   const weights = folder.readPolicy()
   const clips = clipsOf(folder).map(({ clip }) => clip)
-  if (
-    clips.length > 1 ||
-    options.seed !== 1 ||
-    bodyOf({ options: given('sft', options).join(' ') })
-  )
-    return
   const world = await World.create({
     ...simulationConfig(options, clips),
     experts: { student: [weights] },
   })
   const clip = clips[0]!
-  const own = ownClips().includes(options.clip[0]!)
   const environment = world.environment()
   const policy = world.expert('student')
   const action = new Float64Array(28)
@@ -133,10 +135,7 @@ async function render(path: string): Promise<void> {
     const left = moments.length - 1 - i
     return left % 8 === 0 && left <= 48
   })
-  writeFileSync(
-    join(ROOT, `docs/images/policy-${own ? '' : 'deepmimic-'}${clip.name}.svg`),
-    renderStrip(shown, { spacing: 0.85 }),
-  )
+  writeFileSync(join(ROOT, 'docs', picture), renderStrip(shown, { spacing: 0.85 }))
   world.close()
 }
 
@@ -159,7 +158,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const all = [...readResults(method).filter((result) => !replaced.has(key(result))), ...fresh]
     all.sort((a, b) => key(a).localeCompare(key(b)))
     writeFileSync(resultsFile(method), `${JSON.stringify(all, null, 1)}\n`)
-    if (method === 'sft') for (const run of runs) await render(run)
+    for (const run of runs) await render(run)
     console.log(`${fresh.length} evaluations collected, ${all.length} in ${resultsFile(method)}`)
   }
 }

@@ -22,7 +22,14 @@ import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'
-import { bodyOf, expertOf, type Method, type Result, readResults } from './collect-results.ts'
+import {
+  bodyOf,
+  expertOf,
+  type Method,
+  pictureOf,
+  type Result,
+  readResults,
+} from './collect-results.ts'
 
 const ROOT = new URL('..', import.meta.url)
 
@@ -38,7 +45,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   'trpo options': () => options(trpoSchema),
   'sft results': () => results('sft'),
   'trpo results': () => results('trpo'),
-  'policy pictures': policyPictures,
+  'sft pictures': () => policyPictures('sft'),
+  'trpo pictures': () => policyPictures('trpo'),
 }
 
 /** A document with its tables made anew. */
@@ -115,15 +123,13 @@ function results(method: Method): string {
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
 }
 
-// the end of an episode of every policy that was drawn, those of seed 1 and the default body
-function policyPictures(): string {
-  const drawn = readResults('sft').flatMap((result) => {
-    const { own, clip, clips, seed } = result
-    if (clips.length > 1 || seed !== 1 || bodyOf(result)) return []
-    const path = `images/policy-${own ? '' : 'deepmimic-'}${clip}.svg`
-    return existsSync(new URL(`docs/${path}`, ROOT))
-      ? [`${title(result)}:\n\n![${clip}](${path})`]
-      : []
+// the end of an episode of every policy that was drawn
+function policyPictures(method: Method): string {
+  const drawn = readResults(method).flatMap((result) => {
+    const path = pictureOf(result)
+    if (!path || !existsSync(new URL(`docs/${path}`, ROOT))) return []
+    const start = result.init ? `, from ${from(result)}` : ''
+    return [`${title(result)}${start}:\n\n![${result.clip}](${path})`]
   })
   return [...new Set(drawn)].join('\n\n')
 }
