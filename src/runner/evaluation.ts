@@ -81,8 +81,6 @@ export interface RoundRecord {
   readonly score: number
   readonly survival: number
   readonly survived_seconds: number
-  /** by clip: frames from which such an episode fell; missing in runs of older versions */
-  readonly fallen?: readonly (readonly number[])[]
 }
 
 /** A point of a learning curve: trials without noise, that no evaluation uses. */

@@ -67,17 +67,11 @@ export async function tryRound(
   await session.pool.configure(config)
   const clips = config.clips.map(({ clip }) => clip)
   const seconds = config.episodeSeconds ?? 20
-  const { score, survival, survivedSeconds, fallen } = await runTrials(
-    session,
-    clips,
-    seconds,
-    weights,
-  )
+  const { score, survival, survivedSeconds } = await runTrials(session, clips, seconds, weights)
   const { validation_loss, mean_predictor_loss } = record
   record.rounds.push({
     ...{ round, kind, samples, validation_loss, mean_predictor_loss },
     ...{ score, survival, survived_seconds: survivedSeconds },
-    fallen,
   })
   folder.writeJson('training.json', record)
   say(

@@ -26,8 +26,6 @@ export interface TrialFigures {
   readonly survival: number
   readonly survivedSeconds: number
   readonly nr: number
-  /** by clip: frames from which a trial fell, each once */
-  readonly fallen: readonly (readonly number[])[]
 }
 
 /**
@@ -78,9 +76,5 @@ export async function runTrials(
     survival: mean(({ survival }) => survival),
     survivedSeconds: mean(({ survived_seconds }) => survived_seconds),
     nr: mean(({ nr }) => nr.mean),
-    fallen: clips.map((_, index) => {
-      const fell = results.filter(({ survived }, i) => trials[i]!.clip === index && !survived)
-      return [...new Set(fell.map(({ start }) => start))].sort((a, b) => a - b)
-    }),
   }
 }
