@@ -24,6 +24,8 @@ export interface LearnerOptions extends TrpoOptions, AdvantageOptions, CriticOpt
    */
   readonly imitation?: number
   readonly imitationDecay?: number
+  /** the mean of log_std goes evenly to `logStd` in `iterations`, whatever updates do to it; default: as updates do */
+  readonly anneal?: { readonly logStd: number; readonly iterations: number }
   /** observations of every batch are merged into the normaliser's statistics, after it; else those stay */
   readonly updateStatistics: boolean
 }
@@ -204,6 +206,7 @@ export class Learner {
       critic.undo()
       notFinite.push("the value network's loss is not finite: it stays as it was")
     }
+    if (updates && notFinite.length === 0) this.annealLogStd(result.policy)
     // the policy of the next batch sees by them; within this one they stood still
     if (options.updateStatistics && notFinite.length === 0) await this.observation.run()
     this.iteration++
@@ -235,6 +238,22 @@ export class Learner {
     const weight = imitation * imitationDecay ** (this.iteration - vfWarmup)
     const { weights } = this.teacher
     this.gpu.write(weights, new Float32Array(weights.length).fill(weight))
+  }
+
+  // after the update and outside its trust region: a step of a few thousandths is next to nothing beside it
+  private annealLogStd(policy: Float32Array): void {
+    const { anneal } = this.options
+    if (!anneal) return
+    const start = this.policyNet.parameterCount
+    const logStd = policy.slice(start)
+    const mean = logStd.reduce((sum, s) => sum + s, 0) / logStd.length
+    const left = Math.max(1, anneal.iterations - this.iteration)
+    const shift = (anneal.logStd - mean) / left
+    this.gpu.write(
+      this.policy,
+      logStd.map((s) => s + shift),
+      start,
+    )
   }
 
   // what is read back after an iteration, one after another

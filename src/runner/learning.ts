@@ -51,7 +51,8 @@ export async function learn(
     ...{ clips, observationSize: VIEWS[settings.observation] },
     ...{ startNoise: settings.startNoise, kicks: settings.kicks, scoreShare: settings.scoreShare },
   })
-  const { initial, vfWarmup, sizes, valueSizes } = start(folder, settings)
+  const { initial, vfWarmup, maxKl, sizes, valueSizes } = start(folder, settings)
+  const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
   const learner = await Learner.open(
     gpu,
     environments,
@@ -59,8 +60,13 @@ export async function learn(
     new Mlp(valueSizes, settings.activation),
     {
       ...settings,
-      ...{ steps: timestepsPerBatch / envs, vfWarmup, updateStatistics: !folder.has(SFT_POLICY) },
-      ...{ searchSteps: 10, backtrack: 0.8 },
+      ...{
+        steps: timestepsPerBatch / envs,
+        vfWarmup,
+        maxKl,
+        updateStatistics: !folder.has(SFT_POLICY),
+      },
+      ...{ searchSteps: 10, backtrack: 0.8, anneal: { logStd: settings.logStdEnd, iterations } },
     },
     folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY).parameters : undefined,
   )
@@ -75,7 +81,6 @@ export async function learn(
     parameters: policy.subarray(0, policy.length - ACTION_SIZE),
   })
 
-  const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
   const events = new EventWriter(folder.path)
   const progress = new Progress('trpo, iteration', iterations, state.iteration)
   const before = record.wall_seconds.training
@@ -181,7 +186,7 @@ function start(folder: RunFolder, settings: TrpoSettings) {
   const valueNet = new Mlp(valueSizes, settings.activation)
   const policy = new Float32Array(policyNet.parameterCount + ACTION_SIZE)
   policy.set(sft?.parameters ?? policyNet.initialise(networkRandom(settings.seed)))
-  policy.fill(settings.logStd ?? (sft ? -3 : -1.5), policyNet.parameterCount)
+  policy.fill(settings.logStd ?? (sft ? -3 : -1), policyNet.parameterCount)
   const initial: LearnerState = {
     ...{ iteration: 0, policy, environments: undefined },
     statistics: sft?.statistics ?? new Float32Array(3 * inputs),
@@ -191,7 +196,8 @@ function start(folder: RunFolder, settings: TrpoSettings) {
       steps: 0,
     },
   }
-  return { initial, sizes, valueSizes, vfWarmup: settings.vfWarmup ?? (sft ? 5 : 1) }
+  const { vfWarmup = sft ? 5 : 1, maxKl = sft ? 0.02 : 0.05 } = settings
+  return { initial, sizes, valueSizes, vfWarmup, maxKl }
 }
 
 /** Key of the random stream of the value network's starting parameters. */

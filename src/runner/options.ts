@@ -226,7 +226,9 @@ export const trpoSchema = z.strictObject({
     .default(4096)
     .describe('control steps an update, of all environments together'),
   envs: count().default(32).describe('environments in lock-step'),
-  maxKl: positive().default(0.02).describe('bound on the KL divergence of an update, nats'),
+  maxKl: positive()
+    .optional()
+    .describe('bound on the KL divergence of an update, nats; default: 0.02 after sft, else 0.05'),
   cgIters: count().default(10).describe('iterations of conjugate gradient'),
   damping: atLeastZero()
     .default(0.1)
@@ -259,8 +261,11 @@ export const trpoSchema = z.strictObject({
   logStd: number(z.number().min(-10).max(2))
     .optional()
     .describe(
-      'log standard deviation of the first actions, action units; default: -3 after sft, else -1.5',
+      'log standard deviation of the first actions, action units; default: -3 after sft, else -1',
     ),
+  logStdEnd: number(z.number().min(-10).max(2))
+    .default(-3)
+    .describe('what their mean comes to at the end, evenly: wide trials first, fine ones last'),
   startNoise,
   scoreShare: number(z.number().min(0).max(1))
     .default(0.5)

@@ -301,9 +301,40 @@ export const controlTests: KernelTest[] = [
     },
   },
   {
+    name: 'learner: the spread is where it was to end, and nothing else changes for it',
+    async run(gpu) {
+      const iterations = 5
+      const policies = []
+      for (const options of [{}, { anneal: { logStd: -1.5, iterations } }]) {
+        const { learner, policyNet, initial } = await open(gpu, {
+          ...{ ...OPTIONS, vfWarmup: 0, ...options },
+        })
+        await learner.begin(initial)
+        const start = policyNet.parameterCount
+        let [net, logStds] = [new Float32Array(), [initial.policy[start]!]]
+        for (let i = 0; i < iterations; i++) {
+          await learner.iterate()
+          const { policy } = await learner.state()
+          if (i === 0) net = policy.slice(0, start)
+          logStds.push(policy[start]!)
+        }
+        policies.push({ net, logStds })
+        learner.release()
+      }
+      const [free, led] = policies as [(typeof policies)[0], (typeof policies)[0]]
+      assertIdentical(led.net, free.net, 'the network after one update')
+      const first = free.logStds[1]!
+      const expected = first + (-1.5 - first) / iterations
+      assert(Math.abs(led.logStds[1]! - expected) < 1e-6, `one step on it is ${led.logStds[1]}`)
+      assert(Math.abs(led.logStds.at(-1)! + 1.5) < 1e-6, `it ends at ${led.logStds.at(-1)}`)
+      assert(Math.abs(free.logStds.at(-1)! + 1.5) > 0.1, `by itself too: ${free.logStds.at(-1)}`)
+    },
+  },
+  {
     name: 'learner: a run that was stopped goes on to the same bits',
     async run(gpu) {
-      const options = { ...OPTIONS, updateStatistics: true }
+      const anneal = { logStd: -2, iterations: 4 }
+      const options = { ...OPTIONS, updateStatistics: true, anneal }
       const whole = await open(gpu, options)
       await whole.learner.begin(whole.initial)
       for (let i = 0; i < 4; i++) await whole.learner.iterate()
