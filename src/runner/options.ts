@@ -387,11 +387,13 @@ export function optionEntries(schema: Schema): OptionEntry[] {
 
 /**
  * Checks settings from the command line and a config file; the command line wins.
+ * @param source where they come from, if a user did not give them: said of an option that does not exist
  * @throws UsageError naming the option, what it must be and what came; for an unknown one, the nearest that exists
  */
 export function parseSettings<S extends Schema>(
   schema: S,
   given: Readonly<Record<string, unknown>>,
+  source?: string,
 ): z.output<S> {
   const result = schema.safeParse(given)
   if (result.success) return result.data
@@ -399,7 +401,8 @@ export function parseSettings<S extends Schema>(
   const issue = result.error.issues[0]!
   if (issue.code === 'unrecognized_keys') {
     const unknown = issue.keys[0]!
-    throw new UsageError(`there is no option "${unknown}"${suggestion(unknown, entries)}`)
+    const where = source ? `${source}, perhaps of another version of webmimic: ` : ''
+    throw new UsageError(`${where}there is no option "${unknown}"${suggestion(unknown, entries)}`)
   }
   const key = issue.path[0]
   throw new UsageError(

@@ -87,7 +87,7 @@ export async function resumeSft(
       `${path} is a run of ${command}, not of sft: use ${command} --resume ${path}`,
     )
   }
-  const settings = parseSettings(sftSchema, { ...options, ...given })
+  const settings = parseSettings(sftSchema, { ...options, ...given }, folder.file('config.json'))
   await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings, extra))
 }
 

@@ -81,7 +81,11 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
       `${path} is a run of ${config.command}, not of trpo: use ${config.command} --resume ${path}`,
     )
   }
-  const settings = parseSettings(trpoSchema, { ...config.options, ...given })
+  const settings = parseSettings(
+    trpoSchema,
+    { ...config.options, ...given },
+    folder.file('config.json'),
+  )
   const { samples = 0 } = folder.readJson<TrainingRecord>('training.json')
   if (settings.numTimesteps < samples) {
     throw new UsageError(

@@ -1,6 +1,6 @@
 // trpo after sft and from nothing, on small runs.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -114,7 +114,13 @@ test('trpo from nothing; what does not fit is refused in one line', async () => 
       ['punch', 'random'],
     ],
   )
+  const older = join(folder, 'older')
+  cpSync(out, older, { recursive: true })
+  const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))
+  config.options.gone = 1
+  writeFileSync(join(older, 'config.json'), JSON.stringify(config))
   const refused: [string[], RegExp][] = [
+    [['--resume', older], /older\/config\.json, perhaps of another version.*no option "gone"/],
     [['--envs', '7'], /must be a multiple of --envs, 7; got 4096/],
     [['--load-sft-pretrain', folder], /holds no run/],
     [
