@@ -60,12 +60,8 @@ export async function learn(
     new Mlp(valueSizes, settings.activation),
     {
       ...settings,
-      ...{
-        steps: timestepsPerBatch / envs,
-        vfWarmup,
-        maxKl,
-        updateStatistics: !folder.has(SFT_POLICY),
-      },
+      ...{ steps: timestepsPerBatch / envs, vfWarmup, maxKl },
+      updateStatistics: !folder.has(SFT_POLICY),
       ...{ searchSteps: 10, backtrack: 0.8, anneal: { logStd: settings.logStdEnd, iterations } },
     },
     folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY).parameters : undefined,
