@@ -240,7 +240,7 @@ export class Learner {
     this.gpu.write(weights, new Float32Array(weights.length).fill(weight))
   }
 
-  // after the update and outside its trust region: a step of a few thousandths is next to nothing beside it
+  // after the update and outside its trust region: in a run of hundreds of iterations a few thousandths each
   private annealLogStd(policy: Float32Array): void {
     const { anneal } = this.options
     if (!anneal) return

@@ -307,7 +307,9 @@ export const controlTests: KernelTest[] = [
       const policies = []
       for (const options of [{}, { anneal: { logStd: -1.5, iterations } }]) {
         const { learner, policyNet, initial } = await open(gpu, {
-          ...{ ...OPTIONS, vfWarmup: 0, ...options },
+          ...OPTIONS,
+          vfWarmup: 0,
+          ...options,
         })
         await learner.begin(initial)
         const start = policyNet.parameterCount
