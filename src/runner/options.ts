@@ -96,7 +96,7 @@ const simulation = {
   episodeSeconds: positive().default(20).describe('length of an episode of a cyclic clip, s'),
 }
 
-/** Who can demonstrate. */
+/** Who can demonstrate, of what is made from a clip alone. */
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc', 'planner'] as const
 
 const feedbackGenerations = count(0)
@@ -136,9 +136,11 @@ export const sftSchema = z.strictObject({
   clip: clips,
   ...simulation,
   expert: z
-    .enum(EXPERTS)
+    .enum([...EXPERTS, 'policy'])
     .default('mpc')
-    .describe('who demonstrates and labels; feedback, mpc and planner recover, and take minutes'),
+    .describe(
+      'who demonstrates and labels; feedback, mpc and planner recover, and take minutes; policy: those of the runs that --load-experts names',
+    ),
   observation,
   feedbackGenerations,
   tracking,
@@ -147,7 +149,7 @@ export const sftSchema = z.strictObject({
     .default([])
     .transform((value) => (typeof value === 'string' ? [value] : value))
     .describe(
-      'run of sft whose trajectory and law to use, for the same clip and gains; repeat for several',
+      'run of sft whose trajectory and law to use, for the same clip and gains, or with --expert policy run of sft or trpo whose policy; repeat for several',
     ),
   demonstrations: count()
     .default(40)

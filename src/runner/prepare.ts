@@ -26,7 +26,7 @@ import type { LoadedClip, Session } from './session.ts'
 
 /** Experts that need a feedback law. */
 export function needsLaw(expert: SftSettings['expert']): boolean {
-  return expert !== 'pd' && expert !== 'inverse-dynamics'
+  return expert === 'feedback' || expert === 'mpc' || expert === 'planner'
 }
 
 /** Who tells how good a law is: who is to act by it, unless that takes too long. */
@@ -144,37 +144,53 @@ export function claimExperts(
 
 const shown = (value: unknown) => JSON.stringify(value) ?? 'the default'
 
-/** What the experts of other runs know of clips: the files of a run, and how long they took to find, s. */
+/** What the experts of other runs know of clips: files for the run folder, and how long they took to find, s. */
 export interface KnownExperts {
   readonly files: ReadonlyMap<string, Uint8Array>
   readonly seconds: number
 }
 
-/** @throws UsageError for a run of another body or another clip of the name, or one that knows nothing of the clips */
+/** Where a run keeps the policy that labels for a clip. */
+export function policyFile(clip: Clip): string {
+  return `experts/${clip.name}-policy.safetensors`
+}
+
+/**
+ * @throws UsageError for a run of another body or another clip of the name, or one that knows nothing of the clips, or if
+ * policies are to label and there is none for some clip
+ */
 export function readExperts(clips: readonly LoadedClip[], settings: SftSettings): KnownExperts {
   const files = new Map<string, Uint8Array>()
+  const byPolicy = settings.expert === 'policy'
   let seconds = 0
   for (const path of settings.loadExperts) {
     const source = RunFolder.open(path)
-    const { options } = source.readConfig<{ command: string; options: SftSettings }>()
-    for (const key of BODY) {
+    const { options, clips: learnt } = source.readConfig<KnownRun>()
+    for (const key of byPolicy ? ([...BODY, 'action'] as const) : BODY) {
       const [theirs, ours] = [shown(options[key]), shown(settings[key])]
       if (theirs !== ours) {
         throw new UsageError(
-          `--load-experts: a law is for one body; ${path} has --${flagOf(key)} ${theirs}, got ${ours}`,
+          `--load-experts: a ${byPolicy ? 'policy' : 'law'} is for one body; ${path} has --${flagOf(key)} ${theirs}, got ${ours}`,
         )
       }
     }
     const shared = clips.filter(({ clip }) =>
-      source.has(`experts/${clip.name}-feedback.safetensors`),
+      byPolicy
+        ? learnt.includes(clip.name)
+        : source.has(`experts/${clip.name}-feedback.safetensors`),
     )
     if (shared.length === 0) {
-      const names = clips.map(({ clip }) => clip.name).join(', ')
-      throw new UsageError(`--load-experts: ${path} has no feedback law for ${names}`)
+      const what = byPolicy ? 'is no run' : 'has no feedback law'
+      throw new UsageError(`--load-experts: ${path} ${what} for ${namesOf(clips)}`)
     }
     for (const { clip, text } of shared) {
       if (source.readText(`clips/${clip.name}.txt`) !== text) {
         throw new UsageError(`--load-experts: ${path} is about another clip named "${clip.name}"`)
+      }
+      if (byPolicy) {
+        source.readPolicy()
+        files.set(policyFile(clip), source.readBytes('policy.safetensors'))
+        continue
       }
       for (const part of [
         'trajectory.safetensors',
@@ -187,7 +203,26 @@ export function readExperts(clips: readonly LoadedClip[], settings: SftSettings)
         if (source.has(name)) files.set(name, source.readBytes(name))
       }
     }
-    seconds += source.readJson<TrainingRecord>('training.json').wall_seconds.expert
+    const { wall_seconds, before } = source.readJson<TrainingRecord>('training.json')
+    const { expert, demonstrations, training } = wall_seconds
+    seconds += expert + (byPolicy ? demonstrations + training + (before?.seconds ?? 0) : 0)
+  }
+  const missing = clips.filter(({ clip }) => !files.has(policyFile(clip)))
+  if (byPolicy && missing.length > 0) {
+    throw new UsageError(
+      `--expert policy needs a run with a policy for each clip, named by --load-experts; there is none for ${namesOf(missing)}`,
+    )
   }
   return { files, seconds }
+}
+
+/** config.json, as far as it matters to a run that takes over what another knows. */
+interface KnownRun {
+  readonly command: string
+  readonly clips: readonly string[]
+  readonly options: SftSettings
+}
+
+function namesOf(clips: readonly LoadedClip[]): string {
+  return clips.map(({ clip }) => clip.name).join(', ')
 }

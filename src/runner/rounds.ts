@@ -24,17 +24,17 @@ export interface Round {
   readonly kind: RoundKind
 }
 
-/** Rounds where none are asked for, of experts that recover: of DAgger at most, and of rescue. */
+/** Rounds where none are asked for: of DAgger at most, with an expert that recovers, and of rescue, about a law. */
 const DAGGER_ROUNDS = 3
 const RESCUE_ROUNDS = 2
 
 /** The rounds of a run, before `dagger` adds any. */
 export function roundsOf({ expert, daggerRounds, rescueRounds }: SftSettings): RoundKind[] {
-  const recovers = needsLaw(expert)
+  const recovers = needsLaw(expert) || expert === 'policy'
   return [
     'demonstrations',
     ...new Array<RoundKind>(daggerRounds ?? (recovers ? DAGGER_ROUNDS : 0)).fill('dagger'),
-    ...new Array<RoundKind>(rescueRounds ?? (recovers ? RESCUE_ROUNDS : 0)).fill('rescue'),
+    ...new Array<RoundKind>(rescueRounds ?? (needsLaw(expert) ? RESCUE_ROUNDS : 0)).fill('rescue'),
   ]
 }
 

@@ -14,7 +14,7 @@ import {
   UsageError,
 } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { needsLaw, prepareExperts, readExperts } from './prepare.ts'
+import { needsLaw, policyFile, prepareExperts, readExperts } from './prepare.ts'
 import { bestRound, plotRounds, type RoundKind, roundFile, roundsOf, tryRound } from './rounds.ts'
 import { RunFolder } from './run-folder.ts'
 import {
@@ -154,6 +154,9 @@ async function run(
   }
   if (extra.length) folder.writeJson('config.json', { ...runConfig, added })
 
+  const policies = settings.expert === 'policy' && {
+    policy: clips.map((clip) => folder.readPolicy(policyFile(clip))),
+  }
   const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
   const metric = settings.loss === 'cost' ? errorMetric(laws, config.humanoid) : undefined
   const gathered: GatheredEpisode[][] = []
@@ -162,7 +165,10 @@ async function run(
     const kind = rounds[round]!
     await pool.configure({
       ...(kind === 'rescue' ? config : demonstrations),
-      experts: { ...experts, ...(weights && { student: clips.map(() => weights) }) },
+      experts: {
+        ...{ ...experts, ...policies },
+        ...(weights && { student: clips.map(() => weights) }),
+      },
     })
     const lessons = { clips, failures, laws }
     gathered.push(await gather(session, folder, settings, lessons, { round, kind }, record))

@@ -5,7 +5,7 @@
 import { NQ, NU } from '../mocap/skeleton.ts'
 import type { Environment } from './environment.ts'
 import { referenceTorques } from './inverse-dynamics.ts'
-import { feedback, mpc, planner, student } from './planning/experts.ts'
+import { feedback, mpc, planner, policy } from './planning/experts.ts'
 import { type Reference, wholeTurns } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
@@ -35,7 +35,9 @@ const FACTORIES = new Map<string, ExpertFactory>([
   ['feedback', feedback],
   ['mpc', mpc],
   ['planner', planner],
-  ['student', student],
+  // another run's, who labels, and the one in the making, who acts in DAgger
+  ['policy', policy],
+  ['student', policy],
 ])
 
 /** Adds an expert to those that jobs can ask for by name; in a worker this is the worker's own module. */

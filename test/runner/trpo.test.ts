@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lines, PLAIN, run } from './command.ts'
+import { lines, PLAIN, run, SMALL } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
 const test = suite('runner: trpo')
@@ -133,6 +133,42 @@ test('trpo from nothing; what does not fit is refused in one line', async () => 
   ]
   for (const [args, message] of refused) {
     const { code, stderr } = await run(['trpo', ...args])
+    assert.is(code, 2, stderr)
+    assert.is(lines(stderr).length, 1, stderr)
+    assert.match(stderr, message)
+  }
+})
+
+test('sft --expert policy: one network learns what the policies of other runs do, by DAgger', async () => {
+  const [both, other] = ['random', 'sft'].map((name) => join(folder, name)) as [string, string]
+  const out = join(folder, 'distilled')
+  const args = ['sft', '--expert', 'policy', '--load-experts', both, '--no-eval']
+  const done = await run([
+    ...[...args, '--clip', 'punch', '--clip', 'squat', '--load-experts', other, '--out', out],
+    ...[...SMALL, '--epochs', '2', '--dagger-rounds', '1', '--dagger-episodes', '2'],
+  ])
+  assert.is(done.code, 0, done.stderr)
+  assert.match(done.stderr, /round 1: \d+ episodes, labelled by policy/)
+  const bytes = (path: string, file: string) => readFileSync(join(path, file))
+  // of the two runs that learnt the squat the one named last
+  for (const [clip, source] of [
+    ['punch', both],
+    ['squat', other],
+  ] as const) {
+    const kept = bytes(out, `experts/${clip}-policy.safetensors`)
+    assert.ok(kept.equals(bytes(source, 'policy.safetensors')), clip)
+  }
+  const { wall_seconds } = JSON.parse(String(bytes(out, 'training.json')))
+  assert.ok(wall_seconds.expert > 0, 'what the policies took counts')
+
+  const refused: [string[], RegExp][] = [
+    [['--clip', 'walk'], /--load-experts: .* is no run for walk/],
+    [['--clip', 'punch', '--clip', 'walk'], /needs a run with a policy for each.*none for walk/],
+    [['--clip', 'punch', '--kd-scale', '2'], /a policy is for one body; .*--kd-scale 1, got 2/],
+    [['--clip', 'punch', '--action', 'absolute'], /--action "offset", got "absolute"/],
+  ]
+  for (const [given, message] of refused) {
+    const { code, stderr } = await run([...args, ...given])
     assert.is(code, 2, stderr)
     assert.is(lines(stderr).length, 1, stderr)
     assert.match(stderr, message)

@@ -82,15 +82,15 @@ function guideOf(
       : nearest(law, reference.frame(step), observation)
 }
 
-/** A policy as an expert: who acts in DAgger. `parameters` are its weights, of the environment's own mode. */
-export function student(_simulator: Simulator, _reference: Reference, parameters: unknown): Expert {
+/** A policy as an expert. `parameters` are its weights, of the environment's own mode. */
+export function policy(_simulator: Simulator, _reference: Reference, parameters: unknown): Expert {
   if (!(parameters as NetworkWeights | undefined)?.parameters) {
-    throw new Error('expert "student" needs the weights of a policy')
+    throw new Error('an expert that is a policy needs its weights')
   }
   const network = new Network(parameters as NetworkWeights)
   const observation = new Float32Array(OBSERVATION_SIZE)
   return {
-    name: 'student',
+    name: 'policy',
     act(environment, action) {
       environment.observe(observation)
       network.run(observation, action)
