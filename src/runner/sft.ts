@@ -159,6 +159,13 @@ async function run(
   }
   const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
   const metric = settings.loss === 'cost' ? errorMetric(laws, config.humanoid) : undefined
+  // by default there are no more rounds of a kind than help
+  const end = (kind: RoundKind, round: number) => {
+    const asked = kind === 'dagger' ? settings.daggerRounds : settings.rescueRounds
+    if (asked !== undefined || round >= own.length) return
+    own = own.filter((other, r) => r <= round || other !== kind)
+    rounds.splice(0, rounds.length, ...own, ...added)
+  }
   const gathered: GatheredEpisode[][] = []
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
@@ -171,7 +178,13 @@ async function run(
       },
     })
     const lessons = { clips, failures, laws }
-    gathered.push(await gather(session, folder, settings, lessons, { round, kind }, record))
+    const shown = await gather(session, folder, settings, lessons, { round, kind }, record)
+    gathered.push(shown)
+    if (kind === 'rescue' && shown.every(({ steps }) => steps === 0)) {
+      say(`round ${round}: no fall was turned away, so there is nothing to learn`)
+      end(kind, round)
+      continue
+    }
     const pairs = pairsOf(gathered.flat(), settings, config, laws, round)
     weights = await train(session, folder, settings, { round, kind }, pairs, record, {
       ...(weights && { start: weights }),
@@ -180,12 +193,8 @@ async function run(
     if (rounds.length > 1) {
       const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
-      // by default rounds of DAgger end where no trial falls
-      const perfect = kind === 'dagger' && record.rounds[round]!.survival === 1
-      if (perfect && round < own.length && settings.daggerRounds === undefined) {
-        own = own.filter((kind, r) => r <= round || kind !== 'dagger')
-        rounds.splice(0, rounds.length, ...own, ...added)
-      }
+      const { survival } = record.rounds.find((known) => known.round === round)!
+      if (kind === 'dagger' && survival === 1) end(kind, round)
     }
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
