@@ -15,7 +15,7 @@ import {
 } from '../sim/index.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import type { SftSettings } from './options.ts'
-import type { Prepared } from './prepare.ts'
+import { needsLaw, type Prepared } from './prepare.ts'
 import type { Round } from './rounds.ts'
 import type { EpisodeData, RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
@@ -81,7 +81,11 @@ export function itemsOf(
   const items = clips.flatMap((clip, index) => {
     const who = {
       clip: index,
-      expert: rescue ? 'planner' : failures[index] ? 'inverse-dynamics' : expert,
+      expert: rescue
+        ? 'planner'
+        : failures[index] && needsLaw(expert)
+          ? 'inverse-dynamics'
+          : expert,
       ...(kind !== 'demonstrations' && { actor: 'student' }),
     }
     const long = Array.from({ length: asked(index) }, (_, turn) => ({

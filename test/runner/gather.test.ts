@@ -60,6 +60,16 @@ test("a loop's path is shown from every frame: under all noise, then under one",
   assert.ok(none(settings, { ...lessons, failures: ['no trajectory', undefined] }))
 })
 
+test('who needs no law labels a clip without one all the same; who does gives way to inverse dynamics', () => {
+  const labellers = (expert: 'mpc' | 'policy') => {
+    const failed = { ...lessons, failures: lessons.clips.map(() => 'no trajectory was found') }
+    const items = itemsOf({ ...settings, expert }, failed, { round: 1, kind: 'dagger' })
+    return [...new Set(items.map((item) => item.expert))]
+  }
+  assert.equal(labellers('policy'), ['policy'])
+  assert.equal(labellers('mpc'), ['inverse-dynamics'])
+})
+
 test('rescue: the policy acts, kicked but for every fourth time, nothing for a clip without a law', () => {
   const failures = [undefined, 'no trajectory']
   const items = itemsOf(settings, { ...lessons, failures }, { round: 4, kind: 'rescue' })
