@@ -172,7 +172,7 @@ export const sftSchema = z.strictObject({
   rescueRounds: count(0)
     .optional()
     .describe(
-      'rounds after those: the policy acts, kicked in three of four episodes, and where it falls the planner shows what would have saved it; default: with an expert that recovers up to 2, as long as that saves any, else 0',
+      'rounds after those: the policy acts, kicked in three of four episodes, and where it falls the planner shows what would have saved it; default: with an expert that recovers up to 2, as long as some trials fall but no more than half and that saves any, else 0',
     ),
   rescueEpisodes: count()
     .default(128)

@@ -195,6 +195,9 @@ async function run(
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
       const { survival } = record.rounds.find((known) => known.round === round)!
       if (kind === 'dagger' && survival === 1) end(kind, round)
+      // one that never falls needs none; about one that mostly does, the planner has little to show
+      const rescuable = survival < 1 && survival >= 0.5
+      if (rounds[round + 1] === 'rescue' && !rescuable) end('rescue', round)
     }
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')

@@ -94,10 +94,16 @@ test('sft with its default expert: the law of a one-shot clip labels as it is fo
   assert.is(done.code, 0, done.stderr)
   assert.match(done.stderr, /jab: the law about it scores \S+ under noise/)
   assert.match(done.stderr, /demonstrations: \d+ episodes, labelled by feedback/)
-  assert.match(done.stderr, /round 1: 8 episodes, labelled by planner/)
-  // a second round of rescue only if the first had something to show
-  const idle = /round 1: no fall was turned away, so there is nothing to learn/.test(done.stderr)
-  assert.is(/round 2: 8 episodes, labelled by planner/.test(done.stderr), !idle)
+  // a round of rescue only where some trials fall, and a second only if the first had something to show
+  const { rounds } = JSON.parse(readFileSync(join(out, 'training.json'), 'utf8'))
+  const rescuable = (round: number) => {
+    const survival = rounds[round]?.survival
+    return survival >= 0.5 && survival < 1
+  }
+  const rescued = (round: number) =>
+    done.stderr.includes(`round ${round}: 8 episodes, labelled by planner`)
+  assert.is(rescued(1), rescuable(0))
+  assert.is(rescued(2), rescuable(1))
   assert.not.match(done.stderr, /candidate|round 3/)
   assert.ok(existsSync(join(out, 'policy.safetensors')))
   assert.is(String(readFileSync(join(out, 'experts', 'jab-horizon.json'))).trim(), '0')
