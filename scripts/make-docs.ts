@@ -43,6 +43,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   action,
   'dagger options': () => options(daggerSchema),
   'trpo options': () => options(trpoSchema),
+  'best results': best,
   'sft results': () => results('sft'),
   'trpo results': () => results('trpo'),
   'sft pictures': () => policyPictures('sft'),
@@ -96,14 +97,52 @@ function options(schema: Schema): string {
   return table(['option', 'default', 'meaning'], rows)
 }
 
+// a row a clip: the best of its policies by sft and by trpo, for one clip and the body as it is
+function best(): string {
+  const single = (method: Method) =>
+    readResults(method).filter((result) => result.clips.length === 1 && !bodyOf(result))
+  const [sft, trpo] = [single('sft'), single('trpo')]
+  const clips = [...new Set([...sft, ...trpo].map(clipTitle))]
+  const highest = (rows: readonly Result[], clip: string) =>
+    rows
+      .filter((result) => clipTitle(result) === clip)
+      .sort((a, b) => b.score.mean - a.score.mean)
+      .at(0)
+  const figures = (result?: Result) =>
+    result
+      ? [result.score.mean.toFixed(2), percent(result.survival), minutes(result).toFixed(0)]
+      : ['', '', '']
+  const rows = clips.map((clip) => {
+    const [taught, practised] = [highest(sft, clip), highest(trpo, clip)]
+    return [
+      clip,
+      ...figures(taught),
+      ...figures(practised),
+      practised ? `${((practised.samples ?? 0) / 1e6).toFixed(1)} from ${from(practised)}` : '',
+    ]
+  })
+  const what = ['score', 'survival', 'minutes']
+  return table(
+    ['clip', ...what.map((w) => `sft: ${w}`), ...what.map((w) => `trpo: ${w}`), 'million samples'],
+    rows,
+  )
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`
+}
+
+// of finding an expert, gathering, training and, for trpo, of the sft before
+function minutes({ wall_seconds: wall }: Result): number {
+  return (wall.expert + wall.demonstrations + wall.training + (wall.sft ?? 0)) / 60
+}
+
 // a row a result
 function results(method: Method): string {
   const spread = ({ mean, std }: { mean: number; std: number }, digits: number) =>
     `${mean.toFixed(digits)} ± ${std.toFixed(digits)}`
-  const percent = (share: number) => `${(100 * share).toFixed(0)} %`
   const rows = readResults(method).map((result) => {
-    const { nulls, noise: noisy = [], push, wall_seconds: wall } = result
-    const seconds = wall.expert + wall.demonstrations + wall.training + (wall.sft ?? 0)
+    const { nulls, noise: noisy = [], push } = result
     return [
       title(result),
       expertOf(result),
@@ -115,7 +154,7 @@ function results(method: Method): string {
       ...[nulls.open_loop, nulls.untrained, nulls.frozen_pose].map((s) => s.score.mean.toFixed(2)),
       noisy.map((s) => `${percent(s.survival)} at ${s.level}`).join(', '),
       push ? percent(push.survival) : '',
-      (seconds / 60).toFixed(0),
+      minutes(result).toFixed(0),
     ]
   })
   const what = ['clip', 'expert', ...(method === 'trpo' ? ['from', 'million samples'] : [])]

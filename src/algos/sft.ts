@@ -56,7 +56,7 @@ export interface SftOptions {
   /**
    * which weights are the policy: those of the epoch with the lowest validation loss, or of the last. The loss does not
    * tell who stands longer: a planner's labels are noisy, and fitting them well beyond the best loss doubled the time
-   * upright of a walk (docs/results.md)
+   * upright of a walk (docs/experiments.md)
    */
   readonly keep: 'best' | 'last'
   readonly seed: number
