@@ -170,6 +170,13 @@ async function run(
   let weights: PolicyWeights | undefined
   for (let round = 0; round < rounds.length; round++) {
     const kind = rounds[round]!
+    const done = record.rounds.find((known) => known.round === round)?.kind ?? kind
+    if (done !== kind) {
+      throw new UsageError(
+        `round ${round} of ${folder.path} was one of ${done} and would now be one of ${kind}: ` +
+          'the run is of another version; start another, with --load-experts for its law',
+      )
+    }
     await pool.configure({
       ...(kind === 'rescue' ? config : demonstrations),
       experts: {

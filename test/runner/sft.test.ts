@@ -113,7 +113,15 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
   writeFileSync(join(whole, 'config.json'), JSON.stringify(config))
   const more = await run(['dagger', whole, '--rounds', '1'])
   assert.is(more.code, 0, more.stderr)
-  assert.is(json(whole, 'training.json').rounds.length, 4)
+  const record = json(whole, 'training.json')
+  assert.is(record.rounds.length, 4)
+
+  // a run whose rounds would now be others is refused
+  record.rounds[1].kind = 'rescue'
+  writeFileSync(join(whole, 'training.json'), JSON.stringify(record))
+  const other = await run(['dagger', whole])
+  assert.is(other.code, 2)
+  assert.match(other.stderr, /round 1 of .* was one of rescue and would now be one of dagger/)
 })
 
 test.after(() => rmSync(folder, { recursive: true }))
