@@ -176,7 +176,7 @@ export function warnOfFalls({ name }: Clip, { survival }: TrialResult): void {
   if (survival >= WORTH_LEARNING) return
   say(
     colour.yellow(
-      `${name}: the expert falls, and so will a policy that learns from it; trpo --load-sft-pretrain can take it from there`,
+      `${name}: the expert falls, and so will a policy that learns from it; practice alone, trpo --clip, may come further`,
     ),
   )
 }
