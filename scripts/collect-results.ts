@@ -135,8 +135,17 @@ async function render(path: string): Promise<void> {
     const left = moments.length - 1 - i
     return left % 8 === 0 && left <= 48
   })
+  for (const { qpos, ghost } of shown) bringBack(qpos, ghost!)
   writeFileSync(join(ROOT, 'docs', picture), renderStrip(shown, { spacing: 0.85 }))
   world.close()
+}
+
+/** Further than this from the reference, m, a body is drawn where the reference is: beside it one would not see it. */
+const IN_SIGHT = 1.5
+
+function bringBack(qpos: Float64Array, reference: ArrayLike<number>): void {
+  if (Math.hypot(qpos[0]! - reference[0]!, qpos[1]! - reference[1]!) < IN_SIGHT) return
+  for (const axis of [0, 1]) qpos[axis] = reference[axis]!
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
