@@ -135,17 +135,19 @@ async function render(path: string): Promise<void> {
     const left = moments.length - 1 - i
     return left % 8 === 0 && left <= 48
   })
-  for (const { qpos, ghost } of shown) bringBack(qpos, ghost!)
-  writeFileSync(join(ROOT, 'docs', picture), renderStrip(shown, { spacing: 0.85 }))
+  const strip = renderStrip(shown.map(broughtBack), { spacing: 0.85 })
+  writeFileSync(join(ROOT, 'docs', picture), strip)
   world.close()
 }
 
 /** Further than this from the reference, m, a body is drawn where the reference is: beside it one would not see it. */
 const IN_SIGHT = 1.5
 
-function bringBack(qpos: Float64Array, reference: ArrayLike<number>): void {
-  if (Math.hypot(qpos[0]! - reference[0]!, qpos[1]! - reference[1]!) < IN_SIGHT) return
-  for (const axis of [0, 1]) qpos[axis] = reference[axis]!
+function broughtBack(moment: Moment): Moment {
+  const [qpos, reference] = [Float64Array.from(moment.qpos), Float64Array.from(moment.ghost!)]
+  if (Math.hypot(qpos[0]! - reference[0]!, qpos[1]! - reference[1]!) < IN_SIGHT) return moment
+  qpos.set(reference.subarray(0, 2))
+  return { ...moment, qpos }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
