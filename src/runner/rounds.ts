@@ -38,6 +38,14 @@ export function roundsOf({ expert, daggerRounds, rescueRounds }: SftSettings): R
   ]
 }
 
+/**
+ * Whether rounds of rescue have something to bring to a policy, of which such a share of the trials stands: one that never
+ * falls needs none, and about one that mostly does the planner has little to show.
+ */
+export function isRescuable(survival: number): boolean {
+  return survival >= 0.5 && survival < 1
+}
+
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.05
 

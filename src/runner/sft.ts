@@ -15,7 +15,15 @@ import {
 } from './options.ts'
 import { drawPlots } from './plots.ts'
 import { needsLaw, policyFile, prepareExperts, readExperts } from './prepare.ts'
-import { bestRound, plotRounds, type RoundKind, roundFile, roundsOf, tryRound } from './rounds.ts'
+import {
+  bestRound,
+  isRescuable,
+  plotRounds,
+  type RoundKind,
+  roundFile,
+  roundsOf,
+  tryRound,
+} from './rounds.ts'
 import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
@@ -202,9 +210,7 @@ async function run(
       await tryRound(session, folder, config, weights, { round, kind, samples }, record)
       const { survival } = record.rounds.find((known) => known.round === round)!
       if (kind === 'dagger' && survival === 1) end(kind, round)
-      // one that never falls needs none; about one that mostly does, the planner has little to show
-      const rescuable = survival < 1 && survival >= 0.5
-      if (rounds[round + 1] === 'rescue' && !rescuable) end('rescue', round)
+      if (rounds[round + 1] === 'rescue' && !isRescuable(survival)) end('rescue', round)
     }
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')

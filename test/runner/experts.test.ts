@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { isRescuable } from '../../src/runner/rounds.ts'
 import { root, run, SMALL } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
@@ -96,10 +97,7 @@ test('sft with its default expert: the law of a one-shot clip labels as it is fo
   assert.match(done.stderr, /demonstrations: \d+ episodes, labelled by feedback/)
   // a round of rescue only where some trials fall, and a second only if the first had something to show
   const { rounds } = JSON.parse(readFileSync(join(out, 'training.json'), 'utf8'))
-  const rescuable = (round: number) => {
-    const survival = rounds[round]?.survival
-    return survival >= 0.5 && survival < 1
-  }
+  const rescuable = (round: number) => round in rounds && isRescuable(rounds[round].survival)
   const rescued = (round: number) =>
     done.stderr.includes(`round ${round}: 8 episodes, labelled by planner`)
   assert.is(rescued(1), rescuable(0))

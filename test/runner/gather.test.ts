@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
 import { itemsOf, type Lessons } from '../../src/runner/gather.ts'
 import { parseSettings, sftSchema } from '../../src/runner/options.ts'
+import { isRescuable } from '../../src/runner/rounds.ts'
 import { errorMetric } from '../../src/runner/train.ts'
 import { ACTION_SIZE, gainsOf } from '../../src/sim/index.ts'
 import { branchOf } from '../support/branch.ts'
@@ -68,6 +69,10 @@ test('who needs no law labels a clip without one all the same; who does gives wa
   }
   assert.equal(labellers('policy'), ['policy'])
   assert.equal(labellers('mpc'), ['inverse-dynamics'])
+})
+
+test('rescues are for a policy that falls at times', () => {
+  assert.equal([0, 0.49, 0.5, 0.99, 1].map(isRescuable), [false, false, true, true, false])
 })
 
 test('rescue: the policy acts, kicked but for every fourth time, nothing for a clip without a law', () => {
