@@ -59,6 +59,8 @@ const SHADERS = [
   'matmul',
   'moments',
   'normalise',
+  'physics_adjoint',
+  'physics_step',
   'reduce',
   'roof',
   'sample',

@@ -62,8 +62,8 @@ export interface Piece {
   readonly reads: readonly Slot[]
   /** values that it leaves for others */
   readonly writes: readonly Slot[]
-  /** whether it is the one that has the program's outputs */
-  readonly outputs: readonly (readonly [array: string, index: number, value: Expr])[]
+  /** the program's outputs; all are of the last piece, so that an output may replace an input that others still read */
+  readonly outputs: Program['outputs']
 }
 
 /** Four values that are handed on together, at place `at` of the buffer between the pieces. */
@@ -107,32 +107,26 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
   cuts.push(items.length)
   const pieceOf = (i: number) => cuts.findLastIndex((at) => at <= i)
 
-  // an output is stored by the piece that makes it, or the last one
-  const outputs = Object.entries(program.outputs).flatMap(([array, values]) =>
-    values.map((value, index) => [array, index, value] as const),
-  )
-  const ownerOf = (value: Expr) => {
-    const at = typeof value === 'number' ? undefined : made.get(value)
-    return at === undefined ? pieces - 1 : pieceOf(at)
-  }
   const readers = new Map<Node, Set<number>>()
+  const read = (node: Expr, by: number) => {
+    const at = typeof node === 'number' ? undefined : made.get(node)
+    if (at === undefined || pieceOf(at) === by) return
+    readers.set(node as Node, (readers.get(node as Node) ?? new Set()).add(by))
+  }
   arguments_.forEach((args, i) => {
-    for (const arg of args) {
-      const at = made.get(arg)
-      if (at === undefined || pieceOf(at) === pieceOf(i)) continue
-      readers.set(arg, (readers.get(arg) ?? new Set()).add(pieceOf(i)))
-    }
+    for (const arg of args) read(arg, pieceOf(i))
   })
+  for (const value of Object.values(program.outputs).flat()) read(value, pieces - 1)
   let slots = 0
   const slotsOf: Slot[][] = Array.from({ length: pieces }, () => [])
   for (let p = 0; p < pieces; p++) {
     const mine = [...readers].filter(([node]) => pieceOf(made.get(node)!) === p)
     const key = ([, by]: (typeof mine)[number]) => [...by].sort((a, b) => a - b).join()
-    const groups = Map.groupBy(mine, key)
-    for (const group of groups.values()) {
-      for (let k = 0; k < group.length; k += 4) {
-        const values = group.slice(k, k + 4).map(([node]) => node)
-        slotsOf[p]!.push({ at: slots++, values })
+    const groups = new Map<string, Node[]>()
+    for (const entry of mine) groups.set(key(entry), [...(groups.get(key(entry)) ?? []), entry[0]])
+    for (const nodes of groups.values()) {
+      for (let k = 0; k < nodes.length; k += 4) {
+        slotsOf[p]!.push({ at: slots++, values: nodes.slice(k, k + 4) })
       }
     }
   }
@@ -143,7 +137,7 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
       items: items.slice(cuts[p], cuts[p + 1]),
       reads: every.filter(({ values }) => values.some((node) => readers.get(node)!.has(p))),
       writes: slotsOf[p]!,
-      outputs: outputs.filter(([, , value]) => ownerOf(value) === p),
+      outputs: p === pieces - 1 ? program.outputs : {},
     })),
   }
 }

@@ -1,0 +1,216 @@
+/**
+ * A body's step and its derivative as kernels on a GPU, to be recorded into plans. The WGSL around the printed code is
+ * shaders/physics_step.wgsl and shaders/physics_adjoint.wgsl.
+ */
+import type { AdapterReport, Gpu, GpuArray } from '../engine/gpu.ts'
+import type { Plan } from '../engine/plan.ts'
+import { adjointProgram } from './adjoint.ts'
+import type { PhysicsModel } from './model.ts'
+import { arraysOf, FUNCTIONS, type Place, printPiece, printWgsl } from './print-wgsl.ts'
+import { cut, schedule } from './schedule.ts'
+import { type StepOptions, stepProgram } from './step.ts'
+
+export interface KernelOptions extends StepOptions {
+  /** kernels that the derivative is cut into; default: what suits the adapter, see `piecesFor` */
+  readonly pieces?: number
+}
+
+/** A share of the environments: those that one dispatch simulates. */
+export interface Share {
+  /** of all arrays */
+  readonly environments: number
+  /** default 0, and all from there on */
+  readonly first?: number
+  readonly count?: number
+  /** physics steps of a control step */
+  readonly substeps: number
+}
+
+const WORKGROUP = 64
+
+/** Environments whose values pass between the pieces of a derivative at a time: the buffer stays within 128 MiB. */
+const CHUNK = 4096
+
+/**
+ * Pieces that an adapter's compiler takes a derivative in: one on llvmpipe, whose time is that of the lines; eight on
+ * SwiftShader, whose time grows faster, and which one piece kills; eight where nothing is known.
+ */
+export function piecesFor({ name }: Pick<AdapterReport, 'name'>): number {
+  return /llvmpipe/i.test(name) ? 1 : 8
+}
+
+export class PhysicsKernels {
+  /** numbers of a state: qpos, qvel, qacc */
+  readonly stateSize: number
+  /** numbers of a control: ctrl, wrenches */
+  readonly controlSize: number
+  /** numbers of an adjoint: of qpos, qvel */
+  readonly adjointSize: number
+  readonly pieces: number
+  private readonly stepConstants: Record<string, string | number>
+  private derivative: { constants: Record<string, string | number | boolean>[]; slots: number } | undefined
+  private readonly spills = new Map<number, GpuArray>()
+
+  constructor(
+    private readonly gpu: Gpu,
+    readonly model: PhysicsModel,
+    private readonly options: KernelOptions = {},
+  ) {
+    const { nq, nv, nu } = model
+    this.stateSize = nq + 2 * nv
+    this.controlSize = nu + 6 * (options.forced?.length ?? 0)
+    this.adjointSize = nq + nv
+    this.pieces = options.pieces ?? piecesFor(gpu.report)
+    const program = stepProgram(model, options)
+    this.stepConstants = {
+      ...{ FUNCTIONS, WORKGROUP, NS: this.stateSize, QACC: nq + nv, NC: Math.max(1, this.controlSize) },
+      PROGRAM: printWgsl(program, schedule(program), this.place),
+    }
+  }
+
+  /** Starts compiling; a plan waits for it by itself. */
+  async compile({ derivative = false } = {}): Promise<void> {
+    const kernels = [this.gpu.kernel('physics_step', this.stepConstants)]
+    if (derivative) {
+      for (const constants of this.adjoint().constants) {
+        kernels.push(this.gpu.kernel('physics_adjoint', constants))
+      }
+    }
+    await Promise.all(kernels)
+  }
+
+  /**
+   * Records a control step.
+   *
+   * @param arrays see shaders/physics_step.wgsl
+   * @param rows of `states` that is read and that is written, of `controls`, and of `trajectory` if it is to be recorded
+   */
+  step(
+    plan: Plan,
+    { environments, first = 0, count = environments - first, substeps }: Share,
+    arrays: {
+      readonly states: GpuArray
+      readonly controls: GpuArray
+      readonly timesteps: GpuArray
+      readonly report: GpuArray
+      readonly trajectory: GpuArray
+    },
+    rows: { from: number; to: number; control: number; record?: number },
+  ): void {
+    const record = rows.record === undefined ? 0 : rows.record + 1
+    plan.add({
+      shader: 'physics_step',
+      constants: this.stepConstants,
+      arrays,
+      shape: [environments, first, count, substeps, rows.from, rows.to, rows.control, record],
+      groups: [Math.ceil(count / WORKGROUP)],
+    })
+  }
+
+  /**
+   * Records the derivative of a control step that was recorded: `adjoint` goes from the state after it to that before it.
+   *
+   * @param arrays see shaders/physics_adjoint.wgsl
+   */
+  backward(
+    plan: Plan,
+    { environments, first = 0, count = environments - first, substeps }: Share,
+    arrays: {
+      readonly trajectory: GpuArray
+      readonly controls: GpuArray
+      readonly timesteps: GpuArray
+      readonly adjoint: GpuArray
+      readonly adjoint_controls: GpuArray
+    },
+    rows: { trajectory: number; control: number },
+  ): void {
+    const { constants, slots } = this.adjoint()
+    for (let at = first; at < first + count; at += CHUNK) {
+      const some = Math.min(CHUNK, first + count - at)
+      const spill = this.spill(constants.length > 1 ? 4 * slots * Math.min(CHUNK, environments) : 4)
+      const groups = [Math.ceil(some / WORKGROUP)] as const
+      const dispatch = (piece: number, step: number) =>
+        plan.add({
+          shader: 'physics_adjoint',
+          label: constants.length > 1 ? `physics_adjoint ${piece + 1}` : 'physics_adjoint',
+          constants: constants[piece]!,
+          arrays: { ...arrays, spill },
+          shape: [environments, at, some, substeps, rows.trajectory, rows.control, step],
+          groups,
+        })
+      if (constants.length === 1) {
+        dispatch(0, 0)
+        continue
+      }
+      for (let step = substeps - 1; step >= 0; step--) constants.forEach((_, p) => dispatch(p, step))
+    }
+  }
+
+  release(): void {
+    this.gpu.release(...this.spills.values())
+    this.spills.clear()
+  }
+
+  // made when asked for: many uses need no derivative
+  private adjoint() {
+    if (this.derivative) return this.derivative
+    const program = adjointProgram(this.model, this.options)
+    const order = schedule(program)
+    const { pieces, slots } = cut(program, order, this.pieces)
+    const constants = pieces.map((piece, p) => {
+      const reads = arraysOf(piece, order.bodies)
+      const last = p === pieces.length - 1
+      return {
+        ...{ FUNCTIONS, WORKGROUP, NS: this.stateSize, NX: this.adjointSize },
+        NC: Math.max(1, this.controlSize),
+        STATE: reads.has('qpos') || reads.has('qvel') || reads.has('qacc'),
+        CONTROLS: reads.has('ctrl') || reads.has('wrench'),
+        ADJOINT: last || reads.has('adjoint_qpos') || reads.has('adjoint_qvel'),
+        ...{ LAST: last, WHOLE: pieces.length === 1 },
+        PROGRAM: printPiece(piece, order.bodies, this.place, (at) => `spill[${at * CHUNK}u+id.x]`),
+      }
+    })
+    this.derivative = { constants, slots }
+    return this.derivative
+  }
+
+  private spill(length: number): GpuArray {
+    let array = this.spills.get(length)
+    if (!array) {
+      array = this.gpu.array(length, 'values between pieces')
+      this.spills.set(length, array)
+    }
+    return array
+  }
+
+  // where the kernels have the programs' arrays: x a state, u a control, y an adjoint, w that of a control
+  private readonly place: Place = (array, index) => {
+    const { nq, nv, nu } = this.model
+    switch (array) {
+      case 'qpos':
+        return `x[${index}]`
+      case 'qvel':
+        return `x[${nq + index}]`
+      case 'qacc':
+        return `x[${nq + nv + index}]`
+      case 'ctrl':
+        return `u[${index}]`
+      case 'wrench':
+        return `u[${nu + index}]`
+      case 'timestep':
+        return 'timestep'
+      case 'report':
+        return `outcome[${index}]`
+      case 'adjoint_qpos':
+        return `y[${index}]`
+      case 'adjoint_qvel':
+        return `y[${nq + index}]`
+      case 'adjoint_ctrl':
+        return `w[${index}]`
+      case 'adjoint_wrench':
+        return `w[${nu + index}]`
+      default:
+        throw new Error(`a kernel of physics has no array "${array}"`)
+    }
+  }
+}
