@@ -105,7 +105,7 @@ export function stateAt(
 
 /**
  * A change of heading over a cycle up to this is drift, rad: 25 degrees. Captures of motions that are meant to go straight
- * come back off by up to 20 (DeepMimic's walk by 7, its spin by 20); who turns on purpose turns by 30 and more.
+ * come back off by up to 20 (DeepMimic's walk by 7, its spin by 20); captures of turns begin at 30.
  */
 const LARGEST_DRIFT = (25 * Math.PI) / 180
 
@@ -124,16 +124,16 @@ export function closeLoop(capture: MotionCapture): MotionCapture {
   const duration = last.time - first.time
 
   const height = first.position[2] - last.position[2]
-  // the root's mismatch in the world frame: first = mismatch last, in three: half turn, tilt, half turn
+  const change = headingChange(capture)
+  const cycleTurn = Math.abs(change) > LARGEST_DRIFT ? change : 0
+  const heading = cycleTurn === 0 ? -change : 0
+  // first = mismatch last, in three: half turn, tilt, half turn
   const mismatch = mismatchOf(capture)
-  const heading = -headingChange(capture)
-  const half = fromRotationVector([0, 0, -heading / 2])
+  const half = fromRotationVector([0, 0, change / 2])
   const tilt = rotationVector(product(half, mismatch, half))
   const joints = JOINTS.map((_, j) =>
     rotationVector(between([0, 0, 0, 1], last.rotations[j], first.rotations[j])),
   )
-  const cycleTurn = Math.abs(heading) > LARGEST_DRIFT ? -heading : 0
-  const drift = cycleTurn === 0 ? heading : 0
 
   const share = (time: number) => (time - first.time) / duration - 0.5
   let [x, y] = first.position
@@ -141,12 +141,12 @@ export function closeLoop(capture: MotionCapture): MotionCapture {
     const s = share(frame.time)
     if (i > 0) {
       const before = frames[i - 1]
-      const psi = (drift * (s + share(before.time))) / 2
+      const psi = (heading * (s + share(before.time))) / 2
       const [dx, dy] = [0, 1].map((k) => frame.position[k] - before.position[k])
       x += dx * Math.cos(psi) - dy * Math.sin(psi)
       y += dx * Math.sin(psi) + dy * Math.cos(psi)
     }
-    const turned = fromRotationVector([0, 0, drift * s])
+    const turned = fromRotationVector([0, 0, heading * s])
     // turns with the cycle: seen from the body it is the same on either side of the seam
     const lean = scale(tilt, s)
     turnVector(cycleTurn * s, lean, 0)
@@ -160,7 +160,10 @@ export function closeLoop(capture: MotionCapture): MotionCapture {
   return { ...capture, frames: closed, cycleTurn }
 }
 
-/** By how much the heading of a motion changes from its first key frame to its last, rad, at most half a turn. */
+/**
+ * By how much the heading of a motion changes from its first key frame to its last, rad, counter-clockwise, at most half
+ * a turn either way: the same cycle follows from three quarters to the left as from a quarter to the right.
+ */
 export function headingChange(capture: MotionCapture): number {
   const [, , z, w] = mismatchOf(capture)
   return -2 * Math.atan2(z * (w < 0 ? -1 : 1), Math.abs(w))

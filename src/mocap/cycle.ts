@@ -15,7 +15,10 @@ export interface CycleMotion {
  * How far some cycles (fewer than 0: backwards) displace the root, after their turn about the origin:
  * (1 + R + R^2 + ...) offset, m.
  */
-export function displacement({ cycleTurn, cycleOffset }: CycleMotion, cycles: number): Vec2 {
+export function displacement(
+  { cycleTurn, cycleOffset }: CycleMotion,
+  cycles: number,
+): [number, number] {
   const [x, y] = cycleOffset
   if (cycleTurn === 0) return [cycles * x, cycles * y]
   const half = cycleTurn / 2
@@ -68,5 +71,3 @@ export function moveByCycles(
   qpos[0] += x
   qpos[1] += y
 }
-
-type Vec2 = [number, number]
