@@ -15,7 +15,7 @@ function episode(given: Partial<EpisodeMetrics>): EpisodeMetrics {
 }
 
 const clip = (given: Partial<Clip>): Clip => ({
-  ...{ name: 'made up', loop: true, dt: 1 / 30, frames: 40, cycleOffset: [0, 0] },
+  ...{ name: 'made up', loop: true, dt: 1 / 30, frames: 40, cycleTurn: 0, cycleOffset: [0, 0] },
   ...{ qpos: new Float64Array(), qvel: new Float64Array(), ...given },
 })
 

@@ -2,14 +2,17 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   closeLoop,
+  headingChange,
   type KeyFrame,
   resample,
   stateAt,
   toClip,
   velocities,
 } from '../src/mocap/clip.ts'
+import { moveByCycles } from '../src/mocap/cycle.ts'
 import { between, fromHinges, type Quat, rotationVector } from '../src/mocap/rotation.ts'
 import { HINGES, JOINTS, NQ, NU, NV } from '../src/mocap/skeleton.ts'
+import { bend, circle, cutAt } from './support/bend.ts'
 
 const near = (got: number, expected: number, tolerance: number, what = '') =>
   assert.ok(Math.abs(got - expected) <= tolerance, `${what} expected ${expected}, got ${got}`)
@@ -129,6 +132,11 @@ function product(a: Quat, b: Quat): Quat {
   ]
 }
 
+// a turn about z
+function about(angle: number): Quat {
+  return [0, 0, Math.sin(angle / 2), Math.cos(angle / 2)]
+}
+
 test('a loop has the same velocity on either side of its seam', () => {
   const wave = (t: number): Quat => [
     0,
@@ -202,6 +210,123 @@ test('closing a loop: pose and heading come back, what was amiss is spread evenl
   near(Math.atan2(dy, dx), 0.15, 2e-3)
   const middle = between([0, 0, 0, 1], frames[50].rotations[0], raw.frames[50].rotations[0])
   near(Math.hypot(...rotationVector(middle)), 0, 1e-12)
+})
+
+test('a loop that turns keeps its heading and its path; what else is amiss is spread evenly', () => {
+  // goes round by 90 degrees, rises 20 mm, nods 0.1 rad and bends an elbow by 0.2 in a cycle
+  const turn = Math.PI / 2
+  const radius = 1.2 / turn
+  const raw = film(
+    1,
+    101,
+    (t) => ({
+      position: [3 + radius * Math.sin(turn * t), 2 - radius * Math.cos(turn * t), 1 + 0.02 * t],
+      joints: {
+        root: fromHinges([0, 0, 0, 1], ['z', 'y'], [0.4 + turn * t, 0.1 * t]),
+        right_elbow: fromHinges([0, 0, 0, 1], ['-y'], [0.5 + 0.2 * t]),
+      },
+    }),
+    true,
+  )
+  const closed = closeLoop(raw)
+  // a nod about an axis that turns is not a nod about one that does not: the heading is not 90 degrees to the last digit
+  near(closed.cycleTurn!, turn, 2e-3)
+  closed.frames.forEach(({ position }, i) => {
+    for (const k of [0, 1]) near(position[k], raw.frames[i].position[k], 1e-12, `frame ${i}`)
+  })
+  const [first, last] = [closed.frames[0], closed.frames[100]]
+  near(last.position[2], first.position[2], 1e-12)
+  JOINTS.forEach((_, j) => {
+    const [from, to] = [first.rotations[j], last.rotations[j]]
+    const wanted = j === 0 ? product(about(closed.cycleTurn!), from as Quat) : from
+    near(Math.hypot(...rotationVector(between([0, 0, 0, 1], to, wanted))), 0, 1e-9)
+  })
+  // the nod is the same all the time now, so the root turns about an axis of its own, at the seam as anywhere
+  const clip = toClip(raw, { ground: false })
+  for (let i = 0; i < clip.frames; i++) {
+    const v = clip.qvel.subarray(i * NV, (i + 1) * NV)
+    near(Math.hypot(v[0], v[1]), 1.2, 2e-3, `speed in frame ${i}`)
+    near(v[2], 0, 1e-9)
+    near(v[3], -turn * Math.sin(0.05), 3e-3, `roll in frame ${i}`)
+    near(v[4], 0, 3e-3, `pitch in frame ${i}`)
+    near(v[5], turn * Math.cos(0.05), 3e-3, `yaw in frame ${i}`)
+    near(v[6 + hinge('right_elbow')], 0, 1e-9)
+  }
+})
+
+test('a heading that changes by 25 degrees a cycle is drift and goes, by more is a turn and stays', () => {
+  for (const degrees of [-180, -90, -26, -24, -20, 20, 24, 26, 90, 150]) {
+    const turn = (degrees / 180) * Math.PI
+    const round = bend(
+      film(1, 31, (t) => ({ position: [t, 0, 1] }), true),
+      turn,
+    )
+    near(Math.abs(headingChange(round)), Math.abs(turn), 1e-9)
+    const clip = toClip(round, { ground: false })
+    const kept = Math.abs(degrees) > 25
+    near(Math.cos(clip.cycleTurn), kept ? Math.cos(turn) : 1, 1e-9, `${degrees} degrees`)
+    near(Math.sin(clip.cycleTurn), kept ? Math.sin(turn) : 0, 1e-9, `${degrees} degrees`)
+    if (kept) continue
+    assert.is(clip.cycleTurn, 0)
+    // a straight line of the same length
+    near(Math.hypot(...clip.cycleOffset), 1, 1e-3)
+    for (let i = 0; i < clip.frames; i++) near(clip.qvel[i * NV + 5], 0, 1e-9)
+  }
+  assert.is(
+    toClip({
+      ...bend(
+        film(1, 31, () => ({})),
+        1,
+      ),
+      loop: false,
+    }).cycleTurn,
+    0,
+  )
+})
+
+test('cycles of a loop that turns: each is the one before, turned and displaced', () => {
+  const clip = circle()
+  near(clip.cycleTurn, Math.PI / 2, 1e-6)
+  const [qpos, qvel] = [new Float64Array(NQ), new Float64Array(NV)]
+  for (const step of [0, 13, clip.frames - 1]) {
+    stateAt(clip, step, qpos, qvel)
+    let [x, y] = qpos
+    let [vx, vy] = qvel
+    let q: Quat = [qpos[4], qpos[5], qpos[6], qpos[3]]
+    const joints = [...qpos.subarray(7), ...qvel.subarray(3)]
+    const [turn, [dx, dy]] = [clip.cycleTurn, clip.cycleOffset]
+    const [cos, sin] = [Math.cos(turn), Math.sin(turn)]
+    for (let n = 1; n <= 9; n++) {
+      ;[x, y] = [cos * x - sin * y + dx, sin * x + cos * y + dy]
+      ;[vx, vy] = [cos * vx - sin * vy, sin * vx + cos * vy]
+      q = product(about(turn), q)
+      stateAt(clip, step + n * clip.frames, qpos, qvel)
+      for (const [k, wanted] of [x, y].entries()) near(qpos[k], wanted, 1e-12, `cycle ${n}`)
+      for (const [k, wanted] of [vx, vy].entries()) near(qvel[k], wanted, 1e-12, `cycle ${n}`)
+      for (const [k, wanted] of [q[3], q[0], q[1], q[2]].entries()) {
+        near(qpos[3 + k], wanted, 1e-12, `cycle ${n}`)
+      }
+      assert.equal([...qpos.subarray(7), ...qvel.subarray(3)], joints)
+      // and back again, as if it were the first
+      moveByCycles(clip, -n, qpos, qvel)
+      const own = clip.qpos.subarray(step * NQ, (step + 1) * NQ)
+      for (let k = 0; k < NQ; k++) near(qpos[k], own[k], 1e-12, `cycle ${n} brought back`)
+    }
+  }
+  // before the first, too
+  stateAt(clip, -clip.frames, qpos, qvel)
+  moveByCycles(clip, 1, qpos, qvel)
+  for (let k = 0; k < NQ; k++) near(qpos[k], clip.qpos[k], 1e-12)
+})
+
+test('a loop that turns may be cut anywhere: velocities at its seam are like all others', () => {
+  const clip = circle()
+  const cut = cutAt(clip, 11)
+  for (let i = 0; i < clip.frames; i++) {
+    const wanted = [new Float64Array(NQ), new Float64Array(NV)] as const
+    stateAt(clip, 11 + i, ...wanted)
+    for (let k = 0; k < NV; k++) near(cut.qvel[i * NV + k], wanted[1][k], 1e-9, `frame ${i}, ${k}`)
+  }
 })
 
 test('closing a loop that is closed changes nothing', () => {

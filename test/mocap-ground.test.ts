@@ -34,7 +34,8 @@ function poses(rows: readonly Float64Array[], loop = false): Poses {
   rows.forEach((row, i) => {
     qpos.set(row, i * NQ)
   })
-  return { name: 'made', loop, dt: 1 / 30, frames: rows.length, qpos, cycleOffset: [0, 0] }
+  const cycle = { cycleTurn: 0, cycleOffset: [0, 0] as const }
+  return { name: 'made', loop, dt: 1 / 30, frames: rows.length, qpos, ...cycle }
 }
 
 test('upright: the heights of joints are sums of the table', () => {

@@ -14,10 +14,11 @@ export function hinge(name: string): number {
 
 /** A clip from what it does to an upright pose at each frame. */
 export function makeClip(
-  options: Partial<Pick<Clip, 'name' | 'loop' | 'frames' | 'cycleOffset'>> = {},
+  options: Partial<Pick<Clip, 'name' | 'loop' | 'frames' | 'cycleTurn' | 'cycleOffset'>> = {},
   pose: (qpos: Float64Array, frame: number) => void = () => {},
 ): Clip {
-  const { name = 'still', loop = true, frames = 30, cycleOffset = [0, 0] } = options
+  const { name = 'still', loop = true, frames = 30 } = options
+  const { cycleTurn = 0, cycleOffset = [0, 0] } = options
   const qpos = new Float64Array(frames * NQ)
   for (let i = 0; i < frames; i++) {
     const row = qpos.subarray(i * NQ, (i + 1) * NQ)
@@ -25,7 +26,7 @@ export function makeClip(
     row[3] = 1
     pose(row, i)
   }
-  const poses = { name, loop, frames, dt: 1 / 30, qpos, cycleOffset }
+  const poses = { name, loop, frames, dt: 1 / 30, qpos, cycleTurn, cycleOffset }
   return { ...poses, qvel: velocities(poses) }
 }
 

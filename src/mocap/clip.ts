@@ -5,6 +5,7 @@
  *   key frames -> close the loop -> resample to 30 Hz -> hinge angles -> stand on the floor -> velocities
  */
 import { quat } from 'gl-matrix'
+import { displacement, moveByCycles, turnRoot, turnVector } from './cycle.ts'
 import { standOnFloor } from './ground.ts'
 import {
   between,
@@ -19,7 +20,7 @@ import { JOINTS, NQ, NU, NV, type Vec3 } from './skeleton.ts'
 
 export interface Clip {
   readonly name: string
-  /** cyclic: frame `frames` is frame 0 displaced by `cycleOffset` */
+  /** cyclic: frame `frames` is frame 0 moved by `cycleTurn` and `cycleOffset` */
   readonly loop: boolean
   /** control step, s: a loop's duration / frames, so that a cycle has a whole number of steps; else exactly 1/30 */
   readonly dt: number
@@ -32,7 +33,14 @@ export interface Clip {
    * rates (rad/s)
    */
   readonly qvel: Float64Array
-  /** root displacement of one cycle along x and y, m; zeros for a one-shot clip */
+  /**
+   * turn of one cycle about the world's z axis, rad; 0 for a one-shot clip and a loop that goes straight. Frame `frames`
+   * is frame 0 turned by it about the axis through the origin, then displaced by `cycleOffset`: place R(turn) x + offset,
+   * quaternion qz(turn) q, linear velocity R(turn) v. The angular velocity is in the root's own frame and hinges are
+   * angles of joints, so they stay. Cycle n is that motion n times over.
+   */
+  readonly cycleTurn: number
+  /** root displacement of one cycle along x and y, after the turn, m; zeros for a one-shot clip */
   readonly cycleOffset: readonly [number, number]
 }
 
@@ -54,6 +62,8 @@ export interface MotionCapture {
   readonly name: string
   readonly loop: boolean
   readonly frames: readonly KeyFrame[]
+  /** of a loop that is closed, as in Clip, rad; default 0 */
+  readonly cycleTurn?: number
 }
 
 export interface ClipOptions {
@@ -75,8 +85,8 @@ export function toClip(capture: MotionCapture, options: ClipOptions = {}): Clip 
 }
 
 /**
- * State of a clip at any control step, forwards or backwards: a loop is tiled, `cycleOffset` further with every cycle; a
- * one-shot clip rests in its first or last pose before its start and after its end.
+ * State of a clip at any control step, forwards or backwards: a loop is tiled, moved on by `cycleTurn` and `cycleOffset`
+ * with every cycle; a one-shot clip rests in its first or last pose before its start and after its end.
  */
 export function stateAt(
   clip: Clip,
@@ -88,17 +98,25 @@ export function stateAt(
   const cycle = loop ? Math.floor(step / frames) : 0
   const frame = loop ? step - cycle * frames : Math.max(0, Math.min(frames - 1, step))
   for (let k = 0; k < NQ; k++) qpos[k] = clip.qpos[frame * NQ + k]
-  for (let k = 0; k < 2; k++) qpos[k] += cycle * clip.cycleOffset[k]
   const moving = loop || frame === step
   for (let k = 0; k < NV; k++) qvel[k] = moving ? clip.qvel[frame * NV + k] : 0
+  moveByCycles(clip, cycle, qpos, qvel)
 }
 
 /**
- * Makes the last key frame of a cyclic motion the first one again, displaced along x and y only. What is amiss (height,
- * heading, tilt, joints) is spread evenly over the cycle: half of it is added by the end, half taken off at the start.
- * An even spread adds the same small velocity everywhere, hence no jump of velocity at the seam. The path turns together
- * with the heading, so that a walk which veers off is straightened rather than made to walk sideways: a cycle ends with
- * the heading it began with, as tiling needs.
+ * A change of heading over a cycle up to this is drift, rad: 25 degrees. Captures of motions that are meant to go straight
+ * come back off by up to 20 (DeepMimic's walk by 7, its spin by 20); captures of turns begin at 30.
+ */
+const LARGEST_DRIFT = (25 * Math.PI) / 180
+
+/**
+ * Makes the last key frame of a cyclic motion the first one again, displaced along x and y and, if the motion turns,
+ * turned about z. What is amiss (height, tilt, joints, a heading that drifted) is spread evenly over the cycle: half of it
+ * is added by the end, half taken off at the start. An even spread adds the same small velocity everywhere, hence no jump
+ * of velocity at the seam.
+ *
+ * A heading that drifted takes the path with it, so that a walk which veers off is straightened rather than made to walk
+ * sideways. A change of heading beyond LARGEST_DRIFT is the cycle's turn: heading and path stay as they are.
  */
 export function closeLoop(capture: MotionCapture): MotionCapture {
   const { frames } = capture
@@ -106,13 +124,12 @@ export function closeLoop(capture: MotionCapture): MotionCapture {
   const duration = last.time - first.time
 
   const height = first.position[2] - last.position[2]
-  // the root's mismatch in the world frame: first = mismatch last, in three: half turn, tilt, half turn
-  const mismatch = product(
-    first.rotations[0],
-    quat.conjugate([0, 0, 0, 1], last.rotations[0] as Quat) as Quat,
-  )
-  const heading = 2 * Math.atan2(mismatch[2] * (mismatch[3] < 0 ? -1 : 1), Math.abs(mismatch[3]))
-  const half = fromRotationVector([0, 0, -heading / 2])
+  const change = headingChange(capture)
+  const cycleTurn = Math.abs(change) > LARGEST_DRIFT ? change : 0
+  const heading = cycleTurn === 0 ? -change : 0
+  // first = mismatch last, in three: half turn, tilt, half turn
+  const mismatch = mismatchOf(capture)
+  const half = fromRotationVector([0, 0, change / 2])
   const tilt = rotationVector(product(half, mismatch, half))
   const joints = JOINTS.map((_, j) =>
     rotationVector(between([0, 0, 0, 1], last.rotations[j], first.rotations[j])),
@@ -130,14 +147,35 @@ export function closeLoop(capture: MotionCapture): MotionCapture {
       y += dx * Math.sin(psi) + dy * Math.cos(psi)
     }
     const turned = fromRotationVector([0, 0, heading * s])
+    // turns with the cycle: seen from the body it is the same on either side of the seam
+    const lean = scale(tilt, s)
+    turnVector(cycleTurn * s, lean, 0)
     const rotations = frame.rotations.map((rotation, j) =>
       j === 0
-        ? product(fromRotationVector(scale(tilt, s)), turned, rotation)
+        ? product(fromRotationVector(lean), turned, rotation)
         : product(rotation, fromRotationVector(scale(joints[j], s))),
     )
     return { time: frame.time, position: [x, y, frame.position[2] + height * s], rotations }
   })
-  return { ...capture, frames: closed }
+  return { ...capture, frames: closed, cycleTurn }
+}
+
+/**
+ * By how much the heading of a motion changes from its first key frame to its last, rad, counter-clockwise, at most half
+ * a turn either way: the same cycle follows from three quarters to the left as from a quarter to the right.
+ */
+export function headingChange(capture: MotionCapture): number {
+  const [, , z, w] = mismatchOf(capture)
+  return -2 * Math.atan2(z * (w < 0 ? -1 : 1), Math.abs(w))
+}
+
+// the rotation in the world frame that leads from the root's last orientation to its first
+function mismatchOf({ frames }: MotionCapture): Quat {
+  const [first, last] = [frames[0], frames[frames.length - 1]]
+  return product(
+    first.rotations[0],
+    quat.conjugate([0, 0, 0, 1], last.rotations[0] as Quat) as Quat,
+  )
 }
 
 /**
@@ -147,6 +185,7 @@ export function closeLoop(capture: MotionCapture): MotionCapture {
  */
 export function resample(capture: MotionCapture, rate = 30): Poses {
   const { name, loop, frames: keys } = capture
+  const cycleTurn = (loop && capture.cycleTurn) || 0
   const [first, last] = [keys[0], keys[keys.length - 1]]
   const duration = last.time - first.time
   const frames = loop
@@ -154,8 +193,10 @@ export function resample(capture: MotionCapture, rate = 30): Poses {
     : Math.max(2, Math.floor(duration * rate + 1e-3) + 1)
   const dt = loop ? duration / frames : 1 / rate
   const qpos = new Float64Array(frames * NQ)
+  const start = [...first.position]
+  turnVector(cycleTurn, start, 0)
   const cycleOffset: [number, number] = loop
-    ? [last.position[0] - first.position[0], last.position[1] - first.position[1]]
+    ? [last.position[0] - start[0], last.position[1] - start[1]]
     : [0, 0]
 
   const rotation: Quat = [0, 0, 0, 1]
@@ -179,7 +220,7 @@ export function resample(capture: MotionCapture, rate = 30): Poses {
     }
     previous = row.subarray(7)
   }
-  return { name, loop, dt, frames, qpos, cycleOffset }
+  return { name, loop, dt, frames, qpos, cycleTurn, cycleOffset }
 }
 
 /**
@@ -188,26 +229,23 @@ export function resample(capture: MotionCapture, rate = 30): Poses {
  * @returns [frames, 34] in MuJoCo's convention
  */
 export function velocities(poses: Poses): Float64Array {
-  const { frames, loop, dt, qpos, cycleOffset } = poses
+  const { frames, loop, dt, qpos } = poses
   const qvel = new Float64Array(frames * NV)
-  const [qa, qb]: Quat[] = [
-    [0, 0, 0, 1],
-    [0, 0, 0, 1],
-  ]
   for (let i = 0; i < frames; i++) {
     const before = loop ? (i + frames - 1) % frames : Math.max(0, i - 1)
     const after = loop ? (i + 1) % frames : Math.min(frames - 1, i + 1)
     const time = loop ? 2 * dt : (after - before) * dt
-    // cycles between the two frames: a loop's seam lies between them at either end
-    const seam = (before > i ? 1 : 0) + (after < i ? 1 : 0)
+    // at either end of a loop its seam lies between the two frames: both are seen from the cycle of frame i
+    const [back, ahead] = [before > i ? -1 : 0, after < i ? 1 : 0]
+    const seam = ahead - back
     const [a, b, v] = [before * NQ, after * NQ, i * NV]
+    const [from, to] = [rootIn(poses, before, back), rootIn(poses, after, ahead)]
+    const shift = [back, ahead].map((cycles) => displacement(poses, cycles))
     for (let k = 0; k < 3; k++) {
-      const offset = k < 2 ? seam * cycleOffset[k] : 0
-      qvel[v + k] = (qpos[b + k] - qpos[a + k] + offset) / time
+      const offset = k < 2 ? shift[1][k] - shift[0][k] : 0
+      qvel[v + k] = (to.root[k] - from.root[k] + offset) / time
     }
-    const omega = rotationVector(
-      between([0, 0, 0, 1], readQuat(qa, qpos, a + 3), readQuat(qb, qpos, b + 3)),
-    )
+    const omega = rotationVector(between([0, 0, 0, 1], from.rotation, to.rotation))
     for (let k = 0; k < 3; k++) qvel[v + 3 + k] = omega[k] / time
     for (let k = 0; k < NU; k++) {
       const turn = qpos[b + 7 + k] - qpos[a + 7 + k]
@@ -218,6 +256,13 @@ export function velocities(poses: Poses): Float64Array {
   return qvel
 }
 
+// the root of a frame some cycles later, but for their displacement
+function rootIn({ qpos, cycleTurn }: Poses, frame: number, cycles: number) {
+  const root = [...qpos.subarray(frame * NQ, frame * NQ + 7)]
+  turnRoot(cycles * cycleTurn, root, [0, 0])
+  return { root, rotation: readQuat([0, 0, 0, 1], root, 3) }
+}
+
 function product(...rotations: readonly Readonly<Quat>[]): Quat {
   return rotations.reduce<Quat>(
     (q, next) => quat.multiply(q, q, next as Quat) as Quat,
@@ -225,6 +270,6 @@ function product(...rotations: readonly Readonly<Quat>[]): Quat {
   )
 }
 
-function scale(v: Vec3, factor: number): Vec3 {
+function scale(v: Vec3, factor: number): [number, number, number] {
   return [v[0] * factor, v[1] * factor, v[2] * factor]
 }

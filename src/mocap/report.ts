@@ -1,6 +1,6 @@
 /** Figures that tell at a glance what a clip is and whether it can be tracked: what the `clips` command prints. */
 import { vec3 } from 'gl-matrix'
-import { type Clip, type MotionCapture, toClip } from './clip.ts'
+import { type Clip, headingChange, type MotionCapture, stateAt, toClip } from './clip.ts'
 import { airborne, allowedContacts, type Contacts, heights } from './ground.ts'
 import { BODIES, Kinematics } from './kinematics.ts'
 import { GEOMS, HINGES, NQ, NV } from './skeleton.ts'
@@ -18,6 +18,9 @@ export interface ClipReport {
   readonly dt: number
   /** from the first root position to the last one, or over a cycle, along the floor, m */
   readonly distance: number
+  /** of a loop's cycle, rad: its turn, and the change of heading that was taken out as drift; counter-clockwise */
+  readonly turn: number
+  readonly drift: number
   readonly contacts: Contacts
   /** smallest and largest correction of the height, m */
   readonly correction: readonly [number, number]
@@ -51,7 +54,7 @@ const ON_FLOOR = 0.005
  * @param capture the motion capture that the clip was made from
  */
 export function describeClip(clip: Clip, capture: MotionCapture): ClipReport {
-  const { name, loop, frames, dt, qpos, cycleOffset } = clip
+  const { name, loop, frames, dt, qpos } = clip
   const keys = capture.frames
   const duration = keys[keys.length - 1].time - keys[0].time
   const raw = toClip(capture, { loop, rate: 1 / dt, ground: false })
@@ -60,7 +63,6 @@ export function describeClip(clip: Clip, capture: MotionCapture): ClipReport {
   const { lowest } = heights(clip)
   const flight = airborne(raw)
   const floats = Array.from(lowest).filter((_, i) => !flight[i])
-  const end = (frames - 1) * NQ
   const joints = HINGES.map((hinge) => {
     const angles = column(clip.qpos, NQ, 7 + hinge.index)
     const { value: speed } = largest(column(clip.qvel, NV, 6 + hinge.index))
@@ -82,9 +84,7 @@ export function describeClip(clip: Clip, capture: MotionCapture): ClipReport {
     keyRate: (keys.length - 1) / duration,
     frames,
     dt,
-    distance: loop
-      ? Math.hypot(...cycleOffset)
-      : Math.hypot(qpos[end] - qpos[0], qpos[end + 1] - qpos[1]),
+    ...headingOfCycle(clip, capture),
     contacts: allowedContacts(clip),
     correction: [Math.min(...lift), Math.max(...lift)],
     penetration: Math.max(0, -Math.min(...lowest)),
@@ -97,16 +97,32 @@ export function describeClip(clip: Clip, capture: MotionCapture): ClipReport {
   }
 }
 
+/** What a clip does to the place and the heading of the root, and what was made of the capture's heading. */
+export function headingOfCycle(
+  clip: Clip,
+  capture: MotionCapture,
+): Pick<ClipReport, 'distance' | 'turn' | 'drift'> {
+  const { loop, frames, qpos, cycleTurn } = clip
+  const [end, velocity] = [new Float64Array(NQ), new Float64Array(NV)]
+  stateAt(clip, loop ? frames : frames - 1, end, velocity)
+  return {
+    distance: Math.hypot(end[0] - qpos[0], end[1] - qpos[1]),
+    turn: cycleTurn,
+    drift: loop && cycleTurn === 0 ? headingChange(capture) : 0,
+  }
+}
+
 /** Speeds (m/s) of the lowest corner of each sole from frame to frame, while it is on the floor. */
 export function slideSpeeds(clip: Clip): number[] {
-  const { frames, loop, qpos, cycleOffset, dt } = clip
+  const { frames, loop, qpos, dt } = clip
   const [now, next] = [new Kinematics(), new Kinematics()]
+  const [after, velocity] = [new Float64Array(NQ), new Float64Array(NV)]
   const feet = GEOMS.filter((geom) => geom.name.endsWith('_ankle'))
   const speeds: number[] = []
   for (let i = 0; i < (loop ? frames : frames - 1); i++) {
     now.update(qpos, i * NQ)
-    next.update(qpos, ((i + 1) % frames) * NQ)
-    const offset = i + 1 === frames ? cycleOffset : [0, 0]
+    stateAt(clip, i + 1, after, velocity)
+    next.update(after)
     for (const { name, shape, centre } of feet) {
       if (shape.type !== 'box') continue
       const corners = [-1, 1].flatMap((x) =>
@@ -117,7 +133,7 @@ export function slideSpeeds(clip: Clip): number[] {
       )
       const [a, b] = corners.reduce((low, pair) => (height(pair) < height(low) ? pair : low))
       if (Math.max(a[2], b[2]) > ON_FLOOR) continue
-      speeds.push(Math.hypot(b[0] + offset[0] - a[0], b[1] + offset[1] - a[1]) / dt)
+      speeds.push(Math.hypot(b[0] - a[0], b[1] - a[1]) / dt)
     }
   }
   return speeds

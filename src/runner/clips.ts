@@ -1,8 +1,8 @@
 /** `clips`: what a clip is, and whether it can be tracked. */
 
-import { type ClipReport, describeClip } from '../mocap/report.ts'
+import { type ClipReport, describeClip, headingOfCycle } from '../mocap/report.ts'
 import type { ClipsSettings } from './options.ts'
-import { ownClips, readClip } from './session.ts'
+import { type LoadedClip, ownClips, readClip } from './session.ts'
 import { colour, say, table } from './terminal.ts'
 
 /** Rates beyond this are hard to track for a body with these torque limits, rad/s. */
@@ -78,9 +78,34 @@ function jointTable(report: ClipReport): string {
   ])
 }
 
+/** Says of each clip that is a loop what was made of its heading, if there was something to decide. */
+export function sayHeadings(loaded: readonly LoadedClip[]): void {
+  for (const { clip, capture } of loaded) {
+    const note = headingNote(headingOfCycle(clip, capture))
+    if (note) say(`${clip.name}: ${note}`)
+  }
+}
+
+// undefined for what neither turns nor drifts, to a degree
+function headingNote({
+  turn,
+  drift,
+  distance,
+}: Pick<ClipReport, 'turn' | 'drift' | 'distance'>): string | undefined {
+  const degrees = Math.round((Math.abs(turn || drift) * 180) / Math.PI)
+  const side = (turn || drift) > 0 ? 'left' : 'right'
+  if (degrees === 0) return undefined
+  return turn
+    ? `a loop that turns: ${degrees} deg to the ${side} and ${distance.toFixed(2)} m a cycle`
+    : `its heading drifts ${degrees} deg to the ${side} a cycle: taken out, every cycle faces the same way`
+}
+
 /** What a user should know before training on the clip. */
-export function warnings({ fastest, gimbal, penetration, float }: ClipReport): string[] {
+export function warnings(report: ClipReport): string[] {
+  const { fastest, gimbal, penetration, float } = report
   const found: string[] = []
+  const heading = headingNote(report)
+  if (heading) found.push(heading)
   if (fastest.speed > FAST) {
     found.push(
       `${fastest.name} turns at ${fastest.speed.toFixed(0)} rad/s in frame ${fastest.frame}: hard to track, or a glitch of the capture`,

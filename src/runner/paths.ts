@@ -1,6 +1,7 @@
 /** Paths that physics can do: searches for trajectories, and what feedback laws about them are made of. */
 
 import type { Clip } from '../mocap/clip.ts'
+import { moveByCycles } from '../mocap/cycle.ts'
 import { NQ, NV } from '../mocap/skeleton.ts'
 import {
   type Branch,
@@ -146,14 +147,10 @@ export function guideOf(branch: Branch): Branch {
 }
 
 /** Where a cycle of a trajectory begins, as if it were the first. */
-function cycleFrom(
-  { states }: Trajectory,
-  cycle: number,
-  { frames, cycleOffset }: Clip,
-): SimulationState {
+function cycleFrom({ states }: Trajectory, cycle: number, clip: Clip): SimulationState {
   const state = new SimulationState()
-  state.copy(states[cycle * frames]!)
-  for (const axis of [0, 1] as const) state.qpos[axis]! -= cycle * cycleOffset[axis]
+  state.copy(states[cycle * clip.frames]!)
+  moveByCycles(clip, -cycle, state.qpos, state.qvel)
   return state
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import type { EpisodeMetrics, FeedbackParameters } from '../sim/index.ts'
+import { sayHeadings } from './clips.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
 import { type GatheredEpisode, gather, pairsOf } from './gather.ts'
 import {
@@ -55,6 +56,7 @@ export interface RunConfig {
 export async function sft(settings: SftSettings): Promise<void> {
   const loaded = readClips(settings.clip)
   const known = readExperts(loaded, settings)
+  sayHeadings(loaded)
   const names = loaded.map(({ clip }) => clip.name)
   await withSession(settings, (session) => {
     const folder = RunFolder.create(settings.out, `sft-${names.join('-')}`)

@@ -3,6 +3,7 @@
 import { basename, dirname } from 'node:path'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
+import { sayHeadings } from './clips.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
 import { finished, learn, SFT_POLICY } from './learning.ts'
 import { flagOf, parseSettings, type TrpoSettings, trpoSchema, UsageError } from './options.ts'
@@ -52,6 +53,7 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
   if (settings.imitation > 0 && !sft) {
     throw new UsageError('--imitation is of the run that --load-sft-pretrain names; none was given')
   }
+  sayHeadings(loaded)
   const names = loaded.map(({ clip }) => clip.name)
   await withSession(settings, async (session) => {
     const folder = RunFolder.create(settings.out, `trpo-${names.join('-')}`)

@@ -290,8 +290,7 @@ export class Environment {
     const first = Math.round(push.start / reference.dt)
     const count = Math.max(1, Math.round((push.duration ?? PUSH_SECONDS) / reference.dt))
     if (this.steps < first || this.steps >= first + count) return
-    const heading = 2 * reference.frame(this.start + first)
-    const [cos, sin] = [reference.heading[heading], reference.heading[heading + 1]]
+    const [cos, sin] = reference.headingAt(this.start + first)
     const ahead = push.force * Math.cos(push.direction)
     const left = push.force * Math.sin(push.direction)
     // six numbers a body; the root is body 1
@@ -323,9 +322,10 @@ export class Environment {
 
   // the root too far from the reference; the angle is that between the two up directions, so that heading has no part
   private leave(): string {
-    const { qpos } = this.simulator
-    const wanted = this.reference.qpos
-    const at = this.reference.frame(this.referenceStep) * NQ
+    const { simulator, reference } = this
+    const { qpos } = reference.rootInCycle(this.referenceStep, simulator.qpos, simulator.qvel)
+    const wanted = reference.qpos
+    const at = reference.frame(this.referenceStep) * NQ
     const height = qpos[2] - wanted[at + 2]
     if (Math.abs(height) > MAX_HEIGHT_ERROR) {
       return `the root is ${height > 0 ? 'above' : 'below'} the reference's height`

@@ -6,6 +6,7 @@
  * floor forces that add up to them the smallest are taken (least squares, weighted by how near to the floor a point is;
  * none pulls), and what they do to the hinges is taken off the actuators: torque = inverse dynamics - J^T force.
  */
+import { turnVector } from '../mocap/cycle.ts'
 import { GEOMS, HINGES, JOINTS, NQ, NU, NV } from '../mocap/skeleton.ts'
 import { mayTouch } from './floor.ts'
 import type { Reference } from './reference.ts'
@@ -32,7 +33,12 @@ export function referenceTorques(simulator: Simulator, reference: Reference): Fl
     simulator.qpos.set(qpos.subarray(i * NQ, (i + 1) * NQ))
     simulator.qvel.set(qvel.subarray(i * NV, (i + 1) * NV))
     const qacc: Float64Array = data.qacc
-    for (let k = 0; k < NV; k++) qacc[k] = (qvel[after * NV + k] - qvel[before * NV + k]) / time
+    // beyond the seam of a loop that turns, velocities are those of another cycle
+    const from = qvel.slice(before * NV, (before + 1) * NV)
+    const to = qvel.slice(after * NV, (after + 1) * NV)
+    if (before > i) turnVector(-clip.cycleTurn, from, 0)
+    if (after < i) turnVector(clip.cycleTurn, to, 0)
+    for (let k = 0; k < NV; k++) qacc[k] = (to[k] - from[k]) / time
     mujoco.mj_inverse(model, data)
     const force: Float64Array = data.qfrc_inverse.slice()
     subtractFloor(supportPoints(simulator, reference), force)

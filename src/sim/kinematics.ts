@@ -3,6 +3,7 @@
  * every frame of the reference, so that a perfect imitation has errors of exactly zero.
  */
 import { quat } from 'gl-matrix'
+import { turnVector } from '../mocap/cycle.ts'
 import { between, type Quat, readQuat } from '../mocap/rotation.ts'
 import { GEOMS, JOINTS } from '../mocap/skeleton.ts'
 import type { Simulator } from './simulator.ts'
@@ -65,6 +66,18 @@ export function describe(simulator: Simulator, row: Float64Array, offset = 0): v
     row[offset + ROW.rootVelocity + k] = qvel[k]
   }
   for (let j = 0; j < JOINTS.length; j++) describeJoint(simulator, j, row, offset)
+}
+
+/** Turns a row about the world's z axis through the origin: all in it that is not seen from the body itself. */
+export function turnRow(angle: number, row: Float64Array): void {
+  if (angle === 0) return
+  for (let p = 0; p < POINTS.length; p++) turnVector(angle, row, ROW.points + 3 * p)
+  for (const part of [ROW.centreOfMass, ROW.centreVelocity, ROW.rootVelocity, ROW.rates]) {
+    turnVector(angle, row, part)
+  }
+  for (let k = 0; k < 4; k++) own[k] = row[ROW.rotations + k]
+  quat.multiply(own, [0, 0, Math.sin(angle / 2), Math.cos(angle / 2)], own)
+  for (let k = 0; k < 4; k++) row[ROW.rotations + k] = own[k]
 }
 
 // scratch of the functions here: they are called every control step

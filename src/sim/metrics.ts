@@ -3,7 +3,15 @@
  * and DeepMimic's, in [0, 1], which also sees the root, hands, feet and balance. Both are 0 from a fall on.
  */
 import { JOINTS, NQ, NU } from '../mocap/skeleton.ts'
-import { angleBetween, describe, END_EFFECTORS, POINTS, ROW, ROW_SIZE } from './kinematics.ts'
+import {
+  angleBetween,
+  describe,
+  END_EFFECTORS,
+  POINTS,
+  ROW,
+  ROW_SIZE,
+  turnRow,
+} from './kinematics.ts'
 import type { Reference } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
@@ -81,6 +89,7 @@ export class Meter {
    */
   measure(step: number): StepMetrics {
     describe(this.simulator, this.row)
+    turnRow(-this.reference.turn(step), this.row)
     const frame = this.reference.frame(step)
     this.measureJoints(frame)
     this.measurePoints(frame, this.reference.shift(step, 0), this.reference.shift(step, 1))

@@ -64,17 +64,19 @@ export function observe(
   const frame = reference.frame(step)
   const [q, v] = [frame * NQ, frame * NV]
 
-  out[offset] = qpos[0] - reference.qpos[q] - reference.shift(step, 0)
-  out[offset + 1] = qpos[1] - reference.qpos[q + 1] - reference.shift(step, 1)
-  out[offset + 2] = qpos[2] - reference.qpos[q + 2]
+  const root = reference.rootInCycle(step, qpos, qvel)
+  out[offset] = root.qpos[0] - reference.qpos[q] - reference.shift(step, 0)
+  out[offset + 1] = root.qpos[1] - reference.qpos[q + 1] - reference.shift(step, 1)
+  out[offset + 2] = root.qpos[2] - reference.qpos[q + 2]
   toHeading(reference.heading, 2 * frame, out, offset)
-  readQuat(actual, qpos, 3)
+  readQuat(actual, root.qpos, 3)
   readQuat(wanted, reference.qpos, q + 3)
   const turn = rotationVector(between(error, wanted, actual))
   for (let k = 0; k < 3; k++) out[offset + 3 + k] = turn[k]
   for (let k = 7; k < NQ; k++) out[offset + k - 1] = qpos[k] - reference.qpos[q + k]
 
-  for (let k = 0; k < NV; k++) out[offset + 34 + k] = qvel[k] - reference.qvel[v + k]
+  for (let k = 0; k < 3; k++) out[offset + 34 + k] = root.qvel[k] - reference.qvel[v + k]
+  for (let k = 3; k < NV; k++) out[offset + 34 + k] = qvel[k] - reference.qvel[v + k]
   toHeading(reference.heading, 2 * frame, out, offset + 34)
 
   const row = frame * FEATURES.length

@@ -1,5 +1,6 @@
 /** The motion to imitate: a clip with all that the environment asks of it, computed once a frame. */
 import { type Clip, stateAt } from '../mocap/clip.ts'
+import { displacement, turnRoot } from '../mocap/cycle.ts'
 import type { Contacts } from '../mocap/ground.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import { describe, headingOf, ROW_SIZE } from './kinematics.ts'
@@ -11,7 +12,9 @@ export const PHYSICS_RATE = 240
 
 /**
  * A clip unrolled over control steps 0, 1, 2, ...: a loop is tiled, a one-shot clip rests in its last pose. Tables hold
- * one row a frame; `frame(step)` finds the row, `shift(step)` how far a loop has moved the root by then.
+ * one row a frame, as it is in the first cycle, and `frame(step)` finds the row. What is compared with a row is first seen
+ * from the cycle of its own step, where every cycle is like the first: turned back by `turn(step)` about the world's z
+ * axis (`rootInCycle` does it for a root), then less `shift(step)`. `state(step)` is the reference's state in the world.
  */
 export class Reference {
   /** control step, s */
@@ -31,6 +34,7 @@ export class Reference {
   readonly rows: Float64Array
   /** [frames, FEATURES.length] the part of the observation that depends on the frame alone */
   readonly features: Float32Array
+  private readonly root: Root = { qpos: new Float64Array(7), qvel: new Float64Array(3) }
 
   /**
    * @param contacts what may touch the floor without it being a fall
@@ -68,10 +72,40 @@ export class Reference {
     return this.clip.loop ? step % this.frames : Math.min(step, this.frames - 1)
   }
 
-  /** How far the root is along x (axis 0) or y (axis 1) from where `frame(step)` has it, m. */
+  /** By how much the cycle of a control step is turned from the first one about the world's z axis, rad. */
+  turn(step: number): number {
+    return this.cycle(step) * this.clip.cycleTurn
+  }
+
+  /**
+   * How far the root is along x (axis 0) or y (axis 1) from where `frame(step)` has it, m; turned back by `turn(step)`,
+   * which is none for a loop that goes straight.
+   */
   shift(step: number, axis: 0 | 1): number {
-    if (!this.clip.loop) return 0
-    return Math.floor(step / this.frames) * this.clip.cycleOffset[axis]
+    // where the cycle's motion backwards brings the origin, the other way round
+    return -displacement(this.clip, -this.cycle(step))[axis]
+  }
+
+  /**
+   * The root of a state of the world, turned back by `turn(step)`: place (m, `shift` not yet taken off) and quaternion
+   * w x y z, [7], and linear velocity, [3] m/s.
+   * Note: written over by the next call.
+   */
+  rootInCycle(step: number, qpos: Float64Array, qvel: Float64Array): Root {
+    const { root } = this
+    for (let k = 0; k < 7; k++) root.qpos[k] = qpos[k]
+    for (let k = 0; k < 3; k++) root.qvel[k] = qvel[k]
+    turnRoot(-this.turn(step), root.qpos, root.qvel)
+    return root
+  }
+
+  /** Cosine and sine of the root's heading in the world at a control step. */
+  headingAt(step: number): [number, number] {
+    const row = 2 * this.frame(step)
+    const [x, y] = [this.heading[row], this.heading[row + 1]]
+    const turn = this.turn(step)
+    const [cos, sin] = [Math.cos(turn), Math.sin(turn)]
+    return [cos * x - sin * y, sin * x + cos * y]
   }
 
   /** Progress through the cycle or the clip at a frame, 0 to 1. */
@@ -83,6 +117,19 @@ export class Reference {
   state(step: number, qpos: Float64Array, qvel: Float64Array): void {
     stateAt(this.clip, step, qpos, qvel)
   }
+
+  // a one-shot clip has but one
+  private cycle(step: number): number {
+    return this.clip.loop ? Math.floor(step / this.frames) : 0
+  }
+}
+
+/** What of a state depends on where the body is and which way it faces. */
+export interface Root {
+  /** [7] x y z (m), quaternion w x y z */
+  readonly qpos: Float64Array
+  /** [3] linear velocity, m/s */
+  readonly qvel: Float64Array
 }
 
 /**
@@ -112,7 +159,7 @@ export function wholeTurns(angle: number): number {
   return 2 * Math.PI * Math.round(angle / (2 * Math.PI))
 }
 
-function checkClip({ name, dt, frames, qpos, qvel }: Clip): void {
+function checkClip({ name, dt, frames, qpos, qvel, cycleTurn }: Clip): void {
   const fail = (what: string) => {
     throw new Error(`clip "${name}" cannot be imitated: ${what}`)
   }
@@ -122,6 +169,8 @@ function checkClip({ name, dt, frames, qpos, qvel }: Clip): void {
     fail(`qpos must hold ${frames} x ${NQ} numbers, got ${qpos.length}`)
   if (qvel.length !== frames * NV)
     fail(`qvel must hold ${frames} x ${NV} numbers, got ${qvel.length}`)
+  if (!Number.isFinite(cycleTurn))
+    fail(`cycleTurn must be an angle in rad, 0 for a loop that goes straight, got ${cycleTurn}`)
   const bad = qpos.findIndex((x) => !Number.isFinite(x))
   if (bad >= 0) fail(`qpos of frame ${Math.floor(bad / NQ)} is not finite`)
   const worse = qvel.findIndex((x) => !Number.isFinite(x))

@@ -24,7 +24,8 @@ const STEPS = 6 * FRAMES + 15
 async function search(name: string, survivals: readonly number[], loop = true) {
   const qpos = new Float64Array(FRAMES * 35)
   const qvel = new Float64Array(FRAMES * 34)
-  const clip = { name, frames: FRAMES, dt: 1 / 30, loop, cycleOffset: [0, 0], qpos, qvel }
+  const cycle = { cycleTurn: 0, cycleOffset: [0, 0] }
+  const clip = { name, frames: FRAMES, dt: 1 / 30, loop, ...cycle, qpos, qvel }
   const folder = RunFolder.create(parent, name)
   const files = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `trajectory-${n}`)
   files.push(...[1, 2, 3].map((n) => `trajectory-closed-${n}`))

@@ -59,8 +59,7 @@ export function shiftError(
   step: number,
 ): void {
   const { qpos, qvel } = state
-  const heading = 2 * reference.frame(step)
-  const [cos, sin] = [reference.heading[heading], reference.heading[heading + 1]]
+  const [cos, sin] = reference.headingAt(step)
   const along = (out: Float64Array, axis: number) => {
     if (axis === 2) out[2] += by
     else {

@@ -4,7 +4,7 @@
  */
 import { HINGES, NQ, NU, NV } from '../../mocap/skeleton.ts'
 import { clearance, forbiddenGeoms } from '../floor.ts'
-import { describe, END_EFFECTORS, POINTS, ROW, ROW_SIZE, upCosine } from '../kinematics.ts'
+import { describe, END_EFFECTORS, POINTS, ROW, ROW_SIZE, turnRow, upCosine } from '../kinematics.ts'
 import { observe } from '../observation.ts'
 import type { Reference } from '../reference.ts'
 import type { SimulationState, Simulator } from '../simulator.ts'
@@ -76,9 +76,11 @@ export class Rollout {
     const { simulator, reference, row, step } = this
     simulator.kinematics()
     describe(simulator, row)
+    turnRow(-reference.turn(step), row)
     const frame = reference.frame(step)
     const [q, v, at] = [frame * NQ, frame * NV, frame * ROW_SIZE]
     const { qpos, qvel } = simulator
+    const root = reference.rootInCycle(step, qpos, qvel)
     let [pose, rate] = [0, 0]
     for (let k = 0; k < NU; k++) {
       pose += HINGE_WEIGHTS[k] * (qpos[7 + k] - reference.qpos[q + 7 + k]) ** 2
@@ -86,24 +88,25 @@ export class Rollout {
     }
     let [velocity, spin] = [0, 0]
     for (let k = 0; k < 3; k++) {
-      velocity += (qvel[k] - reference.qvel[v + k]) ** 2
+      velocity += (root.qvel[k] - reference.qvel[v + k]) ** 2
       spin += (qvel[3 + k] - reference.qvel[v + 3 + k]) ** 2
     }
     // angle between two unit quaternions from the length of their product
     let dot = 0
-    for (let k = 3; k < 7; k++) dot += qpos[k] * reference.qpos[q + k]
+    for (let k = 3; k < 7; k++) dot += root.qpos[k] * reference.qpos[q + k]
     const rotation = (2 * Math.acos(Math.min(1, Math.abs(dot)))) ** 2
 
     const rows = reference.rows
     const centre = ROW.centreOfMass
-    const x = row[centre] - rows[at + centre] - reference.shift(step, 0)
-    const y = row[centre + 1] - rows[at + centre + 1] - reference.shift(step, 1)
+    const [shiftX, shiftY] = [reference.shift(step, 0), reference.shift(step, 1)]
+    const x = row[centre] - rows[at + centre] - shiftX
+    const y = row[centre + 1] - rows[at + centre + 1] - shiftY
     const z = row[centre + 2] - rows[at + centre + 2]
     let ends = 0
     for (const point of ENDS) {
       const p = ROW.points + 3 * point
-      const dx = row[p] - rows[at + p] - reference.shift(step, 0) - x
-      const dy = row[p + 1] - rows[at + p + 1] - reference.shift(step, 1) - y
+      const dx = row[p] - rows[at + p] - shiftX - x
+      const dy = row[p + 1] - rows[at + p + 1] - shiftY - y
       const dz = row[p + 2] - rows[at + p + 2]
       ends += dx * dx + dy * dy + dz * dz
     }
@@ -121,7 +124,7 @@ export class Rollout {
 
   private upright(): boolean {
     const { simulator, reference } = this
-    const { qpos } = simulator
+    const { qpos } = reference.rootInCycle(this.step, simulator.qpos, simulator.qvel)
     const q = reference.frame(this.step) * NQ
     // a fall of the environment comes later than this: what is this low will not come back
     if (!(qpos[2] > reference.qpos[q + 2] - MAX_SINK)) return false
