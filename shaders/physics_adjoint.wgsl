@@ -6,7 +6,7 @@
 // adjoint    [NX, environments]: of qpos and qvel, replaced by those of the state before the control step
 // adjoint_controls [rows, NC, environments]: of ctrl and wrenches, the sum over the physics steps
 
-struct Shape { environments: u32, first: u32, count: u32, substeps: u32, trajectory_row: u32, control_row: u32, step: u32 }
+struct Shape { environments: u32, first: u32, count: u32, substeps: u32, trajectory_row: u32, control_row: u32, step: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> trajectory: array<f32>;

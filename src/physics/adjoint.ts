@@ -21,7 +21,7 @@
  */
 import { ConstraintForces } from './constraints.ts'
 import { gradient, type Seed } from './differentiate.ts'
-import { add, type Expr, fma, Graph, mul, neg, type Node, type Program, sub } from './graph.ts'
+import { add, type Expr, fma, Graph, mul, type Node, neg, type Program, sub } from './graph.ts'
 import { momentum, multiply } from './inertia.ts'
 import { implicitMatrix, integrate } from './integration.ts'
 import { accumulate, propagate } from './kinematics.ts'

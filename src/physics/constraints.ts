@@ -186,8 +186,7 @@ function jointConstraints(
     for (const { limit, dof, qpos: q } of joints) {
       if (!limit) continue
       for (const sign of [1, -1] as const) {
-        const distance =
-          sign > 0 ? sub(qpos[q]!, limit.range[0]) : sub(limit.range[1], qpos[q]!)
+        const distance = sign > 0 ? sub(qpos[q]!, limit.range[0]) : sub(limit.range[1], qpos[q]!)
         const beyond = sub(distance, limit.margin)
         const { impedance, stiffness, damping } = softness(limit, timestep)(beyond)
         const rate = mul(sign, qvel[dof]!)
@@ -214,7 +213,10 @@ function jointConstraints(
  */
 function softness({ solref, solimp }: Softness, timestep: Expr) {
   const within = (x: number, low: number, high: number) => Math.min(high, Math.max(low, x))
-  const [start, end] = [solimp[0]!, solimp[1]!].map((d) => within(d, 1e-4, 0.9999)) as [number, number]
+  const [start, end] = [solimp[0]!, solimp[1]!].map((d) => within(d, 1e-4, 0.9999)) as [
+    number,
+    number,
+  ]
   const width = Math.max(0, solimp[2]!)
   const middle = within(solimp[3]!, 1e-4, 0.9999)
   const exponent = Math.max(1, solimp[4]!)
@@ -222,9 +224,7 @@ function softness({ solref, solimp }: Softness, timestep: Expr) {
   const standard = time > 0
   // shorter than two steps a spring would be unstable
   const safe = standard ? max(time, mul(2, timestep)) : 1
-  const stiffness = standard
-    ? div(1, mul((end * ratio) ** 2, mul(safe, safe)))
-    : -time / end ** 2
+  const stiffness = standard ? div(1, mul((end * ratio) ** 2, mul(safe, safe))) : -time / end ** 2
   const damping = standard ? div(2, mul(end, safe)) : -ratio / end
   return (distance: Expr) => ({ impedance: impedance(distance), stiffness, damping })
 
@@ -267,9 +267,7 @@ export class ConstraintForces {
     const edges = rows.contacts.map((contact) => {
       const w = atPoint(accelerations[contact.body]!, contact.point)
       const along = contact.tangents.map((t) => mul(contact.friction, dot(t, w)))
-      const values = along.length
-        ? along.flatMap((x) => [add(w[2]!, x), sub(w[2]!, x)])
-        : [w[2]!]
+      const values = along.length ? along.flatMap((x) => [add(w[2]!, x), sub(w[2]!, x)]) : [w[2]!]
       return values.map((value, i) => {
         const off = sub(value, contact.references[i]!)
         const pushes = and(less(off, 0), less(0, contact.stiffness))
@@ -281,7 +279,10 @@ export class ConstraintForces {
     this.edgeStiffness = edges.map((of) => of.map(({ stiffness }) => stiffness))
     this.wrenches = model.bodies.map(() => undefined)
     rows.contacts.forEach((contact, c) => {
-      const wrench = contactWrench(contact, edges[c]!.map(({ force }) => force))
+      const wrench = contactWrench(
+        contact,
+        edges[c]!.map(({ force }) => force),
+      )
       const before = this.wrenches[contact.body]
       this.wrenches[contact.body] = before ? plus(before, wrench) : wrench
     })

@@ -3,7 +3,7 @@
  * (Griewank & Walther 2008, chapter 3). What it adds are nodes of the same graph, so they are folded, shared and printed
  * like all others.
  */
-import { add, div, type Expr, fma, less, mul, type Node, neg, select, cos, sin } from './graph.ts'
+import { add, cos, div, type Expr, fma, less, mul, type Node, neg, select, sin } from './graph.ts'
 
 /** A value whose adjoint is known. */
 export interface Seed {
@@ -22,7 +22,8 @@ export interface Seed {
 export function gradient(seeds: readonly Seed[], by: readonly Node[]): Expr[] {
   const adjoints = new Map<Node, Expr>()
   const give = (to: Expr, adjoint: Expr) => {
-    if (typeof to !== 'number' && adjoint !== 0) adjoints.set(to, add(adjoints.get(to) ?? 0, adjoint))
+    if (typeof to !== 'number' && adjoint !== 0)
+      adjoints.set(to, add(adjoints.get(to) ?? 0, adjoint))
   }
   // to += a b
   const giveProduct = (to: Expr, a: Expr, b: Expr) => {

@@ -7,7 +7,17 @@ import { add, and, clamp, type Expr, fma, fms, less, mul, neg, select, sub } fro
 import { type Inertia, momentum } from './inertia.ts'
 import { accumulate, type Kinematics, type Motion } from './kinematics.ts'
 import type { DofTree, PhysicsModel } from './model.ts'
-import { angular, cross, crossForce, dot, linear, minus, plus, times, type Vector } from './vectors.ts'
+import {
+  angular,
+  cross,
+  crossForce,
+  dot,
+  linear,
+  minus,
+  plus,
+  times,
+  type Vector,
+} from './vectors.ts'
 
 export interface Forces {
   /** [nv] sum of all of them: qfrc_smooth in MuJoCo, N or Nm */

@@ -121,7 +121,14 @@ export class Graph {
     const loop = { most, initial } as { -readonly [K in keyof Loop]: Loop[K] }
     this.loops.push(loop)
     const tagged = (op: Op, index: number, inside: boolean) =>
-      this.make(`${op} ${number} ${index}`, op, [], inside ? loop : undefined, String(number), index)
+      this.make(
+        `${op} ${number} ${index}`,
+        op,
+        [],
+        inside ? loop : undefined,
+        String(number),
+        index,
+      )
     loop.carried = initial.map((_, k) => tagged('carried', k, true))
     const { next, done } = body(loop.carried)
     loop.next = next
@@ -137,7 +144,8 @@ export class Graph {
     let loop: Loop | undefined
     for (const arg of args) {
       if (typeof arg === 'number') {
-        if (!Number.isFinite(arg)) throw new Error(`${op}: an argument is ${arg}, not a finite number`)
+        if (!Number.isFinite(arg))
+          throw new Error(`${op}: an argument is ${arg}, not a finite number`)
         key += Object.is(arg, -0) ? ',-0' : `,${arg}`
         continue
       }

@@ -6,10 +6,21 @@
  * rigid body algorithm (Featherstone 2008, section 6.2), M[d][i] = S_i . (I_subtree(d) S_d) for i between d and the root;
  * all other entries are zero, and none of them is ever made.
  */
-import { add, type Expr, fma, fms, type Expr as E } from './graph.ts'
+import { add, type Expr as E, type Expr, fma, fms } from './graph.ts'
 import { accumulate, type Frame, type Kinematics } from './kinematics.ts'
 import type { Body, DofTree, PhysicsModel } from './model.ts'
-import { angular, column, cross, dot, linear, plus, rotationOf, scaled, times, type Vector } from './vectors.ts'
+import {
+  angular,
+  column,
+  cross,
+  dot,
+  linear,
+  plus,
+  rotationOf,
+  scaled,
+  times,
+  type Vector,
+} from './vectors.ts'
 
 export interface Inertia {
   readonly mass: Expr
@@ -50,7 +61,16 @@ function rotated({ inertia, iquat }: Body, rotation: Frame['rotation']): Vector 
     const u = times(rotation, column(own, i)) as [E, E, E]
     const [x, y, z] = scaled(moment - base, u) as [E, E, E]
     out = plus(out, [0, 0, 0, 0, 0, 0]).map((sum, k) => {
-      const [p, q] = ([[x, u[0]], [y, u[1]], [z, u[2]], [x, u[1]], [x, u[2]], [y, u[2]]] as const)[k]!
+      const [p, q] = (
+        [
+          [x, u[0]],
+          [y, u[1]],
+          [z, u[2]],
+          [x, u[1]],
+          [x, u[2]],
+          [y, u[2]],
+        ] as const
+      )[k]!
       return fma(p, q, sum)
     })
   })

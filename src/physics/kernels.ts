@@ -48,7 +48,9 @@ export class PhysicsKernels {
   readonly adjointSize: number
   readonly pieces: number
   private readonly stepConstants: Record<string, string | number>
-  private derivative: { constants: Record<string, string | number | boolean>[]; slots: number } | undefined
+  private derivative:
+    | { constants: Record<string, string | number | boolean>[]; slots: number }
+    | undefined
   private readonly spills = new Map<number, GpuArray>()
 
   constructor(
@@ -63,7 +65,13 @@ export class PhysicsKernels {
     this.pieces = options.pieces ?? piecesFor(gpu.report)
     const program = stepProgram(model, options)
     this.stepConstants = {
-      ...{ FUNCTIONS, WORKGROUP, NS: this.stateSize, QACC: nq + nv, NC: Math.max(1, this.controlSize) },
+      ...{
+        FUNCTIONS,
+        WORKGROUP,
+        NS: this.stateSize,
+        QACC: nq + nv,
+        NC: Math.max(1, this.controlSize),
+      },
       PROGRAM: printWgsl(program, schedule(program), this.place),
     }
   }
@@ -127,7 +135,8 @@ export class PhysicsKernels {
     const { constants, slots } = this.adjoint()
     for (let at = first; at < first + count; at += CHUNK) {
       const some = Math.min(CHUNK, first + count - at)
-      const spill = this.spill(constants.length > 1 ? 4 * slots * Math.min(CHUNK, environments) : 4)
+      const stride = Math.min(CHUNK, environments)
+      const spill = this.spill(constants.length > 1 ? 4 * slots * stride : 4)
       const groups = [Math.ceil(some / WORKGROUP)] as const
       const dispatch = (piece: number, step: number) =>
         plan.add({
@@ -135,14 +144,16 @@ export class PhysicsKernels {
           label: constants.length > 1 ? `physics_adjoint ${piece + 1}` : 'physics_adjoint',
           constants: constants[piece]!,
           arrays: { ...arrays, spill },
-          shape: [environments, at, some, substeps, rows.trajectory, rows.control, step],
+          shape: [environments, at, some, substeps, rows.trajectory, rows.control, step, stride],
           groups,
         })
       if (constants.length === 1) {
         dispatch(0, 0)
         continue
       }
-      for (let step = substeps - 1; step >= 0; step--) constants.forEach((_, p) => dispatch(p, step))
+      for (let step = substeps - 1; step >= 0; step--) {
+        for (const piece of constants.keys()) dispatch(piece, step)
+      }
     }
   }
 
@@ -167,7 +178,12 @@ export class PhysicsKernels {
         CONTROLS: reads.has('ctrl') || reads.has('wrench'),
         ADJOINT: last || reads.has('adjoint_qpos') || reads.has('adjoint_qvel'),
         ...{ LAST: last, WHOLE: pieces.length === 1 },
-        PROGRAM: printPiece(piece, order.bodies, this.place, (at) => `spill[${at * CHUNK}u+id.x]`),
+        PROGRAM: printPiece(
+          piece,
+          order.bodies,
+          this.place,
+          (at) => `spill[${at}u*shape.stride+id.x]`,
+        ),
       }
     })
     this.derivative = { constants, slots }

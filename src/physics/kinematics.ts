@@ -8,7 +8,7 @@
  *
  * and the velocity of a body is the sum of S qd over the joints between it and the world.
  */
-import { abs, add, type Expr, fma, fms, mul, neg, sin, cos, sub, select, less } from './graph.ts'
+import { abs, add, cos, type Expr, fma, fms, less, mul, neg, select, sin, sub } from './graph.ts'
 import type { Body, Geom, PhysicsModel } from './model.ts'
 import {
   axpy,
@@ -70,7 +70,13 @@ export function kinematics(model: PhysicsModel, qpos: readonly Expr[]): Kinemati
       const anchor = plus(place, times(rotation, joint.anchor))
       axes.push([...axis, ...cross(anchor, axis)])
       rotation = rotateAbout(rotation, joint.axis, q)
-      place = plus(anchor, times(rotation, joint.anchor.map((x) => -x)))
+      place = plus(
+        anchor,
+        times(
+          rotation,
+          joint.anchor.map((x) => -x),
+        ),
+      )
     }
     frames.push({ rotation, place })
   }
@@ -93,7 +99,13 @@ function rotateAbout(R: Matrix, axis: readonly number[], angle: Expr): Matrix {
     const rest = sub(1, c)
     const rodrigues = axis.map((a, i) =>
       axis.map((b, j) => {
-        const own = i === j ? c : mul(s, [0, 1, 2].reduce((sum, k) => sum - permutation(i, j, k) * axis[k]!, 0))
+        const own =
+          i === j
+            ? c
+            : mul(
+                s,
+                [0, 1, 2].reduce((sum, k) => sum - permutation(i, j, k) * axis[k]!, 0),
+              )
         return fma(rest, a * b, own)
       }),
     )
@@ -132,9 +144,21 @@ export function motion(model: PhysicsModel, { axes }: Kinematics, qvel: readonly
   for (const body of model.bodies) {
     if (body.parent < 0) {
       const v = qvel.slice(0, 3)
-      const w = [0, 1, 2].map((i) => dot([3, 4, 5].map((d) => axes[d]![i]!), qvel.slice(3, 6)))
+      const w = [0, 1, 2].map((i) =>
+        dot(
+          [3, 4, 5].map((d) => axes[d]![i]!),
+          qvel.slice(3, 6),
+        ),
+      )
       velocities.push([...w, ...v])
-      accelerations.push([...ZERO3, ...cross(v, w, down.map((g) => -g))])
+      accelerations.push([
+        ...ZERO3,
+        ...cross(
+          v,
+          w,
+          down.map((g) => -g),
+        ),
+      ])
       dof = 6
       continue
     }

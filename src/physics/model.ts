@@ -146,7 +146,8 @@ export function readModel(
 ): PhysicsModel {
   const m = model as unknown as Compiled
   const name = (kind: 'BODY' | 'JOINT' | 'GEOM' | 'ACTUATOR', id: number) =>
-    mujoco.mj_id2name(model, mujoco.mjtObj[`mjOBJ_${kind}`].value, id) || `${kind.toLowerCase()} ${id}`
+    mujoco.mj_id2name(model, mujoco.mjtObj[`mjOBJ_${kind}`].value, id) ||
+    `${kind.toLowerCase()} ${id}`
   refuseGlobals(mujoco, m)
   const floor = findFloor(mujoco, m, name)
   const limited = limitedJoints(mujoco, model)
@@ -194,7 +195,8 @@ export function readModel(
         : undefined,
     ),
     gravity: row(m.opt.gravity, 0, 3),
-    integrator: m.opt.integrator === mujoco.mjtIntegrator.mjINT_EULER.value ? 'Euler' : 'implicitfast',
+    integrator:
+      m.opt.integrator === mujoco.mjtIntegrator.mjINT_EULER.value ? 'Euler' : 'implicitfast',
     floor: floor?.height,
   }
 }
@@ -214,7 +216,19 @@ type Compiled = Readonly<
     Numbers
   > &
     Record<
-      'nq' | 'nv' | 'nu' | 'na' | 'nbody' | 'njnt' | 'ngeom' | 'neq' | 'ntendon' | 'nflex' | 'npair' | 'nexclude' | 'nplugin',
+      | 'nq'
+      | 'nv'
+      | 'nu'
+      | 'na'
+      | 'nbody'
+      | 'njnt'
+      | 'ngeom'
+      | 'neq'
+      | 'ntendon'
+      | 'nflex'
+      | 'npair'
+      | 'nexclude'
+      | 'nplugin',
       number
     > & {
       opt: Record<
@@ -250,7 +264,8 @@ function refuseGlobals(mujoco: MainModule, m: Compiled): void {
   if (![mjINT_EULER.value, mjINT_IMPLICITFAST.value].includes(opt.integrator as never)) {
     refuse(`integrator ${opt.integrator}`, 'Euler, implicitfast')
   }
-  if (opt.cone !== mujoco.mjtCone.mjCONE_PYRAMIDAL.value) refuse('elliptic cones', 'pyramidal cones')
+  if (opt.cone !== mujoco.mjtCone.mjCONE_PYRAMIDAL.value)
+    refuse('elliptic cones', 'pyramidal cones')
   if (opt.impratio !== 1) refuse(`impratio ${opt.impratio}`, '1')
   if (opt.noslip_iterations) refuse('noslip iterations', 'none')
   if (opt.density || opt.viscosity) refuse('a fluid (density, viscosity)', 'none')
@@ -308,7 +323,8 @@ function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
     const body = m.geom_bodyid[g]!
     const [w, x, y] = row(m.geom_quat, g, 4)
     const level = Math.abs(x!) < 1e-12 && Math.abs(y!) < 1e-12 && w !== undefined
-    if (body !== 0 || !level) refuse(`${where}, tilted or not of the world itself`, 'one horizontal plane')
+    if (body !== 0 || !level)
+      refuse(`${where}, tilted or not of the world itself`, 'one horizontal plane')
     floor = { geom: g, height: row(m.geom_pos, g, 3)[2]! }
   }
   return floor
@@ -317,7 +333,10 @@ function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
 function checkTree(bodies: readonly Body[]): void {
   const roots = bodies.filter(({ parent }) => parent < 0)
   if (roots.length !== 1) {
-    refuse(`${roots.length} bodies on the world (${roots.map(({ name }) => name).join(', ')})`, 'one tree')
+    refuse(
+      `${roots.length} bodies on the world (${roots.map(({ name }) => name).join(', ')})`,
+      'one tree',
+    )
   }
   bodies.forEach(({ name, joints }, b) => {
     if (b === 0 && (joints.length !== 1 || joints[0]!.type !== 'free')) {
@@ -334,11 +353,14 @@ function readJoint(m: Compiled, j: number, name: string, limited: boolean): Join
   if (type === 'ball') refuse(`ball joint "${name}"`, 'hinges and slides; three hinges make a ball')
   const [qpos, dof] = [m.jnt_qposadr[j]!, m.jnt_dofadr[j]!]
   const stiffness = m.jnt_stiffness[j]!
-  if (type === 'free' && stiffness) refuse(`a spring of free joint "${name}"`, 'springs of hinges and slides')
-  if (row(m.jnt_stiffnesspoly, j, 2).some(Boolean)) refuse(`a nonlinear spring of joint "${name}"`, 'linear springs')
+  if (type === 'free' && stiffness)
+    refuse(`a spring of free joint "${name}"`, 'springs of hinges and slides')
+  if (row(m.jnt_stiffnesspoly, j, 2).some(Boolean))
+    refuse(`a nonlinear spring of joint "${name}"`, 'linear springs')
   const dofs = type === 'free' ? 6 : 1
   for (let d = dof; d < dof + dofs; d++) {
-    if (row(m.dof_dampingpoly, d, 2).some(Boolean)) refuse(`a nonlinear damper of joint "${name}"`, 'linear dampers')
+    if (row(m.dof_dampingpoly, d, 2).some(Boolean))
+      refuse(`a nonlinear damper of joint "${name}"`, 'linear dampers')
     if (type === 'free' && m.dof_frictionloss[d]! > 0) {
       refuse(`friction loss of free joint "${name}"`, 'friction loss of hinges and slides')
     }
@@ -374,7 +396,12 @@ function limitedJoints(mujoco: MainModule, model: MjModel): Set<number> {
   const limited = new Set<number>()
   if (range(m.njnt).every((j) => row(m.jnt_range, j, 2).every((x) => x === 0))) return limited
   const data = new mujoco.MjData(model)
-  const view = data as unknown as { qpos: Float64Array; efc_type: Numbers; efc_id: Numbers; nefc: number }
+  const view = data as unknown as {
+    qpos: Float64Array
+    efc_type: Numbers
+    efc_id: Numbers
+    nefc: number
+  }
   for (let j = 0; j < m.njnt; j++) {
     const high = m.jnt_range[2 * j + 1]!
     if (m.jnt_type[j]! > 1) view.qpos[m.jnt_qposadr[j]!] = high + 1
@@ -388,17 +415,27 @@ function limitedJoints(mujoco: MainModule, model: MjModel): Set<number> {
 
 const SHAPES: Readonly<Record<number, Geom['type']>> = { 2: 'sphere', 3: 'capsule', 6: 'box' }
 
-function readGeom(m: Compiled, g: number, name: string, body: number, floor: number | undefined): Geom {
+function readGeom(
+  m: Compiled,
+  g: number,
+  name: string,
+  body: number,
+  floor: number | undefined,
+): Geom {
   const collides =
     floor !== undefined &&
     Boolean(
-      (m.geom_contype[g]! & m.geom_conaffinity[floor]!) | (m.geom_contype[floor]! & m.geom_conaffinity[g]!),
+      (m.geom_contype[g]! & m.geom_conaffinity[floor]!) |
+        (m.geom_contype[floor]! & m.geom_conaffinity[g]!),
     ) &&
     // an <exclude> with the world's body, 0
     !range(m.nexclude).some((e) => m.exclude_signature[e] === body)
   const type = SHAPES[m.geom_type[g]!] ?? 'other'
   if (collides && type === 'other') {
-    refuse(`geom "${name}" of type ${m.geom_type[g]} that touches the plane`, 'spheres, capsules, boxes')
+    refuse(
+      `geom "${name}" of type ${m.geom_type[g]} that touches the plane`,
+      'spheres, capsules, boxes',
+    )
   }
   return {
     id: g,
@@ -436,7 +473,8 @@ function contactParameters(
   const condim = pick(first(m.geom_condim), Math.max)
   if (condim !== 1 && condim !== 3) refuse(`condim ${condim} of geom "${name}"`, 'condim 1 and 3')
   const margin = m.geom_margin[g]! + m.geom_margin[floor]!
-  if (margin || m.geom_gap[g] || m.geom_gap[floor]) refuse(`margin or gap of geom "${name}"`, 'none')
+  if (margin || m.geom_gap[g] || m.geom_gap[floor])
+    refuse(`margin or gap of geom "${name}"`, 'none')
   if (m.geom_adhesion[g] || m.geom_adhesion[floor]) refuse(`adhesion of geom "${name}"`, 'none')
   if ([...row(m.geom_surfacevel, g, 6), ...row(m.geom_surfacevel, floor, 6)].some(Boolean)) {
     refuse(`surface velocity of geom "${name}"`, 'none')
@@ -445,13 +483,14 @@ function contactParameters(
   const standard = solref.every(([time]) => time! > 0)
   return {
     condim,
-    friction: Math.max(1e-5, pick([m.geom_friction[3 * g]!, m.geom_friction[3 * floor]!], Math.max)),
+    friction: Math.max(
+      1e-5,
+      pick([m.geom_friction[3 * g]!, m.geom_friction[3 * floor]!], Math.max),
+    ),
     inverseMass: m.body_invweight0[2 * body]!,
     margin,
     solref:
-      own !== other || standard
-        ? mix(solref)
-        : solref[0].map((x, k) => Math.min(x, solref[1][k]!)),
+      own !== other || standard ? mix(solref) : solref[0].map((x, k) => Math.min(x, solref[1][k]!)),
     solimp: mix(of(m.geom_solimp, 5)),
   }
 }
@@ -466,7 +505,8 @@ function refuseSelfContacts(m: Compiled, name: Naming): void {
       const related =
         weld(m.body_parentid[weld(p)]!) === weld(q) || weld(m.body_parentid[weld(q)]!) === weld(p)
       const mask =
-        (m.geom_contype[a]! & m.geom_conaffinity[b]!) | (m.geom_contype[b]! & m.geom_conaffinity[a]!)
+        (m.geom_contype[a]! & m.geom_conaffinity[b]!) |
+        (m.geom_contype[b]! & m.geom_conaffinity[a]!)
       if (related || !mask || excluded.has((Math.min(p, q) << 16) + Math.max(p, q))) continue
       refuse(
         `geoms "${name('GEOM', a)}" and "${name('GEOM', b)}" can touch each other`,
@@ -479,11 +519,13 @@ function refuseSelfContacts(m: Compiled, name: Naming): void {
 function readActuator(m: Compiled, i: number, name: Naming): Actuator {
   const what = `of actuator "${name('ACTUATOR', i)}"`
   const joint = m.actuator_trnid[2 * i]!
-  if (m.actuator_trntype[i] !== 0) refuse(`transmission ${m.actuator_trntype[i]} ${what}`, 'a joint')
+  if (m.actuator_trntype[i] !== 0)
+    refuse(`transmission ${m.actuator_trntype[i]} ${what}`, 'a joint')
   if (m.jnt_type[joint]! < 2) refuse(`the free joint ${what}`, 'hinges and slides')
   if (m.actuator_dyntype[i] !== 0) refuse(`dynamics ${what}`, 'none (motor, position, velocity)')
   if (m.actuator_gaintype[i] !== 0) refuse(`gain type ${m.actuator_gaintype[i]} ${what}`, 'fixed')
-  if (m.actuator_biastype[i]! > 1) refuse(`bias type ${m.actuator_biastype[i]} ${what}`, 'none, affine')
+  if (m.actuator_biastype[i]! > 1)
+    refuse(`bias type ${m.actuator_biastype[i]} ${what}`, 'none, affine')
   const extras = ['armature', 'damping', 'delay'] as const
   for (const key of extras) if (m[`actuator_${key}`][i]) refuse(`${key} ${what}`, 'none')
   if (row(m.actuator_dampingpoly, i, 2).some(Boolean)) refuse(`damping ${what}`, 'none')
@@ -509,14 +551,19 @@ function checkActuators(mujoco: MainModule, model: MjModel, actuators: readonly 
   const data = new mujoco.MjData(model)
   const view = data as unknown as Record<'qpos' | 'ctrl' | 'actuator_force', Float64Array>
   for (const side of [0, 1] as const) {
-    const controls = actuators.map(({ controlRange }) => (side ? 1 : -1) + (controlRange?.[side] ?? 1e3 * (side - 0.5)))
+    const controls = actuators.map(
+      ({ controlRange }) => (side ? 1 : -1) + (controlRange?.[side] ?? 1e3 * (side - 0.5)),
+    )
     view.ctrl.set(controls)
     mujoco.mj_forward(model, data)
     actuators.forEach((actuator, i) => {
       const expected = actuatorForce(actuator, controls[i]!, view.qpos[actuator.qpos]!, 0)
       if (Math.abs(expected - view.actuator_force[i]!) > 1e-9 * Math.max(1, Math.abs(expected))) {
         data.delete()
-        refuse(`a range of actuator "${actuator.name}" that is switched off`, 'no range, or one that limits')
+        refuse(
+          `a range of actuator "${actuator.name}" that is switched off`,
+          'no range, or one that limits',
+        )
       }
     })
   }

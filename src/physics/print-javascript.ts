@@ -76,7 +76,10 @@ export function compileJavaScript(program: Program): (arrays: Arrays) => void {
   // outputs may replace inputs, which other outputs still read
   const buffered = outputs.flatMap(([, values], o) => values.map((x, k) => ({ o, k, x })))
   main.push(calls(buffered.map(({ x }, n) => `s[${n}]=${value(x)};`)))
-  const scratchSize = Math.max(buffered.length, ...program.graph.loops.map(({ carried }) => carried.length))
+  const scratchSize = Math.max(
+    buffered.length,
+    ...program.graph.loops.map(({ carried }) => carried.length),
+  )
   const text = [
     '"use strict";',
     `const t=new Float64Array(${places.size}),s=new Float64Array(${scratchSize});`,

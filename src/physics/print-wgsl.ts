@@ -3,7 +3,7 @@
  * value is a `let`; a private array is read once an entry, before anything else, and written at the end.
  */
 import type { Expr, Loop, Node, Program } from './graph.ts'
-import { isLoop, type Item, type Piece, type Schedule } from './schedule.ts'
+import { type Item, isLoop, type Piece, type Schedule } from './schedule.ts'
 
 /** Text of an entry of an input or output array, such as `x[12]`. */
 export type Place = (array: string, index: number) => string
@@ -37,7 +37,8 @@ export function printPiece(
     // a sign costs nothing where it is used
     if (x.op === 'neg' && !names.has(x)) return `(-${value(x.args[0]!)})`
     const known = names.get(x)
-    if (known === undefined) throw new Error(`a piece reads ${x.op} ${x.id}, which it does not have`)
+    if (known === undefined)
+      throw new Error(`a piece reads ${x.op} ${x.id}, which it does not have`)
     return known
   }
   const truth = (x: Expr) => (typeof x === 'number' ? String(x === 1) : value(x))
@@ -100,7 +101,9 @@ export function printPiece(
   }
   for (const item of piece.items) isLoop(item) ? loop(item) : statement(item)
   for (const { at, values } of piece.writes) {
-    const four = values.map((node) => (node.isBoolean ? `select(0f,1f,${value(node)})` : value(node)))
+    const four = values.map((node) =>
+      node.isBoolean ? `select(0f,1f,${value(node)})` : value(node),
+    )
     while (four.length < 4) four.push('0f')
     lines.push(`${slot(at)}=vec4f(${four.join()});`)
   }

@@ -86,7 +86,9 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
   const made = new Map<Node, number>()
   const lastUse = new Map<Node, number>()
   const arguments_ = items.map((item) =>
-    isLoop(item) ? loopReads(item) : item.args.filter((arg): arg is Node => typeof arg !== 'number'),
+    isLoop(item)
+      ? loopReads(item)
+      : item.args.filter((arg): arg is Node => typeof arg !== 'number'),
   )
   items.forEach((item, i) => {
     for (const node of isLoop(item) ? [...item.results, item.ended] : [item]) made.set(node, i)

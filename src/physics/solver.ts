@@ -7,8 +7,9 @@
  * push stays the same; it ends when that set repeats. The Hessian M + J' D J has the sparsity of the tree (see
  * ConstraintForces.hessian) and is factored as L' D L without fill-in (Featherstone 2008, section 6.5), leaves first.
  */
-import { abs, add, and, div, type Expr, fms, type Graph, less, mul, sub } from './graph.ts'
+
 import { ConstraintForces, type Constraints } from './constraints.ts'
+import { abs, add, and, div, type Expr, fms, type Graph, less, mul, sub } from './graph.ts'
 import type { TreeMatrix } from './inertia.ts'
 import { type Kinematics, propagate } from './kinematics.ts'
 import type { DofTree, PhysicsModel } from './model.ts'
@@ -100,7 +101,12 @@ export function newton(
   // limbs without constraints are linear: they leave the problem before the iterations begin, and follow after them
   const reduced = M.map((row) => [...row])
   const right = [...smooth]
-  const outer = eliminate(tree, reduced, right, all.filter((d) => !inner.has(d)))
+  const outer = eliminate(
+    tree,
+    reduced,
+    right,
+    all.filter((d) => !inner.has(d)),
+  )
   if (dofs.length === 0) {
     const acceleration = substitute(tree, outer, right)
     return { acceleration, forces: smooth.map(() => undefined), converged: 1, steps: 0 }
@@ -125,9 +131,7 @@ export function newton(
       const a = withInner(carried)
       const at = evaluate(a)
       const before = carried.slice(dofs.length, dofs.length + words)
-      const done = at.active
-        .map((word, i) => less(abs(sub(word, before[i]!)), 0.5))
-        .reduce(and, 1)
+      const done = at.active.map((word, i) => less(abs(sub(word, before[i]!)), 0.5)).reduce(and, 1)
 
       // H da = -(M a - smooth - J' f)
       const forces = at.forces()

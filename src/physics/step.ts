@@ -8,7 +8,7 @@
  */
 import { constraints } from './constraints.ts'
 import { type Forces, smoothForces, type Wrench } from './forces.ts'
-import { add, type Expr, fma, Graph, neg, type Node, type Program, select } from './graph.ts'
+import { add, type Expr, fma, Graph, type Node, neg, type Program, select } from './graph.ts'
 import { bodyInertia, massMatrix } from './inertia.ts'
 import { implicitMatrix, integrate } from './integration.ts'
 import { clearance, kinematics, motion } from './kinematics.ts'
@@ -38,11 +38,7 @@ export interface State {
   readonly wrenches: readonly (Wrench | undefined)[]
 }
 
-export function inputState(
-  graph: Graph,
-  model: PhysicsModel,
-  { forced = [] }: StepOptions,
-): State {
+export function inputState(graph: Graph, model: PhysicsModel, { forced = [] }: StepOptions): State {
   const wrench = graph.inputs('wrench', 6 * forced.length)
   return {
     qpos: graph.inputs('qpos', model.nq),

@@ -1,0 +1,24 @@
+/**
+ * Physics as generated code: a compiled MuJoCo model becomes a step and its derivative, printed as WGSL kernels (f32) and
+ * as JavaScript (f64). Knows models; nothing of clips, rewards or learning.
+ *
+ *   model.ts            what is read of a model, what is refused
+ *   graph.ts            expressions; differentiate.ts, schedule.ts, print-wgsl.ts, print-javascript.ts: what becomes of them
+ *   step.ts             a step, chapter by chapter: kinematics.ts, inertia.ts, forces.ts, constraints.ts, solver.ts,
+ *                       integration.ts
+ *   adjoint.ts          its derivative
+ *   kernels.ts          both on a GPU
+ *   single-body.ts      one body on the CPU
+ */
+export { adjointProgram } from './adjoint.ts'
+export { type KernelOptions, PhysicsKernels, piecesFor, type Share } from './kernels.ts'
+export {
+  type Geom,
+  type PhysicsModel,
+  type ReadOptions,
+  readModel,
+  UnsupportedModel,
+} from './model.ts'
+export { compileJavaScript } from './print-javascript.ts'
+export { SingleBody } from './single-body.ts'
+export { type StepOptions, stepProgram } from './step.ts'
