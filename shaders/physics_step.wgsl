@@ -15,7 +15,9 @@ struct Shape { environments: u32, first: u32, count: u32, substeps: u32, from_ro
 @group(0) @binding(3) var<storage, read> timesteps: array<f32>;
 @group(0) @binding(4) var<storage, read_write> report: array<f32>;
 @group(0) @binding(5) var<storage, read_write> trajectory: array<f32>;
-${FUNCTIONS}
+
+#include trigonometry
+
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= shape.count) { return; }

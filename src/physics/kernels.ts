@@ -6,7 +6,7 @@ import type { AdapterReport, Gpu, GpuArray } from '../engine/gpu.ts'
 import type { Plan } from '../engine/plan.ts'
 import { adjointProgram } from './adjoint.ts'
 import type { PhysicsModel } from './model.ts'
-import { arraysOf, FUNCTIONS, type Place, printPiece, printWgsl } from './print-wgsl.ts'
+import { arraysOf, type Place, printPiece, printWgsl } from './print-wgsl.ts'
 import { cut, schedule } from './schedule.ts'
 import { type StepOptions, stepProgram } from './step.ts'
 
@@ -66,7 +66,6 @@ export class PhysicsKernels {
     const program = stepProgram(model, options)
     this.stepConstants = {
       ...{
-        FUNCTIONS,
         WORKGROUP,
         NS: this.stateSize,
         QACC: nq + nv,
@@ -172,7 +171,7 @@ export class PhysicsKernels {
       const reads = arraysOf(piece, order.bodies)
       const last = p === pieces.length - 1
       return {
-        ...{ FUNCTIONS, WORKGROUP, NS: this.stateSize, NX: this.adjointSize },
+        ...{ WORKGROUP, NS: this.stateSize, NX: this.adjointSize },
         NC: Math.max(1, this.controlSize),
         STATE: reads.has('qpos') || reads.has('qvel') || reads.has('qacc'),
         CONTROLS: reads.has('ctrl') || reads.has('wrench'),
