@@ -153,13 +153,13 @@ export function normalise(
   x: GpuArray,
   y: GpuArray,
   statistics: GpuArray,
-  { rows, columns, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
+  { rows, columns, from = 0, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
 ): void {
   const length = Math.ceil(rows / every) * columns
   plan.add({
     shader: 'normalise',
     arrays: { x, y, statistics },
-    shape: [length, columns, rows, every, f32(epsilon), f32(bound)],
+    shape: [length, columns, rows, every, f32(epsilon), f32(bound), from],
     groups: [workgroups(length)],
   })
 }
@@ -168,6 +168,8 @@ export interface NormaliseShape {
   /** of x */
   readonly rows: number
   readonly columns: number
+  /** first row of x that is taken, default 0 */
+  readonly from?: number
   /** default 1 */
   readonly every?: number
   /** default 5 standard deviations */

@@ -136,7 +136,8 @@ export class GpuEnvironments {
   readonly controlAdjoints: GpuArray<'f32'>
   readonly model: PhysicsModel
   private readonly groups: readonly Group[]
-  private readonly clips: readonly Reference[]
+  /** of the clips, in the order in which episodes number them: those of one contact set together */
+  readonly references: readonly Reference[]
   private readonly info: GpuArray<'u32'>
   private readonly tally: GpuArray<'f32'>
   private readonly table: GpuArray<'f32'>
@@ -183,7 +184,7 @@ export class GpuEnvironments {
 
     const { groups, clips } = this.share(references)
     this.groups = groups
-    this.clips = clips
+    this.references = clips
     const { stateSize, controlSize, adjointSize } = groups[0]!.physics
     const array = <T extends 'f32' | 'u32' = 'f32'>(length: number, label: string, type?: T) => {
       const made = gpu.array(length, label, type)
@@ -390,7 +391,7 @@ export class GpuEnvironments {
       const what = entry
         ? `${this.entryName(entry - 1)} is no number of this world`
         : 'the reward is no number'
-      const message = `clip "${this.clips[clip!]!.clip.name}", frame ${frame}: ${what}`
+      const message = `clip "${this.references[clip!]!.clip.name}", frame ${frame}: ${what}`
       failures.push({ environment, message })
     }
     if (failures.length) this.gpu.write(this.info, new Uint32Array(size), FAILURE.count * size)
@@ -423,7 +424,7 @@ export class GpuEnvironments {
     this.gpu.write(this.tally, saved.tally)
     const steps = Float32Array.from({ length: this.size }, (_, e) => {
       const clip = saved.info[5 * this.size + e]!
-      return this.clips[clip]!.timestep
+      return this.references[clip]!.timestep
     })
     this.gpu.write(this.timesteps, steps)
   }
@@ -542,7 +543,7 @@ export class GpuEnvironments {
 
   private firstRows(): { rows: number[]; total: number } {
     let total = 0
-    const rows = this.clips.map(({ frames }) => {
+    const rows = this.references.map(({ frames }) => {
       total += frames
       return total - frames
     })
@@ -551,7 +552,7 @@ export class GpuEnvironments {
 
   private writeClips(episodeSeconds: number): void {
     const { rows } = this.firstRows()
-    this.clips.forEach((reference, c) => {
+    this.references.forEach((reference, c) => {
       const { clip, dt, frames, timestep } = reference
       const [x, y] = displacement(clip, -1)
       const [low, high] = KICK_SECONDS.map((seconds) => Math.round(seconds / dt))
