@@ -5,7 +5,7 @@
 // cotangents [rows, environments, OBSERVED] of the observations; adjoint [NX, environments]; marks, ends as in
 // environment_observe.wgsl and environment_judge.wgsl
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> states: array<f32>;
@@ -43,7 +43,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   {
 ${PROGRAM}
   }
-  for (var k = 0u; k < ${NX}u; k++) { y[k] += adjoint[k * N + e]; }
+  // at a window's end there is nothing yet to add to
+  if (shape.begin == 0u) { for (var k = 0u; k < ${NX}u; k++) { y[k] += adjoint[k * N + e]; } }
   if (shape.row > 0u && clip.loops == 1u && at == clip.first_row) {
     let c = clip.back_cos;
     let s = clip.back_sin;

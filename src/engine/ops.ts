@@ -164,6 +164,27 @@ export function normalise(
   })
 }
 
+/**
+ * Backwards through `normalise`: adds to cotangentX [rows of x, columns] what cotangentY [rows, columns] is of, for
+ * `rows` rows of x from row `from` on.
+ */
+export function normaliseAdjoint(
+  plan: Plan,
+  x: GpuArray,
+  statistics: GpuArray,
+  cotangentY: GpuArray,
+  cotangentX: GpuArray,
+  { rows, columns, from = 0, bound = 5, epsilon = 1e-8 }: Omit<NormaliseShape, 'every'>,
+): void {
+  const length = rows * columns
+  plan.add({
+    shader: 'normalise_adjoint',
+    arrays: { x, statistics, cotangent_y: cotangentY, cotangent_x: cotangentX },
+    shape: [length, columns, f32(epsilon), f32(bound), from],
+    groups: [workgroups(length)],
+  })
+}
+
 export interface NormaliseShape {
   /** of x */
   readonly rows: number

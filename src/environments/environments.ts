@@ -249,10 +249,10 @@ export class GpuEnvironments {
   }
 
   /**
-   * Records a control step: row `t` of `actions` acts, rewards and ends of the step go to row `t`, and where an episode
-   * is over the next one begins.
+   * Records a control step: row `t` of `actions` acts, or `given` [size, actionSize] if there are any; rewards and ends of
+   * the step go to row `t`, and where an episode is over the next one begins.
    */
-  step(plan: Plan, t: number): void {
+  step(plan: Plan, t: number, given?: GpuArray): void {
     const { states, info, table, controls, timesteps, report, trajectory, tally } = this
     const {
       window = false,
@@ -274,9 +274,17 @@ export class GpuEnvironments {
         ...{ LEAD: this.layout.lead, UNIT: [...this.unit].join() },
       },
       {
-        arrays: { states, info, clips, table, actions: this.actions, controls, push: this.push },
+        arrays: {
+          states,
+          info,
+          clips,
+          table,
+          controls,
+          push: this.push,
+          actions: given ?? this.actions,
+        },
         shape: [
-          ...[from, t, control, Number(mode === 'offset'), seed >>> 0],
+          ...[from, given ? 0 : t, control, Number(mode === 'offset'), seed >>> 0],
           ...[f32(targetNoise), f32(kicks)],
         ],
       },
@@ -319,7 +327,8 @@ export class GpuEnvironments {
   /**
    * Records the way back of a window from row `t` to what acted before it: `adjoint`, of the state at row t, takes up the
    * `cotangents` of the observation there [rows, size, observationSize], and goes to that of the state at row t - 1;
-   * adjoints of the controls go to row t - 1 of `controlAdjoints`. At row 0 only the first half is done.
+   * adjoints of the controls go to row t - 1 of `controlAdjoints`. It begins at the last row; at row 0 only the first half
+   * is done.
    */
   backward(plan: Plan, t: number, cotangents: GpuArray): void {
     const { states, marks, table, ends, adjoint, trajectory, controls, timesteps } = this
@@ -333,7 +342,7 @@ export class GpuEnvironments {
       },
       {
         arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
-        shape: [t],
+        shape: [t, Number(t === this.options.steps)],
       },
     )
     if (t === 0) return
@@ -345,6 +354,17 @@ export class GpuEnvironments {
         { trajectory: t - 1, control: t - 1 },
       )
     }
+  }
+
+  /** Records the cotangents of row `t` of `actions` [size, actionSize], once `backward` was at row t + 1. */
+  actionCotangents(plan: Plan, t: number, cotangents: GpuArray): void {
+    const { unit, model, controlSize, controlAdjoints } = this
+    this.each(
+      plan,
+      'environment_act_adjoint',
+      { NU: model.nu, NC: controlSize, UNIT: [...unit].join() },
+      { arrays: { control_adjoints: controlAdjoints, cotangents }, shape: [t] },
+    )
   }
 
   /** With a window: the next one begins where this one ended. */
@@ -398,12 +418,12 @@ export class GpuEnvironments {
     return failures
   }
 
-  /** The episodes as they stand. */
+  /** The episodes as they stand; with a window, after `carryOver`. */
   async save(): Promise<SavedEnvironments> {
     const { gpu, states, info, tally } = this
     const row = this.stateSize * this.size
     return {
-      states: await gpu.read(states, states.length - row, row),
+      states: await gpu.read(states, 0, row),
       info: await gpu.read(info),
       tally: await gpu.read(tally),
     }
