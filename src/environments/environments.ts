@@ -99,7 +99,10 @@ interface Group {
 
 /** As in shaders/environment.wgsl. */
 const FIELDS = 13
-const FAILURE = { count: 9, clip: 10, frame: 11, entry: 12 }
+const FIELD = {
+  ...{ step: 0, start: 1, steps: 2, length: 3, episode: 4, clip: 5, nextKick: 6, over: 7, cuts: 8 },
+  ...{ failures: 9, failedClip: 10, failedFrame: 11, failedEntry: 12 },
+} as const
 const TALLIES = 12
 const FIRST_ENDED = 3
 const CLIP_WORDS = 12
@@ -403,7 +406,7 @@ export class GpuEnvironments {
   /** States that were no numbers since the last time, the last one of each environment. */
   async takeFailures(): Promise<Failure[]> {
     const { size } = this
-    const info = await this.gpu.read(this.info, FAILURE.count * size, 4 * size)
+    const info = await this.gpu.read(this.info, FIELD.failures * size, 4 * size)
     const failures: Failure[] = []
     for (let environment = 0; environment < size; environment++) {
       const [count, clip, frame, entry] = [0, 1, 2, 3].map((k) => info[k * size + environment]!)
@@ -414,7 +417,7 @@ export class GpuEnvironments {
       const message = `clip "${this.references[clip!]!.clip.name}", frame ${frame}: ${what}`
       failures.push({ environment, message })
     }
-    if (failures.length) this.gpu.write(this.info, new Uint32Array(size), FAILURE.count * size)
+    if (failures.length) this.gpu.write(this.info, new Uint32Array(size), FIELD.failures * size)
     return failures
   }
 
@@ -426,6 +429,31 @@ export class GpuEnvironments {
       states: await gpu.read(states, 0, row),
       info: await gpu.read(info),
       tally: await gpu.read(tally),
+    }
+  }
+
+  /** Puts an environment of what `save` gave into a state at a frame of its clip, at the beginning of an episode. */
+  place(
+    saved: SavedEnvironments,
+    environment: number,
+    { qpos, qvel }: { readonly qpos: ArrayLike<number>; readonly qvel: ArrayLike<number> },
+    frame: number,
+  ): void {
+    const { size } = this
+    const { nq, nv } = this.model
+    for (let k = 0; k < nq; k++) saved.states[k * size + environment] = qpos[k]!
+    for (let k = 0; k < nv; k++) {
+      saved.states[(nq + k) * size + environment] = qvel[k]!
+      saved.states[(nq + nv + k) * size + environment] = 0
+    }
+    const { clip, dt, frames } = this.references[saved.info[FIELD.clip * size + environment]!]!
+    const most = Math.max(1, Math.round((this.options.episodeSeconds ?? 20) / dt))
+    const fields = {
+      ...{ step: frame, start: frame, steps: 0, nextKick: 0xffffffff, over: 0 },
+      length: clip.loop ? most : Math.min(most, frames - 1 - frame),
+    }
+    for (const [field, value] of Object.entries(fields)) {
+      saved.info[FIELD[field as keyof typeof fields] * size + environment] = value
     }
   }
 
@@ -443,7 +471,7 @@ export class GpuEnvironments {
     this.gpu.write(this.info, saved.info)
     this.gpu.write(this.tally, saved.tally)
     const steps = Float32Array.from({ length: this.size }, (_, e) => {
-      const clip = saved.info[5 * this.size + e]!
+      const clip = saved.info[FIELD.clip * this.size + e]!
       return this.references[clip]!.timestep
     })
     this.gpu.write(this.timesteps, steps)

@@ -5,9 +5,12 @@
  *   body.ts          a body as data
  *   table.ts         a reference as rows on the GPU
  *   programs.ts      observation, reward, fall as expressions
+ *   check.ts         whether they do what src/sim does
  *   environments.ts  the kernels around a step of physics, shaders/environment*.wgsl
  */
+
 export { type BodyRecord, HUMANOID } from './body.ts'
+export { type Agreement, compareWithJudge } from './check.ts'
 export {
   type EndedEpisodes,
   type EnvironmentsOptions,
