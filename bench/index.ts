@@ -17,7 +17,7 @@ import { benchTrpo } from './trpo.ts'
 const PARTS = [benchProducts, benchForward, benchTraining, benchTrpo, benchLatency, benchRollout]
 const NAMES = [
   ...['gemm', 'forward', 'training step', 'fvp', 'policy update'],
-  ...['sum', 'read back', 'submit', 'rollout'],
+  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu'],
 ]
 
 const command = new Command('bench')
