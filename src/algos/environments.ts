@@ -174,6 +174,7 @@ export class Imitation implements Environments {
 
   async load(saved: unknown): Promise<void> {
     const { begun, episodes } = saved as SavedImitation
+    if (!begun) throw new RangeError('the episodes to go on with are not those of workers')
     if (begun.length !== this.size) {
       throw new RangeError(`the state of ${begun.length} environments does not fit ${this.size}`)
     }

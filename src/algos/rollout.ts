@@ -78,6 +78,7 @@ export class GpuRollouts implements Rollouts {
 
   async load(saved: unknown): Promise<void> {
     const { states, info, tally } = saved as Record<keyof SavedEnvironments, number[]>
+    if (!states) throw new RangeError('the episodes to go on with are not those of a GPU')
     this.environments.load({
       states: Float32Array.from(states),
       info: Uint32Array.from(info),
