@@ -224,10 +224,34 @@ export class GpuEnvironments {
     this.reset(this.begin_, 0, true)
   }
 
-  /** Compiles the kernels of physics, in parallel; plans wait for them by themselves. */
-  async compile(): Promise<void> {
+  /**
+   * Compiles all kernels to the end, before the first episodes begin; plans wait for them by themselves.
+   *
+   * @param onProgress kernels of physics done so far, and all
+   */
+  async compile(onProgress?: (done: number, total: number) => void): Promise<void> {
     const derivative = this.options.window ?? false
-    await Promise.all(this.groups.map(({ physics }) => physics.compile({ derivative })))
+    const { groups } = this
+    const done = groups.map(() => [0, 1] as [number, number])
+    await Promise.all(
+      groups.map(({ physics }, g) =>
+        physics.compile({
+          derivative,
+          onProgress: (...progress) => {
+            done[g] = progress
+            const sum = (k: 0 | 1) => done.reduce((total, of) => total + of[k], 0)
+            onProgress?.(sum(0), sum(1))
+          },
+        }),
+      ),
+    )
+    // a step from states that are none, for drivers that compile what they are to run
+    const plan = this.gpu.plan('first use of environments')
+    this.observe(plan, 0)
+    this.step(plan, 0)
+    this.close(plan)
+    await plan.run()
+    await this.gpu.finish()
   }
 
   /** Begins a first episode in every environment. */

@@ -10,6 +10,7 @@ import { allowedContacts } from '../mocap/ground.ts'
 import { createSimulator, Reference, VIEWS } from '../sim/index.ts'
 import type { TrpoSettings } from './options.ts'
 import { humanoidOptions, type Session } from './session.ts'
+import { duration, Progress, say } from './terminal.ts'
 
 export interface OpenPractice extends Practice {
   takeEnded(): Promise<EpisodeSums>
@@ -48,7 +49,14 @@ async function onGpu(
     },
   )
   simulator.close()
-  await environments.compile()
+  const started = performance.now()
+  let progress: Progress | undefined
+  await environments.compile((done, total) => {
+    progress ??= new Progress('compiling the physics, kernel', total)
+    progress.update(done)
+  })
+  progress?.finish()
+  say(`physics compiled for the GPU, ${duration((performance.now() - started) / 1000)}`)
   return {
     ...{ size: settings.envs, steps },
     open: (actor) => new GpuRollouts(gpu, environments, actor, steps, settings.seed),
