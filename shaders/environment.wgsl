@@ -49,7 +49,7 @@ const ENDED_RETURN = 7u;
 const ENDED_STEPS = 8u;
 const ENDED_LENGTH = 9u;
 const ENDED_SURVIVED = 10u;
-const ASTRAY = 11u;   // physics steps whose solver did not converge
+const UNCONVERGED = 11u;   // physics steps whose solver did not converge
 const TALLIES = 12u;
 
 fn frame_of(clip: Clip, step: u32) -> u32 {

@@ -102,7 +102,7 @@ ${PROGRAM}
   tally[SUM_SCORE * N + e] = sums.x;
   tally[SUM_REWARD * N + e] = sums.y;
   tally[SUM_ERROR * N + e] = sums.z;
-  tally[ASTRAY * N + e] += report[2u * N + e];
+  tally[UNCONVERGED * N + e] += report[2u * N + e];
   if (!fell && !finished) { return; }
   let done = f32(steps) - (1.0 - counts);
   tally[EPISODES * N + e] += 1.0;

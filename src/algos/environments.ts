@@ -45,6 +45,8 @@ export interface EpisodeSums {
   readonly steps: number
   readonly score: number
   readonly survived: number
+  /** physics steps of theirs and others since then whose solver did not converge, where that is known */
+  readonly unconverged?: number
 }
 
 export interface ImitationOptions {

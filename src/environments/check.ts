@@ -15,7 +15,7 @@ export interface Agreement {
   /** steps that end an episode in one of the two only */
   readonly differentEnds: number
   /** physics steps whose solver did not converge */
-  readonly astray: number
+  readonly unconverged: number
 }
 
 /**
@@ -51,7 +51,7 @@ export async function compareWithJudge(
     await gpu.read(environments.rewards),
     await gpu.read(environments.ends),
   ]
-  const { astray } = await environments.takeEnded()
+  const { unconverged } = await environments.takeEnded()
   environments.release()
 
   const observation: number[] = []
@@ -78,7 +78,7 @@ export async function compareWithJudge(
   }
   const sorted = (numbers: number[]) => numbers.sort((a, b) => a - b)
   return {
-    ...{ steps: size, differentEnds, astray },
+    ...{ steps: size, differentEnds, unconverged },
     ...{ observation: sorted(observation), reward: sorted(reward) },
   }
 }

@@ -69,7 +69,7 @@ export interface EndedEpisodes {
   readonly length: number
   readonly survived: number
   /** physics steps whose solver did not converge */
-  readonly astray: number
+  readonly unconverged: number
 }
 
 /** A state that was no number: its episode was given up. */
@@ -154,7 +154,7 @@ export class GpuEnvironments {
   private readonly printed: { observation: string; adjoint: string; lowest: string }
   private readonly unit: Float64Array
   private readonly owned: GpuArray[] = []
-  private readonly begin_: Plan
+  private readonly firstEpisodes: Plan
 
   /**
    * @param references of the clips; environments are shared out among them evenly
@@ -220,8 +220,8 @@ export class GpuEnvironments {
     this.table = array(this.firstRows().total * this.layout.size, 'reference')
     this.clipData = array(CLIP_WORDS * clips.length, 'clips', 'u32')
     this.writeClips(episodeSeconds)
-    this.begin_ = gpu.plan('first episodes')
-    this.reset(this.begin_, 0, true)
+    this.firstEpisodes = gpu.plan('first episodes')
+    this.reset(this.firstEpisodes, 0, true)
   }
 
   /**
@@ -258,7 +258,7 @@ export class GpuEnvironments {
   async begin(): Promise<void> {
     this.gpu.write(this.info, new Uint32Array(this.info.length))
     this.gpu.write(this.tally, new Float32Array(this.tally.length))
-    await this.begin_.run()
+    await this.firstEpisodes.run()
   }
 
   /** Records the observations of row `t`. */
@@ -410,20 +410,11 @@ export class GpuEnvironments {
       numbers.subarray(k * size, (k + 1) * size).reduce((sum, x) => sum + x, 0),
     )
     this.gpu.write(tally, new Float32Array(numbers.length), FIRST_ENDED * size)
-    const [episodes, score, reward, jointError, total, steps, length, survived, astray] = sums as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
+    const [episodes, score, reward, jointError, total, steps, length, survived, unconverged] =
+      sums as [number, number, number, number, number, number, number, number, number]
     return {
       ...{ episodes, score, reward, jointError, return: total },
-      ...{ steps, length, survived, astray },
+      ...{ steps, length, survived, unconverged },
     }
   }
 

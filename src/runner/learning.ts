@@ -209,8 +209,9 @@ function metricsOf(
   recent: readonly EpisodeSums[],
   samples: number,
 ): Record<string, number> {
-  const total = (key: keyof EpisodeSums) => recent.reduce((sum, batch) => sum + batch[key], 0)
-  const mean = (key: keyof EpisodeSums) => total(key) / total('episodes')
+  const total = (key: Exclude<keyof EpisodeSums, 'unconverged'>) =>
+    recent.reduce((sum, batch) => sum + batch[key], 0)
+  const mean = (key: Parameters<typeof total>[0]) => total(key) / total('episodes')
   const { rollout, update: updating } = seconds
   const all: Record<string, number> = {
     'charts/SPS': samples / (rollout.total + updating),
@@ -229,6 +230,7 @@ function metricsOf(
       'losses/cg_residual': update.residual,
       'losses/line_search_steps': update.accepted ? update.lineSearchSteps : 0,
     }),
+    'charts/unconverged_physics_steps': recent.at(-1)?.unconverged ?? Number.NaN,
     'time/rollout': rollout.total,
     'time/simulation': rollout.simulation ?? Number.NaN,
     'time/policy': rollout.policy ?? Number.NaN,
