@@ -316,9 +316,11 @@ export function select(condition: Expr, yes: Expr, no: Expr): Expr {
   return yes === no ? yes : node('select', condition, yes, no)
 }
 
-/** x^n for a whole n >= 0. */
+/** x^n for n >= 0; of an x >= 0 where n is not whole. */
 export function power(x: Expr, n: number): Expr {
   if (n === 0) return 1
+  // 0 has no logarithm, and no power of 1e-30 is seen beside anything
+  if (!Number.isInteger(n)) return exp(mul(n, log(max(x, 1e-30))))
   const half = power(x, Math.floor(n / 2))
   return n % 2 ? mul(x, mul(half, half)) : mul(half, half)
 }
