@@ -20,7 +20,10 @@ interface Parts {
   readonly root?: string
   readonly rootBody?: string
   readonly geom?: string
+  /** attributes of the elbow, and whole joints */
   readonly joint?: string
+  readonly elbow?: string
+  readonly wrist?: string
   readonly arm?: string
   readonly armGeom?: string
   readonly actuators?: string
@@ -41,10 +44,10 @@ function modelXml(parts: Parts): string {
       ${p('root', '<freejoint name="free"/>')}
       <geom name="ball" ${p('geom', 'size="0.1"')}/>
       <body name="arm" pos="0.2 0 0">
-        <joint name="elbow" ${p('joint')}/>
+        ${p('elbow', `<joint name="elbow" ${p('joint')}/>`)}
         <geom name="rod" type="capsule" size="0.02 0.1" ${p('armGeom')}/>
         <site name="tip"/>
-        <body name="hand" pos="0.2 0 0"><joint name="wrist"/><geom name="palm" size="0.05"/>${p('arm')}</body>
+        <body name="hand" pos="0.2 0 0">${p('wrist', '<joint name="wrist"/>')}<geom name="palm" size="0.05"/>${p('arm')}</body>
       </body>
     </body>
   </worldbody>
@@ -131,6 +134,13 @@ const REFUSED: readonly [string, Parts, ...RegExp[]][] = [
   ['noslip iterations', { option: 'noslip_iterations="2"' }, /noslip/, /none/],
   ['RK4', { option: 'integrator="RK4"' }, /integrator rk4/, /Euler, implicitfast/],
   ['implicit', { option: 'integrator="implicit"' }, /integrator implicit/, /Euler, implicitfast/],
+  ['discrete', { option: 'integrator="discrete"' }, /integrator discrete/, /Euler, implicitfast/],
+  [
+    'one rigid body with implicitfast',
+    { option: 'integrator="implicitfast"', elbow: '', wrist: '' },
+    /"trunk", a body without joints, with implicitfast/,
+    /or Euler/,
+  ],
   ['air', { option: 'density="1.2"' }, /fluid/, /none/],
   ['thick air', { option: 'viscosity="0.1"' }, /fluid/, /none/],
   [

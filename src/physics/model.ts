@@ -149,7 +149,7 @@ export function readModel(
     mujoco.mj_id2name(model, mujoco.mjtObj[`mjOBJ_${kind}`].value, id) ||
     `${kind.toLowerCase()} ${id}`
   refuseGlobals(mujoco, m)
-  checkTree(m, name)
+  checkTree(mujoco, m, name)
   const floor = findFloor(mujoco, m, name)
   const limited = limitedJoints(mujoco, model)
 
@@ -339,7 +339,7 @@ function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
   return floor
 }
 
-function checkTree(m: Compiled, name: Naming): void {
+function checkTree(mujoco: MainModule, m: Compiled, name: Naming): void {
   const named = (b: number) => name('BODY', b)
   const roots = range(m.nbody).filter((b) => b > 0 && m.body_parentid[b] === 0)
   if (roots.length !== 1) {
@@ -349,6 +349,13 @@ function checkTree(m: Compiled, name: Naming): void {
   // MuJoCo itself has free joints on the world only, and no other joint beside one
   if (free.length !== 1) {
     refuse(`root "${named(roots[0]!)}" without a free joint`, 'one tree with a free root')
+  }
+  // the gyroscopic forces of a rigid body that is alone are the only ones that MuJoCo takes implicitly with it
+  if (m.nv === 6 && m.opt.integrator === mujoco.mjtIntegrator.mjINT_IMPLICITFAST.value) {
+    refuse(
+      `"${named(roots[0]!)}", a body without joints, with implicitfast`,
+      'a body with joints, or Euler',
+    )
   }
 }
 
