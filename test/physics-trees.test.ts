@@ -45,6 +45,7 @@ const joint = fc
       fc.tuple(number(-1, 0), number(0.1, 1)).map((x): number[] => x),
     ),
     ref: maybe(0.2, number(-0.5, 0.5)),
+    frictionloss: maybe(0.3, number(0.01, 2)),
     stiffness: maybe(0.3, number(0, 30)),
     springref: maybe(0.3, number(-1, 1)),
     damping: maybe(0.4, number(0, 2)),
