@@ -1,5 +1,6 @@
 import { controlTests } from './control.ts'
 import { networkTests } from './networks.ts'
+import { physicsTests } from './physics.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
 import { trpoTests } from './trpo.ts'
@@ -12,4 +13,5 @@ export const kernelTests: KernelTest[] = [
   ...vectorTests,
   ...trpoTests,
   ...controlTests,
+  ...physicsTests,
 ]
