@@ -8,8 +8,8 @@ import { loadClip } from '../src/mocap/deepmimic.ts'
 import { humanoidXml } from '../src/sim/humanoid.ts'
 import { TestRandom } from './kernels/support.ts'
 import { recorded } from './support/recorded.ts'
-import { StageReader } from './support/stages.ts'
-import { difference, farthest, Twin, Worst } from './support/twin.ts'
+import { StageReader, worstOf } from './support/stages.ts'
+import { difference, Twin, Worst } from './support/twin.ts'
 
 const STATES = 1000
 
@@ -82,19 +82,14 @@ const walk = loadClip(readFileSync(new URL('walk.txt', OURS), 'utf8'), 'walk')
 const states = recorded(twin, walk, 11, 400)
 
 test('every chapter of a step is what MuJoCo has for it', () => {
-  const worst = new Map<string, number>()
   let contacts = 0
-  for (const state of states) {
+  const read = states.map((state) => {
     twin.mujocoStep(state)
     contacts += twin.data.ncon
-    for (const [name, { actual, expected }] of stages.read(state)) {
-      const size = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 1)
-      const off = farthest(actual, expected) / size
-      worst.set(name, Math.max(worst.get(name) ?? 0, off))
-    }
-  }
+    return stages.read(state)
+  })
   assert.ok(contacts > states.length)
-  for (const [name, off] of worst) assert.ok(off <= 1e-11, `${name} is off by ${off}`)
+  for (const [name, { off }] of worstOf(read)) assert.ok(off <= 1e-11, `${name} is off by ${off}`)
 })
 
 test('the outcome does not depend on where the solver starts from', () => {

@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TestRandom } from './kernels/support.ts'
+import { StageReader, worstOf } from './support/stages.ts'
 import { farthest, Twin, Worst } from './support/twin.ts'
 
 /** Attributes and elements that a case adds to the plain model. */
@@ -359,6 +360,34 @@ for (const { name, parts, plain = {}, forced = [] } of CASES) {
     without.close()
   })
 }
+
+test('every chapter of a step is what MuJoCo has for it, with all kinds of forces and rows', async () => {
+  const parts: Parts = {
+    floor: 'pos="0 0 0.3"',
+    armJoint: `${limit} margin="0.1" frictionloss="0.7" stiffness="9" springref="0.3" damping="0.5"`,
+    handJoint: 'range="-0.3 0.2" armature="0.02" frictionloss="0.1" stiffness="2" damping="0.1"',
+    arm: hinge('0.3 0 1', '0 0.1 0'),
+    ball: 'condim="1"',
+    box: 'friction="0.4"',
+    actuators:
+      '<position joint="shoulder" kp="30" kv="2" forcerange="-9 12"/><motor joint="wrist" gear="3"/>',
+  }
+  const twin = await Twin.load(modelXml(parts), { forced: [0, 2] })
+  const stages = new StageReader(twin)
+  const random = new TestRandom(9)
+  const read = Array.from({ length: STATES }, () => {
+    const situation = twin.random(random)
+    twin.mujocoStep(situation)
+    return stages.read(situation)
+  })
+  const worst = worstOf(read)
+  assert.is(worst.size, 16)
+  for (const [name, { off, size }] of worst) {
+    assert.ok(off <= 1e-11, `${name} is off by ${off}`)
+    assert.ok(size > 0, `${name} is never anything but 0`)
+  }
+  twin.close()
+})
 
 test.after(() => {
   console.log(

@@ -181,8 +181,8 @@ async function load(given: Tree): Promise<Twin> {
 
 // every run is the same: a seed, and no more than these
 const REPORT = { endOnFailure: true, includeErrorInReport: true }
-const STEPS = { seed: 1, numRuns: 60, ...REPORT }
-const DERIVATIVES = { seed: 2, numRuns: 20, ...REPORT }
+const STEPS = { seed: 1, numRuns: 45, ...REPORT }
+const DERIVATIVES = { seed: 2, numRuns: 16, ...REPORT }
 
 test('one step of a random body is one of MuJoCo', async () => {
   const worst = new Worst()

@@ -12,7 +12,7 @@ import {
 import type { PhysicsModel } from '../../src/physics/model.ts'
 import { compileJavaScript } from '../../src/physics/print-javascript.ts'
 import { inputState, prepare } from '../../src/physics/step.ts'
-import type { Situation, Twin } from './twin.ts'
+import { farthest, type Situation, type Twin } from './twin.ts'
 
 /** By name, what the generated code has and what MuJoCo has. */
 export type Stages = Map<string, { actual: number[]; expected: number[] }>
@@ -176,6 +176,20 @@ export class StageReader {
       )
     }
   }
+}
+
+/** By name: the worst difference, relative to the largest number of its kind in that state, and that largest number. */
+export function worstOf(all: Iterable<Stages>): Map<string, { off: number; size: number }> {
+  const worst = new Map<string, { off: number; size: number }>()
+  for (const stages of all) {
+    for (const [name, { actual, expected }] of stages) {
+      const size = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+      const off = farthest(actual, expected) / Math.max(size, 1)
+      const known = worst.get(name) ?? { off: 0, size: 0 }
+      worst.set(name, { off: Math.max(off, known.off), size: Math.max(size, known.size) })
+    }
+  }
+  return worst
 }
 
 // the model without springs, dampers and actuators
