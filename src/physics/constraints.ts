@@ -13,7 +13,6 @@ import {
   abs,
   add,
   and,
-  clamp,
   div,
   type Expr,
   fma,
@@ -23,7 +22,6 @@ import {
   min,
   mul,
   neg,
-  not,
   power,
   select,
   sqrt,
@@ -249,11 +247,13 @@ export class ConstraintForces {
   /** [joint constraints] along their degree of freedom */
   private readonly jointForces: readonly Expr[]
   /** numbers that say which rows push and how: two accelerations with the same ones have the same quadratic cost */
-  readonly active: Expr[]
+  readonly active: readonly Expr[]
 
   /**
    * @param accelerations [bodies] sum of S a, see `propagate`; holes for bodies without contacts
    * @param a [nv]
+   * @param sides [friction losses] those of the acceleration before, for a solver: a row that would go from one limit of
+   * its force to the other holds first, between the two, lest it goes to and fro for ever
    */
   constructor(
     private readonly model: PhysicsModel,
@@ -262,6 +262,7 @@ export class ConstraintForces {
     private readonly rows: Constraints,
     accelerations: readonly (Vector | undefined)[],
     a: readonly Expr[],
+    sides?: readonly Expr[],
   ) {
     const states: Expr[] = []
     const edges = rows.contacts.map((contact) => {
@@ -287,6 +288,7 @@ export class ConstraintForces {
       this.wrenches[contact.body] = before ? plus(before, wrench) : wrench
     })
 
+    const losses: Expr[] = []
     const joints = rows.joints.map(({ dof, sign, stiffness, reference, force }) => {
       const off = sub(mul(sign, a[dof]!), reference)
       if (force === undefined) {
@@ -296,14 +298,18 @@ export class ConstraintForces {
         return { stiffness: own, force: mul(-sign, mul(own, off)) }
       }
       const wanted = neg(mul(stiffness, off))
-      const [low, high] = [less(wanted, -force), less(force, wanted)]
-      states.push(select(low, 1, 0), select(high, 1, 0))
-      const holds = and(not(low), not(high))
-      return { stiffness: select(holds, stiffness, 0), force: clamp(wanted, -force, force) }
+      const side = select(less(wanted, -force), -1, select(less(force, wanted), 1, 0))
+      const before = sides?.[losses.length]
+      const holds = less(abs(before === undefined ? side : mul(side, add(side, before))), 0.5)
+      losses.push(select(holds, 0, side))
+      return {
+        stiffness: select(holds, stiffness, 0),
+        force: select(holds, wanted, mul(force, side)),
+      }
     })
     this.jointStiffness = joints.map(({ stiffness }) => stiffness)
     this.jointForces = joints.map(({ force }) => force)
-    this.active = packed(states)
+    this.active = [...losses, ...packed(states)]
   }
 
   /** J' f: [nv] forces of the constraints; undefined where there is none. */

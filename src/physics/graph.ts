@@ -90,6 +90,7 @@ export class Graph {
   readonly loops: Loop[] = []
   private readonly known = new Map<string, Node>()
   private readonly arrays = new Map<string, number>()
+  private inLoop = false
 
   /** Entry `index` of the input array `array`. */
   input(array: string, index: number): Node {
@@ -111,12 +112,14 @@ export class Graph {
    * A loop: `body` is written once, on the carried values; a turn computes `done` and `next` from them and either ends,
    * the carried values as they are, or goes on with `next`. After `most` turns it ends in any case. What does not depend
    * on a carried value is computed before the loop.
+   * @throws Error for a loop in the body of another
    */
   loop(
     most: number,
     initial: readonly Expr[],
     body: (carried: readonly Node[]) => { next: readonly Expr[]; done: Expr },
   ): { results: readonly Node[]; ended: Node } {
+    if (this.inLoop) throw new Error('a loop within a loop: there is no code for that')
     const number = this.loops.length
     const loop = { most, initial } as { -readonly [K in keyof Loop]: Loop[K] }
     this.loops.push(loop)
@@ -130,7 +133,9 @@ export class Graph {
         index,
       )
     loop.carried = initial.map((_, k) => tagged('carried', k, true))
+    this.inLoop = true
     const { next, done } = body(loop.carried)
+    this.inLoop = false
     loop.next = next
     loop.done = done
     loop.results = initial.map((_, k) => tagged('result', k, false))
@@ -316,9 +321,11 @@ export function select(condition: Expr, yes: Expr, no: Expr): Expr {
   return yes === no ? yes : node('select', condition, yes, no)
 }
 
-/** x^n for a whole n >= 0. */
+/** x^n for n >= 0; of an x >= 0 where n is not whole. */
 export function power(x: Expr, n: number): Expr {
   if (n === 0) return 1
+  // 0 has no logarithm, and no power of 1e-30 is seen beside anything
+  if (!Number.isInteger(n)) return exp(mul(n, log(max(x, 1e-30))))
   const half = power(x, Math.floor(n / 2))
   return n % 2 ? mul(x, mul(half, half)) : mul(half, half)
 }

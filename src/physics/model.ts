@@ -149,6 +149,7 @@ export function readModel(
     mujoco.mj_id2name(model, mujoco.mjtObj[`mjOBJ_${kind}`].value, id) ||
     `${kind.toLowerCase()} ${id}`
   refuseGlobals(mujoco, m)
+  checkTree(mujoco, m, name)
   const floor = findFloor(mujoco, m, name)
   const limited = limitedJoints(mujoco, model)
 
@@ -169,12 +170,11 @@ export function readModel(
         .map((j) => readJoint(m, j, name('JOINT', j), limited.has(j))),
       geoms: range(m.ngeom)
         .filter((g) => m.geom_bodyid[g] === b)
-        .map((g) => readGeom(m, g, name('GEOM', g), b, floor?.geom)),
+        .map((g) => readGeom(mujoco, m, g, name('GEOM', g), b, floor?.geom)),
     })
   }
-  checkTree(bodies)
   if (!ignoreSelfContacts) refuseSelfContacts(m, name)
-  const actuators = range(m.nu).map((i) => readActuator(m, i, name))
+  const actuators = range(m.nu).map((i) => readActuator(mujoco, m, i, name))
   checkActuators(mujoco, model, actuators)
   return {
     nq: m.nq,
@@ -262,7 +262,8 @@ function refuseGlobals(mujoco: MainModule, m: Compiled): void {
   const { opt } = m
   const { mjINT_EULER, mjINT_IMPLICITFAST } = mujoco.mjtIntegrator
   if (![mjINT_EULER.value, mjINT_IMPLICITFAST.value].includes(opt.integrator as never)) {
-    refuse(`integrator ${opt.integrator}`, 'Euler, implicitfast')
+    const integrator = nameOf(mujoco.mjtIntegrator, 'mjINT_', opt.integrator)
+    refuse(`integrator ${integrator}`, 'Euler, implicitfast')
   }
   if (opt.cone !== mujoco.mjtCone.mjCONE_PYRAMIDAL.value)
     refuse('elliptic cones', 'pyramidal cones')
@@ -302,6 +303,14 @@ function refuseGlobals(mujoco: MainModule, m: Compiled): void {
   }
 }
 
+// such as "rk4" of mjINT_RK4
+function nameOf(kinds: object, prefix: string, kind: number): string {
+  const found = Object.entries(kinds).find(
+    ([key, entry]) => key.startsWith(prefix) && entry.value === kind,
+  )
+  return found?.[0].slice(prefix.length).toLowerCase() ?? String(kind)
+}
+
 function flagNames(flags: object, prefix: string, bits: number): string {
   return Object.entries(flags)
     .filter(([key, flag]) => key.startsWith(prefix) && (flag as { value: number }).value & bits)
@@ -330,22 +339,24 @@ function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
   return floor
 }
 
-function checkTree(bodies: readonly Body[]): void {
-  const roots = bodies.filter(({ parent }) => parent < 0)
+function checkTree(mujoco: MainModule, m: Compiled, name: Naming): void {
+  const named = (b: number) => name('BODY', b)
+  const roots = range(m.nbody).filter((b) => b > 0 && m.body_parentid[b] === 0)
   if (roots.length !== 1) {
+    refuse(`${roots.length} bodies on the world (${roots.map(named).join(', ')})`, 'one tree')
+  }
+  const free = range(m.njnt).filter((j) => m.jnt_type[j] === 0)
+  // MuJoCo itself has free joints on the world only, and no other joint beside one
+  if (free.length !== 1) {
+    refuse(`root "${named(roots[0]!)}" without a free joint`, 'one tree with a free root')
+  }
+  // the gyroscopic forces of a rigid body that is alone are the only ones that MuJoCo takes implicitly with it
+  if (m.nv === 6 && m.opt.integrator === mujoco.mjtIntegrator.mjINT_IMPLICITFAST.value) {
     refuse(
-      `${roots.length} bodies on the world (${roots.map(({ name }) => name).join(', ')})`,
-      'one tree',
+      `"${named(roots[0]!)}", a body without joints, with implicitfast`,
+      'a body with joints, or Euler',
     )
   }
-  bodies.forEach(({ name, joints }, b) => {
-    if (b === 0 && (joints.length !== 1 || joints[0]!.type !== 'free')) {
-      refuse(`root "${name}" without a free joint`, 'one tree with a free root')
-    }
-    if (b > 0 && joints.some(({ type }) => type === 'free')) {
-      refuse(`a free joint of body "${name}"`, 'a free joint of the root only')
-    }
-  })
 }
 
 function readJoint(m: Compiled, j: number, name: string, limited: boolean): Joint {
@@ -416,6 +427,7 @@ function limitedJoints(mujoco: MainModule, model: MjModel): Set<number> {
 const SHAPES: Readonly<Record<number, Geom['type']>> = { 2: 'sphere', 3: 'capsule', 6: 'box' }
 
 function readGeom(
+  mujoco: MainModule,
   m: Compiled,
   g: number,
   name: string,
@@ -433,7 +445,7 @@ function readGeom(
   const type = SHAPES[m.geom_type[g]!] ?? 'other'
   if (collides && type === 'other') {
     refuse(
-      `geom "${name}" of type ${m.geom_type[g]} that touches the plane`,
+      `geom "${name}", of type ${nameOf(mujoco.mjtGeom, 'mjGEOM_', m.geom_type[g]!)}, that touches the plane`,
       'spheres, capsules, boxes',
     )
   }
@@ -516,16 +528,23 @@ function refuseSelfContacts(m: Compiled, name: Naming): void {
   }
 }
 
-function readActuator(m: Compiled, i: number, name: Naming): Actuator {
+function readActuator(mujoco: MainModule, m: Compiled, i: number, name: Naming): Actuator {
+  const { mjtTrn, mjtDyn, mjtGain, mjtBias } = mujoco
   const what = `of actuator "${name('ACTUATOR', i)}"`
   const joint = m.actuator_trnid[2 * i]!
-  if (m.actuator_trntype[i] !== 0)
-    refuse(`transmission ${m.actuator_trntype[i]} ${what}`, 'a joint')
+  const [transmission, dynamics, gain, bias] = [
+    nameOf(mjtTrn, 'mjTRN_', m.actuator_trntype[i]!),
+    nameOf(mjtDyn, 'mjDYN_', m.actuator_dyntype[i]!),
+    nameOf(mjtGain, 'mjGAIN_', m.actuator_gaintype[i]!),
+    nameOf(mjtBias, 'mjBIAS_', m.actuator_biastype[i]!),
+  ]
+  if (transmission !== 'joint') refuse(`transmission "${transmission}" ${what}`, 'a joint')
   if (m.jnt_type[joint]! < 2) refuse(`the free joint ${what}`, 'hinges and slides')
-  if (m.actuator_dyntype[i] !== 0) refuse(`dynamics ${what}`, 'none (motor, position, velocity)')
-  if (m.actuator_gaintype[i] !== 0) refuse(`gain type ${m.actuator_gaintype[i]} ${what}`, 'fixed')
-  if (m.actuator_biastype[i]! > 1)
-    refuse(`bias type ${m.actuator_biastype[i]} ${what}`, 'none, affine')
+  if (dynamics !== 'none') {
+    refuse(`dynamics "${dynamics}" ${what}`, 'none (motor, position, velocity)')
+  }
+  if (gain !== 'fixed') refuse(`gain "${gain}" ${what}`, 'fixed')
+  if (bias !== 'none' && bias !== 'affine') refuse(`bias "${bias}" ${what}`, 'none, affine')
   const extras = ['armature', 'damping', 'delay'] as const
   for (const key of extras) if (m[`actuator_${key}`][i]) refuse(`${key} ${what}`, 'none')
   if (row(m.actuator_dampingpoly, i, 2).some(Boolean)) refuse(`damping ${what}`, 'none')
@@ -539,44 +558,76 @@ function readActuator(m: Compiled, i: number, name: Naming): Actuator {
     dof: m.jnt_dofadr[joint]!,
     gear: m.actuator_gear[6 * i]!,
     gain: m.actuator_gainprm[10 * i]!,
-    bias: m.actuator_biastype[i] ? row(m.actuator_biasprm, i, 10).slice(0, 3) : [0, 0, 0],
+    bias: bias === 'affine' ? row(m.actuator_biasprm, i, 10).slice(0, 3) : [0, 0, 0],
     controlRange: limits(m.actuator_ctrlrange),
     forceRange: limits(m.actuator_forcerange),
   }
 }
 
-// whether ranges are limits cannot be read (see limitedJoints): forces of controls beyond them must be those expected
+// whether ranges are limits cannot be read (see limitedJoints): forces beyond them must be those expected
 function checkActuators(mujoco: MainModule, model: MjModel, actuators: readonly Actuator[]): void {
   if (actuators.length === 0) return
   const data = new mujoco.MjData(model)
-  const view = data as unknown as Record<'qpos' | 'ctrl' | 'actuator_force', Float64Array>
-  for (const side of [0, 1] as const) {
-    const controls = actuators.map(
-      ({ controlRange }) => (side ? 1 : -1) + (controlRange?.[side] ?? 1e3 * (side - 0.5)),
-    )
-    view.ctrl.set(controls)
-    mujoco.mj_forward(model, data)
-    actuators.forEach((actuator, i) => {
-      const expected = actuatorForce(actuator, controls[i]!, view.qpos[actuator.qpos]!, 0)
-      if (Math.abs(expected - view.actuator_force[i]!) > 1e-9 * Math.max(1, Math.abs(expected))) {
-        data.delete()
-        refuse(
-          `a range of actuator "${actuator.name}" that is switched off`,
-          'no range, or one that limits',
-        )
-      }
-    })
-  }
+  const view = data as unknown as Record<'qpos' | 'qvel' | 'ctrl' | 'actuator_force', Float64Array>
+  const start = view.qpos.slice()
+  actuators.forEach((actuator, i) => {
+    for (const { control, q, v } of beyondRanges(actuator, start[actuator.qpos]!)) {
+      view.qpos.set(start)
+      view.qpos[actuator.qpos] = q
+      view.qvel.fill(0)
+      view.qvel[actuator.dof] = v
+      view.ctrl[i] = control
+      mujoco.mj_forward(model, data)
+      const [force, expected] = [view.actuator_force[i]!, actuatorForce(actuator, control, q, v)]
+      if (Math.abs(expected - force) <= 1e-9 * Math.max(1, Math.abs(expected))) continue
+      data.delete()
+      refuse(
+        `a range of actuator "${actuator.name}" that is switched off`,
+        'no range, or one that limits',
+      )
+    }
+  })
   data.delete()
 }
 
+/**
+ * Situations that show whether an actuator's ranges limit: a control beyond its range while the force is within its own,
+ * and a force beyond its range. The joint's place or velocity brings the force there if it acts on the force at all;
+ * else only the control does, and a range that it cannot reach is none.
+ */
+function beyondRanges(
+  actuator: Actuator,
+  rest: number,
+): { control: number; q: number; v: number }[] {
+  const { gear, gain, bias, controlRange, forceRange } = actuator
+  const [b0, b1, b2] = bias as [number, number, number]
+  // the situation in which the force would be that much, were it not for its range
+  const reach = (wanted: number, control: number) => {
+    const missing = (q: number) =>
+      wanted - (gain * clamped(control, controlRange) + b0 + b1 * gear * q)
+    if (b1 && gear) return { control, q: rest + missing(rest) / (b1 * gear), v: 0 }
+    if (b2 && gear) return { control, q: rest, v: missing(rest) / (b2 * gear) }
+    return { control, q: rest, v: 0 }
+  }
+  const [low, high] = forceRange ?? [-1, 1]
+  const beyond = controlRange ? [controlRange[0] - 1, controlRange[1] + 1] : [-1, 1]
+  return beyond.flatMap((control) => [
+    reach((low + high) / 2, control),
+    ...[low - 1, high + 1].flatMap((force) => [
+      reach(force, control),
+      reach(force, controlRange || !gain ? control : (force - b0 - b1 * gear * rest) / gain),
+    ]),
+  ])
+}
+
+const clamped = (x: number, limits: readonly [number, number] | undefined) =>
+  limits ? Math.min(limits[1], Math.max(limits[0], x)) : x
+
 /** Force of an actuator, N or Nm before the gear. */
 export function actuatorForce(a: Actuator, control: number, q: number, v: number): number {
-  const within = (x: number, limits: readonly [number, number] | undefined) =>
-    limits ? Math.min(limits[1], Math.max(limits[0], x)) : x
   const [b0, b1, b2] = a.bias as [number, number, number]
-  const force = a.gain * within(control, a.controlRange) + b0 + a.gear * (b1 * q + b2 * v)
-  return within(force, a.forceRange)
+  const force = a.gain * clamped(control, a.controlRange) + b0 + a.gear * (b1 * q + b2 * v)
+  return clamped(force, a.forceRange)
 }
 
 /** The tree of degrees of freedom: to each its body, and the next one towards the root (-1 for the first). */

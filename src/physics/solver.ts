@@ -4,7 +4,8 @@
  *   1/2 (a - a_smooth)' M (a - a_smooth) + cost of the constraints at a      (Todorov 2014)
  *
  * which is convex and piecewise quadratic, so Newton's method with full steps is exact as soon as the set of rows that
- * push stays the same; it ends when that set repeats. The Hessian M + J' D J has the sparsity of the tree (see
+ * push stays the same; it ends when that set repeats. Friction loss, which has two limits, never goes from one to the
+ * other in a step. The Hessian M + J' D J has the sparsity of the tree (see
  * ConstraintForces.hessian) and is factored as L' D L without fill-in (Featherstone 2008, section 6.5), leaves first.
  */
 
@@ -119,18 +120,18 @@ export function newton(
     })
     return a
   }
-  const evaluate = (a: readonly Expr[]) =>
-    new ConstraintForces(model, tree, kin, rows, propagate(model, kin, a, inner), a)
+  const evaluate = (a: readonly Expr[], sides?: readonly Expr[]) =>
+    new ConstraintForces(model, tree, kin, rows, propagate(model, kin, a, inner), a, sides)
 
   const words = evaluate(start).active.length
   const { results, ended } = graph.loop(
     iterations,
-    // no set of rows is -1
-    [...dofs.map((d) => start[d]!), ...Array<Expr>(words).fill(-1), 0],
+    // no set of rows is -9
+    [...dofs.map((d) => start[d]!), ...Array<Expr>(words).fill(-9), 0],
     (carried) => {
       const a = withInner(carried)
-      const at = evaluate(a)
       const before = carried.slice(dofs.length, dofs.length + words)
+      const at = evaluate(a, before)
       const done = at.active.map((word, i) => less(abs(sub(word, before[i]!)), 0.5)).reduce(and, 1)
 
       // H da = -(M a - smooth - J' f)

@@ -25,8 +25,8 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** Most that one call into the page may take, ms. */
-const TIME_OUT = 120_000
+/** Most that one call into the page may take, ms: ten times what the humanoid's derivative takes to compile there. */
+const TIME_OUT = 300_000
 
 /** The browser's program: CHROME_PATH, or where systems usually have it. */
 export function findChromium(): string | undefined {
