@@ -52,6 +52,19 @@ export function rounded({ count, qpos, qvel, warmstart, ctrl }: States): States 
   return { count, qpos: q, qvel: v, warmstart: a, ctrl: u }
 }
 
+/** A copy in memory that workers share. */
+export function shared({ count, qpos, qvel, warmstart, ctrl }: States): States {
+  const copy = (array: Float64Array) => {
+    const memory = new Float64Array(new SharedArrayBuffer(array.byteLength))
+    memory.set(array)
+    return memory
+  }
+  return {
+    ...{ count, qpos: copy(qpos), qvel: copy(qvel) },
+    ...{ warmstart: copy(warmstart), ctrl: copy(ctrl) },
+  }
+}
+
 /** Random poses that stand, lie or hover close to the floor, in motion, under random controls. */
 export function randomStates(model: PhysicsModel, count: number, random: Chance): States {
   const { nq, nv, nu } = model
@@ -205,11 +218,10 @@ export interface StepErrors {
   readonly touching: number
   /** largest of the errors of a state, in f32 on the adapter: m and rad, m/s and rad/s */
   readonly qpos_max: number
+  readonly qpos_p99: number
   readonly qvel_max: number
+  readonly qvel_p99: number
   readonly qvel_median: number
-  /** the same over the largest change of a velocity in that step, where it is above 1 m/s or rad/s */
-  readonly qpos_scaled: number
-  readonly qvel_scaled: number
   /** error of the acceleration in f64, printed as JavaScript, over its largest entry: worst state */
   readonly f64_qacc_relative: number
   /** states whose solver did not come to an end, and the largest error of their velocities */
@@ -217,10 +229,16 @@ export interface StepErrors {
   readonly astray_qvel_max: number
 }
 
-/** What may be off by how much: f32 is better than that by a factor of a few, what is wrong is off by far more. */
+/**
+ * What may be off by how much. Errors of f32 have a long tail, since a solver that stops as soon as it may finds
+ * accelerations of some 1000 rad/s^2: so there is one bound for 99 of 100 states, and a wider one for the worst. What is
+ * wrong is off by far more.
+ */
 export const TOLERANCES = {
-  qpos_scaled: 2e-6,
-  qvel_scaled: 1e-3,
+  qpos_p99: 2e-6,
+  qvel_p99: 1e-3,
+  qpos_max: 4e-5,
+  qvel_max: 1e-2,
   f64_qacc_relative: 1e-5,
   /** share of the states */
   astray: 0.01,
@@ -241,14 +259,14 @@ export async function checkStep(
   timestep: number,
   options: StepOptions,
 ): Promise<StepErrors> {
-  const { nq, nv } = kernels.model
+  const { nq } = kernels.model
   const { count } = states
   const rig = new Arrangement(gpu, kernels, states, { environments: count, substeps: 1, timestep })
   await rig.step(1)
   const [after, report] = await Promise.all([gpu.read(rig.after), gpu.read(rig.report)])
   const reference = new Reference(kernels.model, timestep, options)
   const errors = { qpos: [] as number[], qvel: [] as number[], qacc: [] as number[] }
-  let [touching, scaledQpos, scaledQvel, astray, astrayQvel] = [0, 0, 0, 0, 0]
+  let [touching, astray, astrayQvel] = [0, 0, 0]
   for (let e = 0; e < count; e++) {
     const wanted = truth.step(states, e)
     touching += Number(wanted.contacts > 0) / count
@@ -262,10 +280,6 @@ export async function checkStep(
       astrayQvel = Math.max(astrayQvel, qvel)
       continue
     }
-    const change = largest(wanted.qvel, (x, i) => x - states.qvel[e * nv + i]!)
-    const scale = Math.max(1, change)
-    scaledQpos = Math.max(scaledQpos, qpos / scale)
-    scaledQvel = Math.max(scaledQvel, qvel / scale)
     errors.qpos.push(qpos)
     errors.qvel.push(qvel)
     const most = Math.max(
@@ -278,12 +292,12 @@ export async function checkStep(
   return {
     states: count,
     touching,
-    qpos_max: Math.max(...errors.qpos),
-    qpos_scaled: scaledQpos,
-    qvel_max: Math.max(...errors.qvel),
-    qvel_median: median(errors.qvel),
-    qvel_scaled: scaledQvel,
-    f64_qacc_relative: Math.max(...errors.qacc),
+    qpos_max: quantile(errors.qpos, 1),
+    qpos_p99: quantile(errors.qpos, 0.99),
+    qvel_max: quantile(errors.qvel, 1),
+    qvel_p99: quantile(errors.qvel, 0.99),
+    qvel_median: quantile(errors.qvel, 0.5),
+    f64_qacc_relative: quantile(errors.qacc, 1),
     astray,
     astray_qvel_max: astrayQvel,
   }
@@ -350,8 +364,8 @@ export async function checkDerivative(
   }
   return {
     states: count,
-    relative_median: median(relative),
-    relative_max: Math.max(...relative),
+    relative_median: quantile(relative, 0.5),
+    relative_max: quantile(relative, 1),
   }
 }
 
@@ -580,7 +594,7 @@ export function timeSingleBody(
   const times: number[] = []
   const end = performance.now() + 1000 * seconds
   while (performance.now() < end) times.push(run(times.length))
-  return median(times)
+  return quantile(times, 0.5)
 }
 
 function largest(values: ArrayLike<number>, of: (x: number, i: number) => number): number {
@@ -593,7 +607,9 @@ function largest(values: ArrayLike<number>, of: (x: number, i: number) => number
   return most
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[sorted.length >> 1]!
+// NaN comes last, and nothing at all is NaN
+function quantile(values: readonly number[], share: number): number {
+  const order = (x: number) => (Number.isNaN(x) ? Number.POSITIVE_INFINITY : x)
+  const sorted = [...values].sort((a, b) => (order(a) === order(b) ? 0 : order(a) - order(b)))
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
 }
