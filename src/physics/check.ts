@@ -566,7 +566,7 @@ export function fresh(model: MjModel, number: number): void {
   gravity[2]! -= 1e-2 * number
 }
 
-/** Control steps until the code that V8 compiles late is compiled: a step takes a hundred times as long before. */
+/** Control steps until the code that V8 compiles late is compiled: a step takes some fifty times as long before. */
 const WARM_UP = 600
 
 /** Microseconds of a step of one body on the CPU, in f64: median over the states, `substeps` from each. */
