@@ -531,12 +531,12 @@ function columnsOf(rows: Float64Array, count: number, environments: number): num
 const FEW = 64
 
 /**
- * Seconds that step and derivative take until they have run once: printed, made a pipeline, dispatched. They are cold
- * only for a model that no driver has in a cache, see `fresh`.
+ * Seconds that step and derivative take until they have run once: made a pipeline, dispatched. They are cold only for a
+ * model that no driver has in a cache, see `fresh`, and for kernels that have not run yet.
  */
 export async function compileTimes(
   gpu: Gpu,
-  make: () => PhysicsKernels,
+  kernels: PhysicsKernels,
   states: States,
   { derivative = true } = {},
 ): Promise<{ step_s: number; derivative_s: number | undefined }> {
@@ -545,15 +545,15 @@ export async function compileTimes(
     await run()
     return (performance.now() - start) / 1000
   }
-  let few: Arrangement | undefined
-  const step_s = await seconds(async () => {
-    few = new Arrangement(gpu, make(), states, { environments: FEW, substeps: 1, timestep: 1e-3 })
-    await few.step(1)
-  })
-  const derivative_s = derivative ? await seconds(() => few!.backward(1)) : undefined
-  few!.release()
-  few!.kernels.release()
-  return { step_s, derivative_s }
+  const extent = { environments: FEW, substeps: 1, timestep: 1e-3 }
+  const few = new Arrangement(gpu, kernels, states, extent)
+  try {
+    const step_s = await seconds(() => few.step(1))
+    return { step_s, derivative_s: derivative ? await seconds(() => few.backward(1)) : undefined }
+  } finally {
+    few.release()
+    kernels.release()
+  }
 }
 
 /**

@@ -90,19 +90,13 @@ export async function physics(
     figures['adapter'] = gpu.report
     figures['pieces'] = kernels.pieces
     await check('adapter', () => `${gpu.report.name}, ${gpu.report.backend}`)
-    const some = settings.derivative
-      ? ` and its derivative, in ${count(kernels.pieces, 'piece')}`
-      : ''
-    busy(`compiling a step${some}: up to some minutes`)
-    const compiled = await check('compiled', async () => {
-      const times = await compileTimes(gpu, () => kernels, states, settings)
-      figures['compile'] = times
-      const { step_s, derivative_s } = times
-      const more =
-        derivative_s === undefined
-          ? ''
-          : `, its derivative in ${seconds(derivative_s)} and ${count(kernels.pieces, 'piece')}`
-      return `a step in ${seconds(step_s)}${more}; none of it from a cache`
+    const compile: { step_s?: number; derivative_s?: number } = {}
+    figures['compile'] = compile
+    busy('compiling a step')
+    const compiled = await check('compiling a step', async () => {
+      const { step_s } = await compileTimes(gpu, kernels, states, { derivative: false })
+      compile.step_s = step_s
+      return `${seconds(step_s)}, none of it from a cache`
     })
     signal.throwIfAborted()
     if (compiled) {
@@ -116,7 +110,23 @@ export async function physics(
       truth.close()
     }
     signal.throwIfAborted()
-    if (compiled && settings.derivative) {
+    const wanted = compiled && settings.derivative
+    if (wanted)
+      busy(`compiling its derivative in ${count(kernels.pieces, 'piece')}: up to some minutes`)
+    const differentiable =
+      wanted &&
+      (await check('compiling its derivative', async () => {
+        const { derivative_s = 0 } = await compileTimes(gpu, kernels, states).catch(
+          (error: Error) => {
+            const hint = 'other pieces may do (--pieces), or --no-derivative'
+            throw new Error(`${error.message}; ${hint}`)
+          },
+        )
+        compile.derivative_s = derivative_s
+        return `${seconds(derivative_s)} in ${count(kernels.pieces, 'piece')}`
+      }))
+    signal.throwIfAborted()
+    if (differentiable) {
       busy('the derivative against differences')
       await check('derivative', async () => {
         const random = new Random(settings.seed, 1)
@@ -142,7 +152,7 @@ export async function physics(
           })
         const step = (times: number) => rig.step(times)
         const back = (times: number) => rig.backward(times)
-        const cases = settings.derivative ? [step, peer, back] : [step, peer]
+        const cases = differentiable ? [step, peer, back] : [step, peer]
         const times = await interleave(cases, { rounds: settings.rounds, roundTime: ROUND })
         rig.release()
         const rate = (i: number) => (1000 * environments * SUBSTEPS) / times[i]!.median_ms
@@ -150,13 +160,13 @@ export async function physics(
         const found = {
           ...{ environments, substeps: SUBSTEPS, workers },
           ...{ step_per_s: rate(0), mujoco_per_s: rate(1), ratio: rate(0) / rate(1) },
-          ...(settings.derivative && {
+          ...(differentiable && {
             derivative_per_s: rate(2),
             derivative_ratio: rate(2) / rate(0),
           }),
         }
         figures['speed'] = found
-        const more = settings.derivative
+        const more = differentiable
           ? `, its derivative ${thousands(rate(2))}: ${(rate(0) / rate(2)).toFixed(2)} times a step`
           : ''
         return `${thousands(found.step_per_s)} steps/s with ${count(environments, 'environment')}, MuJoCo with ${count(workers, 'worker')} ${thousands(found.mujoco_per_s)}: ${found.ratio.toFixed(1)} times as fast${more}`
