@@ -8,16 +8,21 @@ import { openGpu } from '../src/engine/gpu.ts'
 import { type Bench, measureRoofs } from './bench.ts'
 import { benchLatency } from './latency.ts'
 import { FULL, QUICK } from './measure.ts'
+import { benchPhysics } from './physics.ts'
 import { benchForward, benchProducts } from './products.ts'
 import { type Row, table } from './report.ts'
 import { benchRollout } from './rollout.ts'
 import { benchTraining } from './training.ts'
 import { benchTrpo } from './trpo.ts'
 
-const PARTS = [benchProducts, benchForward, benchTraining, benchTrpo, benchLatency, benchRollout]
+const PARTS = [
+  ...[benchProducts, benchForward, benchTraining, benchTrpo, benchLatency, benchRollout],
+  benchPhysics,
+]
 const NAMES = [
   ...['gemm', 'forward', 'training step', 'fvp', 'policy update'],
-  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu'],
+  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu', 'physics step', 'physics adjoint'],
+  ...['physics compile', 'physics, one environment'],
 ]
 
 const command = new Command('bench')

@@ -11,6 +11,7 @@ import {
   daggerSchema,
   evaluateSchema,
   optionEntries,
+  physicsSchema,
   type Schema,
   sftSchema,
   trpoSchema,
@@ -30,6 +31,7 @@ const COMMANDS: Record<string, Schema> = {
   dagger: daggerSchema,
   evaluate: evaluateSchema,
   verify: verifySchema,
+  physics: physicsSchema,
   clips: clipsSchema,
 }
 /** Options that are not a schema's. */

@@ -11,12 +11,14 @@ import {
   type OptionEntry,
   optionEntries,
   parseSettings,
+  physicsSchema,
   type Schema,
   sftSchema,
   trpoSchema,
   UsageError,
   verifySchema,
 } from './options.ts'
+import { physics } from './physics.ts'
 import { Interrupted } from './session.ts'
 import { dagger, resumeSft, sft, version } from './sft.ts'
 import { colour, say } from './terminal.ts'
@@ -39,6 +41,7 @@ const program = new Command('webmimic')
 Examples:
   $ npx tsx src/runner clips my-walk.txt            is the clip sound?
   $ npx tsx src/runner verify --clip my-walk.txt    does everything work on this machine?
+  $ npx tsx src/runner physics                      is the generated physics right here, how fast is it?
   $ npx tsx src/runner sft --clip my-walk.txt       demonstrations, training, evaluation
   $ npx tsx src/runner trpo --load-sft-pretrain runs/sft-my-walk-1    better by practice
   $ npx tsx src/runner evaluate runs/sft-my-walk-1 --push`,
@@ -76,6 +79,17 @@ command(
   const failed = await verify(parseSettings(verifySchema, await collect(options, self)))
   if (failed) process.exitCode = EXIT.failed
 })
+
+command(
+  'physics',
+  physicsSchema,
+  'check and time the generated physics on this machine, for the humanoid or a model of yours',
+)
+  .argument('[model]', 'MJCF file (.xml) that needs no other files; default: the humanoid')
+  .action(async (model: string | undefined, options: Given, self: Command) => {
+    const settings = parseSettings(physicsSchema, await collect(options, self))
+    if (await physics(model, settings)) process.exitCode = EXIT.failed
+  })
 
 command('clips', clipsSchema, 'list the clips that ship with webmimic, or check files')
   .argument('[files...]', 'DeepMimic .txt files, or names of clips')

@@ -345,6 +345,31 @@ export const clipsSchema = z.strictObject({
   joints: flag().default(false).describe('with the range of every joint'),
 })
 
+export const physicsSchema = z.strictObject({
+  clip: z
+    .string()
+    .optional()
+    .describe(
+      'check the humanoid in states along a clip, with what may touch the floor in it; default: random states, and all may touch',
+    ),
+  environments: count().default(1024).describe('environments that speed is measured with'),
+  states: count().default(1000).describe('states that the errors of a step are measured in'),
+  pieces: count(1, 64)
+    .optional()
+    .describe('kernels that the derivative is cut into; default: what suits the adapter'),
+  derivative: flag().default(true).describe('check the derivative, which takes longest to compile'),
+  ignoreSelfContacts: flag()
+    .default(false)
+    .describe(
+      'for a model whose parts can touch each other, which is refused else: leave these contacts out, on both sides',
+    ),
+  rounds: count().default(7).describe('of measuring speed, ours and MuJoCo in turn; medians count'),
+  json: flag().default(false).describe('print the figures as JSON'),
+  seed: count(0).default(1).describe('of the states'),
+  workers: count().optional().describe('workers of MuJoCo to compare with; default: one a core'),
+})
+
+export type PhysicsSettings = z.output<typeof physicsSchema>
 export type SftSettings = z.output<typeof sftSchema>
 /** Options of trpo, with what suits where it practises. */
 export type TrpoSettings = z.output<typeof trpoSchema> & {

@@ -55,7 +55,14 @@ export {
   type VectorEpisode,
 } from './protocol.ts'
 export { Random } from './random.ts'
+export { recordStates } from './recorded.ts'
 export { Reference } from './reference.ts'
-export { createSimulator, SimulationError, SimulationState, type Simulator } from './simulator.ts'
+export {
+  createSimulator,
+  mujocoOfThread,
+  SimulationError,
+  SimulationState,
+  type Simulator,
+} from './simulator.ts'
 export { VectorEnvironment } from './vector-environment.ts'
-export type { ClipSetup, SimulationConfig } from './world.ts'
+export { type ClipSetup, type SimulationConfig, World } from './world.ts'

@@ -11,6 +11,7 @@
  *   }
  */
 import { availableCores } from '#platform'
+import type { BareSteps } from './bare.ts'
 import type { JobItem, JobName, JobResult } from './jobs.ts'
 import { PoolError, PoolWorker } from './pool-worker.ts'
 import { VectorEnvironment } from './vector-environment.ts'
@@ -101,6 +102,17 @@ export class Pool {
    */
   async vector(size: number): Promise<VectorEnvironment> {
     return VectorEnvironment.open(this.alive('vector'), this.vectors++, size)
+  }
+
+  /**
+   * Bare physics steps of any model, shared out among all workers: resolves when the last is done.
+   *
+   * @param steps `end` environments, of which worker w has every so many-th
+   */
+  async bare(steps: Omit<BareSteps, 'first' | 'stride'>): Promise<void> {
+    const workers = this.alive('bare')
+    const share = (first: number) => ({ ...steps, first, stride: workers.length })
+    await Promise.all(workers.map((worker, first) => worker.call('bare', share(first))))
   }
 
   /** Ends the workers at once; what is under way rejects. */

@@ -4,6 +4,7 @@
  * Atomics.wait and waitAsync, and against the 700 us of one control step of one environment; it needs no thread that
  * blocks, and a worker that dies answers by the same road.
  */
+import type { BareSteps } from './bare.ts'
 import type { EnvironmentState, EpisodeOptions } from './environment.ts'
 import type { JobItem, JobName } from './jobs.ts'
 import type { EpisodeMetrics } from './metrics.ts'
@@ -19,6 +20,8 @@ export interface Methods {
   step: { argument: VectorPart; value: StepReport }
   save: { argument: { vector: number }; value: readonly SavedEpisode[] }
   load: { argument: { vector: number; episodes: readonly SavedEpisode[] }; value: undefined }
+  /** needs no configuration */
+  bare: { argument: BareSteps; value: undefined }
 }
 
 export type MethodName = keyof Methods

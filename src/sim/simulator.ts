@@ -43,10 +43,15 @@ const MAX_VELOCITY = 1e4
 
 let module: Promise<MainModule> | undefined
 
-/** A simulator of the humanoid; MuJoCo is compiled once a thread. */
-export async function createSimulator(options: HumanoidOptions = {}): Promise<Simulator> {
+/** MuJoCo, compiled once a thread. */
+export function mujocoOfThread(): Promise<MainModule> {
   module ??= loadMujoco()
-  return new Simulator(await module, options)
+  return module
+}
+
+/** A simulator of the humanoid. */
+export async function createSimulator(options: HumanoidOptions = {}): Promise<Simulator> {
+  return new Simulator(await mujocoOfThread(), options)
 }
 
 export class Simulator {

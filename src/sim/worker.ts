@@ -1,5 +1,6 @@
 /** The program of a pool's worker: answers requests, one after another. */
 import { parentPort } from '#platform'
+import { bareSteps } from './bare.ts'
 import { JOBS } from './jobs.ts'
 import type { MethodName, Methods, Request } from './protocol.ts'
 import { VectorShare } from './vector-share.ts'
@@ -50,6 +51,7 @@ const handlers: Handlers = {
     share(vector).load(episodes)
     return undefined
   },
+  bare: bareSteps,
 }
 
 const port = parentPort()
