@@ -5,10 +5,20 @@ import { availableCores, readAsset } from '#platform'
 import { Collector } from '../src/algos/collector.ts'
 import { Imitation } from '../src/algos/environments.ts'
 import { Mlp } from '../src/algos/mlp.ts'
+import { GpuRollouts } from '../src/algos/rollout.ts'
 import type { Gpu } from '../src/engine/gpu.ts'
+import { GpuEnvironments } from '../src/environments/index.ts'
 import type { Clip } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
-import { FLAGS, Pool, type VectorEnvironment, values } from '../src/sim/index.ts'
+import { allowedContacts } from '../src/mocap/ground.ts'
+import {
+  createSimulator,
+  FLAGS,
+  Pool,
+  Reference,
+  type VectorEnvironment,
+  values,
+} from '../src/sim/index.ts'
 import { Random } from '../src/sim/random.ts'
 import { PHYSICS_RATE } from '../src/sim/reference.ts'
 import type { Bench } from './bench.ts'
@@ -27,8 +37,9 @@ const STEPS = 64
 const LOG_STD = -3
 
 export async function benchRollout(bench: Bench): Promise<Row[]> {
-  if (!bench.wants('rollout')) return []
   const rows: Row[] = []
+  if (bench.wants('rollout, gpu')) rows.push(await rolloutOnGpu(bench))
+  if (!bench.wants('rollout')) return rows
   for (const workers of counts(availableCores())) {
     bench.say(`rollout, ${workers} workers`)
     const { pool, clip, substeps } = await openPool(workers)
@@ -39,6 +50,64 @@ export async function benchRollout(bench: Bench): Promise<Row[]> {
     }
   }
   return rows
+}
+
+/** The default network of `trpo`; environments and steps that keep a GPU busy. */
+const DEFAULT_POLICY = [112, 256, 256, 28]
+const GPU_ENVIRONMENTS = 1024
+const GPU_STEPS = 16
+
+// a batch of practice on the GPU, against as many samples from workers on all cores
+async function rolloutOnGpu({ gpu, effort, say }: Bench): Promise<Row> {
+  say('rollout, gpu')
+  const net = new Mlp(DEFAULT_POLICY, 'tanh')
+  const { pool, clip } = await openPool()
+  const size = ENVIRONMENTS_A_WORKER * pool.workers.length
+  const workers = openCollector(gpu, await pool.vector(size), clip, net, STEPS)
+  const simulator = await createSimulator()
+  const environments = new GpuEnvironments(
+    gpu,
+    simulator,
+    [new Reference(simulator, clip, allowedContacts(clip))],
+    {
+      ...{ size: GPU_ENVIRONMENTS, steps: GPU_STEPS, observationSize: net.inputs, seed: 1 },
+      startNoise: 0.02,
+    },
+  )
+  simulator.close()
+  const actor = untrained(gpu, net)
+  const rollouts = new GpuRollouts(gpu, environments, actor, GPU_STEPS, 1)
+  let clock = 0
+  const collect = async () => {
+    await rollouts.collect(clock)
+    clock += GPU_STEPS
+    return rollouts.size * rollouts.steps
+  }
+  const seconds = (4 * effort.roundTime) / 1000
+  const rates: { gpu: number; workers: number }[] = []
+  for (let round = 0; round <= effort.rounds; round++) {
+    const now = {
+      gpu: await rate(collect, seconds),
+      workers: await rate(workers.collect, seconds),
+    }
+    // the first round compiles
+    if (round > 0) rates.push(now)
+  }
+  const pooled = pool.workers.length
+  rollouts.release()
+  workers.release()
+  gpu.release(actor.parameters, actor.statistics)
+  await pool.close()
+  const times = describe(rates.map((round) => 1000 / round.gpu))
+  return {
+    ...{
+      name: 'rollout, gpu',
+      shape: `${GPU_ENVIRONMENTS} x ${GPU_STEPS}, ${DEFAULT_POLICY.join('-')}`,
+    },
+    ...{ ...times, steps_per_s: 1000 / times.median_ms },
+    ratio_to_peer: describe(rates.map((round) => round.gpu / round.workers)).median_ms,
+    peer: `${pooled} workers of MuJoCo`,
+  }
 }
 
 /** Workers that simulate the clip, by default one a core, and the physics steps of a control step. */
@@ -64,14 +133,11 @@ export function openCollector(
   net: Mlp,
   steps: number,
 ) {
-  const start = new Float32Array(net.parameterCount + net.outputs).fill(LOG_STD)
-  start.set(net.initialise(new Random(1)))
-  const parameters = gpu.upload(start, 'policy')
-  const statistics = gpu.array(3 * net.inputs, 'statistics')
+  const actor = untrained(gpu, net)
   const environments = new Imitation(vector, {
     ...{ clips: [clip], observationSize: net.inputs, startNoise: 0.02, kicks: 0, scoreShare: 0 },
   })
-  const collector = new Collector(gpu, environments, { net, parameters, statistics }, steps, 1)
+  const collector = new Collector(gpu, environments, actor, steps, 1)
   let clock = 0
   return {
     /** Gathers a batch; resolves with its samples. */
@@ -82,9 +148,16 @@ export function openCollector(
     },
     release() {
       collector.release()
-      gpu.release(parameters, statistics)
+      gpu.release(actor.parameters, actor.statistics)
     },
   }
+}
+
+function untrained(gpu: Gpu, net: Mlp) {
+  const start = new Float32Array(net.parameterCount + net.outputs).fill(LOG_STD)
+  start.set(net.initialise(new Random(1)))
+  const parameters = gpu.upload(start, 'policy')
+  return { net, parameters, statistics: gpu.array(3 * net.inputs, 'statistics') }
 }
 
 async function comparison(

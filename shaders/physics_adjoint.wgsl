@@ -15,7 +15,9 @@ struct Shape { environments: u32, first: u32, count: u32, substeps: u32, traject
 @group(0) @binding(4) var<storage, read_write> adjoint: array<f32>;
 @group(0) @binding(5) var<storage, read_write> adjoint_controls: array<f32>;
 @group(0) @binding(6) var<storage, read_write> spill: array<vec4f>;
-${FUNCTIONS}
+
+#include trigonometry
+
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= shape.count) { return; }

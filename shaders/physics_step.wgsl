@@ -15,7 +15,9 @@ struct Shape { environments: u32, first: u32, count: u32, substeps: u32, from_ro
 @group(0) @binding(3) var<storage, read> timesteps: array<f32>;
 @group(0) @binding(4) var<storage, read_write> report: array<f32>;
 @group(0) @binding(5) var<storage, read_write> trajectory: array<f32>;
-${FUNCTIONS}
+
+#include trigonometry
+
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= shape.count) { return; }
@@ -30,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var outcome: array<f32, 2>;
   var clearance = 1e30;
   var most = 0.0;
-  var astray = 0.0;
+  var unconverged = 0.0;
   for (var s = 0u; s < shape.substeps; s++) {
     let row = ((shape.record - 1u) * shape.substeps + s) * ${NS}u;
     if (shape.record > 0u) { for (var k = 0u; k < ${QACC}u; k++) { trajectory[(row + k) * N + e] = x[k]; } }
@@ -40,10 +42,10 @@ ${PROGRAM}
     if (shape.record > 0u) { for (var k = ${QACC}u; k < ${NS}u; k++) { trajectory[(row + k) * N + e] = x[k]; } }
     clearance = min(clearance, outcome[0]);
     most = max(most, abs(outcome[1]));
-    astray += select(0.0, 1.0, outcome[1] < 0.0);
+    unconverged += select(0.0, 1.0, outcome[1] < 0.0);
   }
   for (var k = 0u; k < ${NS}u; k++) { states[(shape.to_row * ${NS}u + k) * N + e] = x[k]; }
   report[e] = clearance;
   report[N + e] = most;
-  report[2u * N + e] = astray;
+  report[2u * N + e] = unconverged;
 }

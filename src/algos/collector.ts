@@ -32,23 +32,49 @@ interface Half {
   readonly plan: Plan
 }
 
-/** Time of a batch that each side was busy, s; the two overlap. */
-export interface CollectorTimes {
+/** Time of a batch, s. */
+export interface RolloutTimes {
   readonly total: number
-  /** simulation, mean of the two halves */
-  readonly simulation: number
-  /** the policy, with its way to the GPU and back, likewise */
-  readonly policy: number
+  /** that each side was busy, where they are two: simulation, and the policy with its way to the GPU and back */
+  readonly simulation?: number
+  readonly policy?: number
 }
 
-export class Collector {
+/** Batches of practice, gathered on the GPU: by environments in workers (Collector) or on the GPU (rollout.ts). */
+export interface Rollouts {
+  /** environments in lock-step, and control steps of each in a batch */
+  readonly size: number
+  readonly steps: number
   /** of all steps and environments, time by time: [steps, size, inputs], [steps, size, outputs], [steps, size] */
   readonly observations: GpuArray<'f32'>
   readonly actions: GpuArray<'f32'>
   readonly rewards: GpuArray<'f32'>
   readonly ends: GpuArray<'u32'>
-  /** [finals, inputs] the states in which episodes were cut off, by time limits or the end of the batch */
-  finals = new Float32Array(0)
+  /** [at most `mostFinals`, inputs] the states in which episodes were cut off, by time limits or the end of the batch */
+  readonly finals: GpuArray<'f32'>
+  readonly mostFinals: number
+  /** of the latest batch */
+  readonly finalCount: number
+  /**
+   * Gathers a batch; episodes that end are followed by the next.
+   * @param clock control steps that each environment has taken before, of which the noise is a function
+   */
+  collect(clock: number): Promise<RolloutTimes>
+  /** The episodes as they stand, as plain data, and the way back. */
+  save(): Promise<unknown>
+  load(saved: unknown): Promise<void>
+  release(): void
+}
+
+export class Collector implements Rollouts {
+  readonly size: number
+  readonly observations: GpuArray<'f32'>
+  readonly actions: GpuArray<'f32'>
+  readonly rewards: GpuArray<'f32'>
+  readonly ends: GpuArray<'u32'>
+  readonly finals: GpuArray<'f32'>
+  readonly mostFinals: number
+  finalCount = 0
   private readonly halves: readonly Half[]
   private readonly hostRewards: Float32Array
   private readonly hostEnds: Uint32Array
@@ -62,7 +88,7 @@ export class Collector {
     private readonly gpu: Gpu,
     private readonly environments: Environments,
     private readonly actor: Actor,
-    private readonly steps: number,
+    readonly steps: number,
     seed: number,
   ) {
     const { size, observationSize, actionSize } = environments
@@ -78,10 +104,13 @@ export class Collector {
       return array
     }
     const rows = steps * size
+    this.size = size
+    this.mostFinals = rows
     this.observations = own(gpu.array(rows * net.inputs, 'batch observations'))
     this.actions = own(gpu.array(rows * net.outputs, 'batch actions'))
     this.rewards = own(gpu.array(rows, 'batch rewards'))
     this.ends = own(gpu.array(rows, 'batch ends', 'u32'))
+    this.finals = own(gpu.array(rows * net.inputs, 'final observations'))
     this.hostRewards = new Float32Array(rows)
     this.hostEnds = new Uint32Array(rows)
     const half = Math.ceil(size / 2)
@@ -111,11 +140,7 @@ export class Collector {
     return this.steps * this.environments.size
   }
 
-  /**
-   * Gathers a batch; episodes that end are followed by the next.
-   * @param clock control steps that each environment has taken before, of which the noise is a function
-   */
-  async collect(clock: number): Promise<CollectorTimes> {
+  async collect(clock: number): Promise<RolloutTimes> {
     const started = performance.now()
     const { environments, steps, gpu } = this
     const { size } = environments
@@ -152,7 +177,8 @@ export class Collector {
       this.hostEnds[row] = ENDS.cut + finals.length
       finals.push(cut.get(row)!)
     }
-    this.finals = concat(finals)
+    this.finalCount = finals.length
+    gpu.write(this.finals, concat(finals))
     gpu.write(this.rewards, this.hostRewards)
     gpu.write(this.ends, this.hostEnds)
     return {
@@ -173,6 +199,14 @@ export class Collector {
     gpu.copy(observations, this.observations, { start: row * actor.net.inputs })
     gpu.copy(actions, this.actions, { start: row * actor.net.outputs })
     environments.actions.set(await gpu.read(actions), first * environments.actionSize)
+  }
+
+  save(): Promise<unknown> {
+    return this.environments.save()
+  }
+
+  load(saved: unknown): Promise<void> {
+    return this.environments.load(saved)
   }
 
   release(): void {

@@ -27,12 +27,12 @@ export interface CriticState {
 }
 
 /** final states evaluated at a time */
-const BLOCK = 64
+const BLOCK = 256
 
 export class Critic {
   /** [rows] of the batch's states */
   readonly values: GpuArray<'f32'>
-  /** [rows, rounded up] of the states in which episodes were cut off */
+  /** [mostFinals, rounded up] of the states in which episodes were cut off */
   readonly finalValues: GpuArray<'f32'>
   /** [steps of a fit] mean squared errors */
   readonly losses: GpuArray<'f32'>
@@ -61,10 +61,12 @@ export class Critic {
       readonly observations: GpuArray
       readonly statistics: GpuArray
       readonly targets: GpuArray
+      /** states in which episodes were cut off, at most */
+      readonly mostFinals: number
     },
     private readonly options: CriticOptions,
   ) {
-    const { rows, observations, statistics, targets } = batch
+    const { rows, observations, statistics, targets, mostFinals } = batch
     const { vfIters, vfLr, seed } = options
     const own = <T extends GpuArray>(array: T): T => {
       this.owned.push(array)
@@ -75,7 +77,7 @@ export class Critic {
     this.parameters = own(gpu.array(net.parameterCount, 'value parameters'))
     this.saved = own(gpu.array(net.parameterCount, 'saved value parameters'))
     this.savedMoments = own(gpu.array(2 * net.parameterCount, 'saved value moments'))
-    this.finalValues = own(gpu.array(Math.ceil(rows / BLOCK) * BLOCK, 'final values'))
+    this.finalValues = own(gpu.array(Math.ceil(mostFinals / BLOCK) * BLOCK, 'final values'))
 
     const inputs = own(gpu.array(rows * columns, 'value inputs'))
     const outputs = net.activations(gpu, rows, 'values').map(own)
@@ -121,14 +123,17 @@ export class Critic {
     this.gpu.write(this.regression.loss.progress, Uint32Array.of(steps))
   }
 
-  /** Values of the batch's states, and of final states [count, inputs]. */
-  async evaluate(finals: Float32Array): Promise<void> {
+  /** Values of the batch's states, and of the first `count` of final states [count, inputs]. */
+  async evaluate(finals: GpuArray, count: number): Promise<void> {
     const { gpu, block, net } = this
     await this.evaluation.run()
-    for (let first = 0; first < finals.length; first += BLOCK * net.inputs) {
-      gpu.write(block.observations, finals.subarray(first, first + BLOCK * net.inputs))
+    for (let first = 0; first < count; first += BLOCK) {
+      const rows = Math.min(BLOCK, count - first)
+      gpu.copy(finals, block.observations, {
+        ...{ first: first * net.inputs, length: rows * net.inputs },
+      })
       await block.plan.run()
-      gpu.copy(block.values, this.finalValues, { start: first / net.inputs })
+      gpu.copy(block.values, this.finalValues, { start: first })
     }
   }
 

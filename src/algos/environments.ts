@@ -36,6 +36,19 @@ export interface Environments {
   load(saved: unknown): Promise<void>
 }
 
+/** Sums over episodes that ended. */
+export interface EpisodeSums {
+  readonly episodes: number
+  /** of rewards from the first step to the last */
+  readonly return: number
+  /** before a fall */
+  readonly steps: number
+  readonly score: number
+  readonly survived: number
+  /** physics steps of theirs and others since then whose solver did not converge, where that is known */
+  readonly unconverged?: number
+}
+
 export interface ImitationOptions {
   /** those of the pool's configuration; episodes take turns */
   readonly clips: readonly Clip[]
@@ -139,11 +152,22 @@ export class Imitation implements Environments {
     }
   }
 
-  /** The episodes that ended since the last time, in the order in which they did, whichever half was ahead. */
-  takeEnded(): EpisodeMetrics[] {
-    const ended = this.ended.sort((a, b) => a.step - b.step || a.environment - b.environment)
+  /** Sums over the episodes that ended since the last time. */
+  takeEnded(): EpisodeSums {
+    // in the order in which they did, whichever half was ahead
+    const ended = this.ended
+      .sort((a, b) => a.step - b.step || a.environment - b.environment)
+      .map(({ metrics }) => metrics)
     this.ended = []
-    return ended.map(({ metrics }) => metrics)
+    const sum = (of: (metrics: EpisodeMetrics) => number) =>
+      ended.reduce((total, metrics) => total + of(metrics), 0)
+    return {
+      episodes: ended.length,
+      return: sum(({ reward, length }) => reward * length),
+      steps: sum(({ steps }) => steps),
+      score: sum(({ score }) => score),
+      survived: sum(({ survived }) => Number(survived)),
+    }
   }
 
   async save(): Promise<SavedImitation> {
@@ -152,6 +176,7 @@ export class Imitation implements Environments {
 
   async load(saved: unknown): Promise<void> {
     const { begun, episodes } = saved as SavedImitation
+    if (!begun) throw new RangeError('the episodes to go on with are not those of workers')
     if (begun.length !== this.size) {
       throw new RangeError(`the state of ${begun.length} environments does not fit ${this.size}`)
     }

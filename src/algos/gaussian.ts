@@ -116,21 +116,23 @@ export interface Draw extends GaussianShape {
   /** number of the first row's environment */
   readonly first: number
   readonly seed: number
+  /** which of the batch's rows of `actions` and entries of `clock`; default 0 */
+  readonly at?: number
 }
 
 /**
- * Records actions = mean + exp(log_std) * noise, all [rows, columns]. The noise follows from the seed, the time
- * `clock` [1] u32, and the number of the row's environment.
+ * Records actions = mean + exp(log_std) * noise, all [rows, columns]. The noise follows from the seed, the time, an entry
+ * of `clock` u32, and the number of the row's environment.
  */
 export function sample(
   plan: Plan,
-  { rows, columns, logStdAt, first, seed }: Draw,
+  { rows, columns, logStdAt, first, seed, at = 0 }: Draw,
   arrays: { clock: GpuArray<'u32'>; parameters: GpuArray; mean: GpuArray; actions: GpuArray },
 ): void {
   plan.add({
     shader: 'sample',
     arrays,
-    shape: [rows, columns, logStdAt, first, seed >>> 0],
+    shape: [rows, columns, logStdAt, first, seed >>> 0, at],
     groups: [Math.ceil((rows * columns) / 64)],
   })
 }

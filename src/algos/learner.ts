@@ -7,15 +7,12 @@ import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { moments } from '../engine/ops.ts'
 import type { Plan } from '../engine/plan.ts'
 import { type AdvantageOptions, Advantages, explainedVariance } from './advantages.ts'
-import { Collector } from './collector.ts'
+import type { Actor, Rollouts, RolloutTimes } from './collector.ts'
 import { Critic, type CriticOptions, type CriticState } from './critic.ts'
-import type { Environments } from './environments.ts'
 import type { Mlp } from './mlp.ts'
 import { type Teacher, type TrpoOptions, type TrpoReport, TrpoUpdate } from './trpo.ts'
 
 export interface LearnerOptions extends TrpoOptions, AdvantageOptions, CriticOptions {
-  /** control steps of each environment in a batch */
-  readonly steps: number
   /** iterations at the beginning in which only the value network learns */
   readonly vfWarmup: number
   /**
@@ -39,7 +36,7 @@ export interface LearnerState {
   /** [3, inputs] */
   readonly statistics: Float32Array
   readonly critic: CriticState
-  /** what Environments.save gave; undefined before the first iteration */
+  /** what Rollouts.save gave; undefined before the first iteration */
   readonly environments: unknown
 }
 
@@ -58,17 +55,19 @@ export interface IterationReport {
   readonly entropy: number
   /** what was not finite, and what was kept as it was for it; the statistics then did not see the batch */
   readonly notFinite: readonly string[]
-  /** s; simulation and policy overlap within the rollout */
-  readonly seconds: {
-    readonly rollout: number
-    readonly simulation: number
-    readonly policy: number
-    readonly update: number
-  }
+  /** s */
+  readonly seconds: { readonly rollout: RolloutTimes; readonly update: number }
+}
+
+/** Environments in lock-step, each so many control steps a batch, and the way to practise in them. */
+export interface Practice {
+  readonly size: number
+  readonly steps: number
+  open(actor: Actor): Rollouts
 }
 
 export class Learner {
-  readonly collector: Collector
+  readonly rollouts: Rollouts
   private readonly policy: GpuArray<'f32'>
   /** as it was when it acted */
   private readonly actedPolicy: GpuArray<'f32'>
@@ -89,42 +88,47 @@ export class Learner {
    */
   static async open(
     gpu: Gpu,
-    environments: Environments,
+    { size, steps, open }: Practice,
     policyNet: Mlp,
     valueNet: Mlp,
     options: LearnerOptions,
     teacher?: Float32Array,
   ): Promise<Learner> {
-    const rows = options.steps * environments.size
+    const rows = steps * size
     // before the plans are recorded, since they are recorded with the tiles
     await gpu.tiles.tune(gpu, [
       ...policyNet.shapes(rows),
       ...policyNet.shapes(Math.ceil(rows / options.fisherEvery)),
       ...valueNet.shapes(Math.min(rows, options.vfBatchSize)),
     ])
-    return new Learner(gpu, environments, policyNet, valueNet, options, teacher)
+    return new Learner(gpu, open, policyNet, valueNet, options, teacher)
   }
 
   private constructor(
     private readonly gpu: Gpu,
-    private readonly environments: Environments,
+    open: Practice['open'],
     private readonly policyNet: Mlp,
     valueNet: Mlp,
     private readonly options: LearnerOptions,
     teacher?: Float32Array,
   ) {
-    const { steps, seed } = options
     const columns = policyNet.inputs
     this.policy = gpu.array(policyNet.parameterCount + policyNet.outputs, 'policy')
     this.actedPolicy = gpu.array(this.policy.length, 'policy that acted')
     this.statistics = gpu.array(3 * columns, 'observation statistics')
     const actor = { net: policyNet, parameters: this.policy, statistics: this.statistics }
-    this.collector = new Collector(gpu, environments, actor, steps, seed)
-    const { rows, observations, actions, rewards, ends } = this.collector
-    this.advantages = new Advantages(gpu, steps, environments.size, options)
+    this.rollouts = open(actor)
+    const { size, steps, observations, actions, rewards, ends, mostFinals } = this.rollouts
+    const rows = steps * size
+    this.advantages = new Advantages(gpu, steps, size, options)
     const { advantages, targets } = this.advantages
     const { statistics } = this
-    this.critic = new Critic(gpu, valueNet, { rows, observations, statistics, targets }, options)
+    this.critic = new Critic(
+      gpu,
+      valueNet,
+      { rows, observations, statistics, targets, mostFinals },
+      options,
+    )
     this.estimation = gpu.plan('advantages')
     this.advantages.record(this.estimation, {
       ...{ rewards, ends, values: this.critic.values, finals: this.critic.finalValues },
@@ -163,7 +167,7 @@ export class Learner {
     this.gpu.write(this.statistics, state.statistics)
     this.critic.begin(state.critic)
     this.iteration = state.iteration
-    if (state.environments !== undefined) await this.environments.load(state.environments)
+    if (state.environments !== undefined) await this.rollouts.load(state.environments)
   }
 
   /** The state after the latest iteration. */
@@ -173,17 +177,17 @@ export class Learner {
       policy: await this.gpu.read(this.policy),
       statistics: await this.gpu.read(this.statistics),
       critic: await this.critic.state(),
-      environments: await this.environments.save(),
+      environments: await this.rollouts.save(),
     }
   }
 
   /** Gathers a batch and learns from it. */
   async iterate(): Promise<IterationReport> {
-    const { options, critic } = this
-    const times = await this.collector.collect(this.iteration * options.steps)
+    const { options, critic, rollouts } = this
+    const rollout = await rollouts.collect(this.iteration * rollouts.steps)
     const updating = performance.now()
     const updates = this.iteration >= options.vfWarmup
-    await critic.evaluate(this.collector.finals)
+    await critic.evaluate(rollouts.finals, rollouts.finalCount)
     await this.estimation.run()
     if (updates) {
       this.gpu.copy(this.policy, this.actedPolicy)
@@ -215,17 +219,14 @@ export class Learner {
       explainedVariance: explainedVariance(result.spread, result.targets),
       entropy: entropy(result.policy.subarray(this.policyNet.parameterCount)),
       notFinite,
-      seconds: {
-        ...{ rollout: times.total, simulation: times.simulation, policy: times.policy },
-        update: (performance.now() - updating) / 1000,
-      },
+      seconds: { rollout, update: (performance.now() - updating) / 1000 },
     }
   }
 
   release(): void {
-    const { gpu, collector, critic, advantages, update, policy, actedPolicy, statistics, result } =
+    const { gpu, rollouts, critic, advantages, update, policy, actedPolicy, statistics, result } =
       this
-    collector.release()
+    rollouts.release()
     critic.release()
     update.release()
     gpu.release(...advantages.arrays, policy, actedPolicy, statistics, result)

@@ -116,7 +116,8 @@ export class Mlp {
   /**
    * Vector-Jacobian product: cotangent dL/dy [rows, outputs] -> dL/dparameters, left in `slices` parts
    * [slices, parameterCount] to be added by the reader (`gradientSlices`, `sumSlices`).
-   * `inputGradient` [rows, inputs] receives dL/dinput if given.
+   * `inputGradient` [rows, inputs] receives dL/dinput if given; with `accumulate` dL/dparameters is added to what
+   * `gradient` holds.
    */
   backward(
     plan: Plan,
@@ -127,7 +128,11 @@ export class Mlp {
     cotangent: GpuArray,
     gradient: GpuArray,
     scratch: readonly GpuArray[],
-    { inputGradient, skip }: { inputGradient?: GpuArray; skip?: Scalar } = {},
+    {
+      inputGradient,
+      accumulate = false,
+      skip,
+    }: { inputGradient?: GpuArray; accumulate?: boolean; skip?: Scalar } = {},
   ): void {
     for (let l = this.layers.length - 1; l >= 0; l--) {
       const { inputs, outputs, offset } = this.layers[l]!
@@ -138,6 +143,7 @@ export class Mlp {
         b: { array: delta },
         c: { array: gradient, offset },
         ones: true,
+        accumulate,
         slices: slicesFor(rows),
         sliceStride: this.parameterCount,
       })

@@ -6,7 +6,7 @@
 
 import { easePolling, openAdapter, readAsset } from '#platform'
 import { Plan } from './plan.ts'
-import { type Binding, bindingsOf, type Constants, specialise } from './shader.ts'
+import { type Binding, bindingsOf, type Constants, include, specialise } from './shader.ts'
 import { Tiles } from './tuner.ts'
 
 export type NumberType = 'f32' | 'u32'
@@ -52,6 +52,13 @@ const SHADERS = [
   'adam',
   'advantages',
   'conjugate_gradient',
+  'environment',
+  'environment_act',
+  'environment_act_adjoint',
+  'environment_judge',
+  'environment_observe',
+  'environment_observe_adjoint',
+  'environment_reset',
   'gather',
   'gaussian',
   'line_search',
@@ -59,11 +66,14 @@ const SHADERS = [
   'matmul',
   'moments',
   'normalise',
+  'normalise_adjoint',
   'physics_adjoint',
   'physics_step',
+  'random',
   'reduce',
   'roof',
   'sample',
+  'trigonometry',
   'vector',
 ]
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const
@@ -239,7 +249,7 @@ export class Gpu {
     const source = this.shaders.get(shader)
     if (source === undefined)
       throw new Error(`no shader "${shader}" among ${[...this.shaders.keys()].join(', ')}`)
-    const code = specialise(source, constants, shader)
+    const code = specialise(include(source, this.shaders, shader), constants, shader)
     let kernel = this.kernels.get(code)
     if (!kernel) {
       kernel = this.wait(this.compile(shader, code))

@@ -153,13 +153,34 @@ export function normalise(
   x: GpuArray,
   y: GpuArray,
   statistics: GpuArray,
-  { rows, columns, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
+  { rows, columns, from = 0, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
 ): void {
   const length = Math.ceil(rows / every) * columns
   plan.add({
     shader: 'normalise',
     arrays: { x, y, statistics },
-    shape: [length, columns, rows, every, f32(epsilon), f32(bound)],
+    shape: [length, columns, rows, every, f32(epsilon), f32(bound), from],
+    groups: [workgroups(length)],
+  })
+}
+
+/**
+ * Backwards through `normalise`: adds to cotangentX [rows of x, columns] what cotangentY [rows, columns] is of, for
+ * `rows` rows of x from row `from` on.
+ */
+export function normaliseAdjoint(
+  plan: Plan,
+  x: GpuArray,
+  statistics: GpuArray,
+  cotangentY: GpuArray,
+  cotangentX: GpuArray,
+  { rows, columns, from = 0, bound = 5, epsilon = 1e-8 }: Omit<NormaliseShape, 'every'>,
+): void {
+  const length = rows * columns
+  plan.add({
+    shader: 'normalise_adjoint',
+    arrays: { x, statistics, cotangent_y: cotangentY, cotangent_x: cotangentX },
+    shape: [length, columns, f32(epsilon), f32(bound), from],
     groups: [workgroups(length)],
   })
 }
@@ -168,6 +189,8 @@ export interface NormaliseShape {
   /** of x */
   readonly rows: number
   readonly columns: number
+  /** first row of x that is taken, default 0 */
+  readonly from?: number
   /** default 1 */
   readonly every?: number
   /** default 5 standard deviations */

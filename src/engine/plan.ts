@@ -64,6 +64,8 @@ export function f32(value: number): number {
 export class Plan {
   private readonly recorded: Recorded[] = []
   private ready: Promise<Ready[]> | undefined
+  /** dispatches of each submit of runInPortions */
+  private portions: readonly number[] | undefined
 
   constructor(
     readonly gpu: Gpu,
@@ -114,6 +116,41 @@ export class Plan {
     for (let time = 0; time < times; time++) for (const step of steps) send(pass, step)
     pass.end()
     this.gpu.device.queue.submit([encoder.finish()])
+  }
+
+  /**
+   * Replays the plan once in several submits of about 50 ms, no more than two of them under way, and resolves when all
+   * is done: a driver ends what takes seconds, and a page wants its frames in between. How long a portion may be is
+   * learnt from run to run.
+   */
+  async runInPortions(): Promise<void> {
+    await this.build()
+    const steps = await this.ready!
+    this.portions ??= evenly(steps.length)
+    const times: number[] = []
+    let before: Promise<void> | undefined
+    let last = performance.now()
+    const finished = async (done: Promise<void>) => {
+      await done
+      const now = performance.now()
+      times.push(now - last)
+      last = now
+    }
+    let first = 0
+    for (const count of this.portions) {
+      this.gpu.assertWorking()
+      const encoder = this.gpu.device.createCommandEncoder({ label: this.label })
+      const pass = encoder.beginComputePass({ label: this.label })
+      for (const step of steps.slice(first, first + count)) send(pass, step)
+      pass.end()
+      this.gpu.device.queue.submit([encoder.finish()])
+      first += count
+      const done = this.gpu.finish()
+      if (before) await finished(before)
+      before = done
+    }
+    if (before) await finished(before)
+    this.portions = balanced(this.portions, times)
   }
 
   /**
@@ -199,6 +236,35 @@ export class Plan {
     }
     return ready
   }
+}
+
+/** ms that a portion should take */
+const PORTION = 50
+/** dispatches of a portion before anything was measured */
+const FIRST_PORTION = 16
+
+function evenly(length: number): number[] {
+  const count = Math.ceil(length / FIRST_PORTION)
+  return Array.from({ length: count }, (_, i) =>
+    Math.min(FIRST_PORTION, length - i * FIRST_PORTION),
+  )
+}
+
+// portions that took far too long are halved, neighbours that are short together become one
+function balanced(portions: readonly number[], times: readonly number[]): number[] {
+  const out: { count: number; time: number }[] = []
+  portions.forEach((count, i) => {
+    const time = times[i]!
+    const last = out.at(-1)
+    if (time > 1.5 * PORTION && count > 1) {
+      const half = Math.ceil(count / 2)
+      out.push({ count: half, time: time / 2 }, { count: count - half, time: time / 2 })
+    } else if (last && last.time + time < PORTION) {
+      last.count += count
+      last.time += time
+    } else out.push({ count, time })
+  })
+  return out.map(({ count }) => count)
 }
 
 function send(pass: GPUComputePassEncoder, { pipeline, bindGroup, groups }: Ready): void {

@@ -1,5 +1,5 @@
 /**
- * From a file of shaders/ to WGSL for one use: `${NAME}` takes a constant, `#if ${NAME}` ... `#elif` ... `#else` ...
+ * From a file of shaders/ to WGSL for one use: `#include name` stands for another file, `${NAME}` takes a constant, `#if ${NAME}` ... `#elif` ... `#else` ...
  * `#endif` keep or drop lines (wgsl-preprocessor, which this calls as the template tag it is), and `#unroll i COUNT`
  * ... `#end` repeats its lines with `{i}` replaced by 0 to COUNT-1.
  *
@@ -8,6 +8,18 @@
  */
 
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+
+/**
+ * Puts the files that a source includes in place of its `#include name` lines; those include no others.
+ * @throws Error for a file that is not there
+ */
+export function include(source: string, files: ReadonlyMap<string, string>, name: string): string {
+  return source.replaceAll(/^#include (\w+)$/gm, (_, file: string) => {
+    const text = files.get(file)
+    if (text === undefined) throw new Error(`shader "${name}" includes "${file}", which is none`)
+    return text
+  })
+}
 
 /** Constants of a shader by name; booleans are for `#if`. */
 export type Constants = Readonly<Record<string, string | number | boolean>>

@@ -11,6 +11,7 @@
  *   single-body.ts      one body on the CPU
  */
 export { adjointProgram } from './adjoint.ts'
+export type { Program } from './graph.ts'
 export { type KernelOptions, PhysicsKernels, piecesFor, type Share } from './kernels.ts'
 export {
   type Geom,
@@ -20,5 +21,7 @@ export {
   UnsupportedModel,
 } from './model.ts'
 export { compileJavaScript } from './print-javascript.ts'
+export { type Place, printWgsl } from './print-wgsl.ts'
+export { schedule } from './schedule.ts'
 export { SingleBody } from './single-body.ts'
 export { type StepOptions, stepProgram } from './step.ts'

@@ -3,10 +3,10 @@
  * shaders/physics_step.wgsl and shaders/physics_adjoint.wgsl.
  */
 import type { AdapterReport, Gpu, GpuArray } from '../engine/gpu.ts'
-import type { Plan } from '../engine/plan.ts'
+import type { Dispatch, Plan } from '../engine/plan.ts'
 import { adjointProgram } from './adjoint.ts'
 import type { PhysicsModel } from './model.ts'
-import { arraysOf, FUNCTIONS, type Place, printPiece, printWgsl } from './print-wgsl.ts'
+import { arraysOf, type Place, printPiece, printWgsl } from './print-wgsl.ts'
 import { cut, schedule } from './schedule.ts'
 import { type StepOptions, stepProgram } from './step.ts'
 
@@ -66,7 +66,6 @@ export class PhysicsKernels {
     const program = stepProgram(model, options)
     this.stepConstants = {
       ...{
-        FUNCTIONS,
         WORKGROUP,
         NS: this.stateSize,
         QACC: nq + nv,
@@ -76,15 +75,49 @@ export class PhysicsKernels {
     }
   }
 
-  /** Starts compiling; a plan waits for it by itself. */
-  async compile({ derivative = false } = {}): Promise<void> {
-    const kernels = [this.gpu.kernel('physics_step', this.stepConstants)]
+  /**
+   * Compiles the step, and the derivative if it is wanted, to the end: some drivers only begin when a kernel is first
+   * used. A plan waits for its kernels by itself; this is for telling how long it takes.
+   *
+   * @param onProgress kernels done so far, and all
+   */
+  async compile({
+    derivative = false,
+    onProgress,
+  }: {
+    derivative?: boolean
+    onProgress?: (done: number, total: number) => void
+  } = {}): Promise<void> {
+    const uses: Omit<Dispatch, 'arrays' | 'shape' | 'groups'>[] = [
+      { shader: 'physics_step', constants: this.stepConstants },
+    ]
     if (derivative) {
       for (const constants of this.adjoint().constants) {
-        kernels.push(this.gpu.kernel('physics_adjoint', constants))
+        uses.push({ shader: 'physics_adjoint', constants })
       }
     }
-    await Promise.all(kernels)
+    // all at once, as far as the driver has threads
+    for (const { shader, constants } of uses) this.gpu.kernel(shader, constants!).catch(() => {})
+    for (const [done, { shader, constants }] of uses.entries()) {
+      onProgress?.(done, uses.length)
+      const { bindings } = await this.gpu.kernel(shader, constants!)
+      const names = bindings.map(({ name }) => name).filter((name) => name !== 'shape')
+      const arrays = Object.fromEntries(names.map((name) => [name, this.gpu.array(4, name)]))
+      // a share of no environments
+      const plan = this.gpu.plan(`first use of ${shader}`)
+      await plan
+        .add({
+          shader,
+          constants: constants!,
+          arrays,
+          shape: [1, 0, 0, 0, 0, 0, 0, 0],
+          groups: [1],
+        })
+        .run()
+      await this.gpu.finish()
+      this.gpu.release(...Object.values(arrays))
+    }
+    onProgress?.(uses.length, uses.length)
   }
 
   /**
@@ -172,7 +205,7 @@ export class PhysicsKernels {
       const reads = arraysOf(piece, order.bodies)
       const last = p === pieces.length - 1
       return {
-        ...{ FUNCTIONS, WORKGROUP, NS: this.stateSize, NX: this.adjointSize },
+        ...{ WORKGROUP, NS: this.stateSize, NX: this.adjointSize },
         NC: Math.max(1, this.controlSize),
         STATE: reads.has('qpos') || reads.has('qvel') || reads.has('qacc'),
         CONTROLS: reads.has('ctrl') || reads.has('wrench'),

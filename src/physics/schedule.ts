@@ -85,14 +85,14 @@ export interface Cut {
 export function cut(program: Program, { items }: Schedule, pieces: number): Cut {
   const made = new Map<Node, number>()
   const lastUse = new Map<Node, number>()
-  const arguments_ = items.map((item) =>
+  const operands = items.map((item) =>
     isLoop(item)
       ? loopReads(item)
       : item.args.filter((arg): arg is Node => typeof arg !== 'number'),
   )
   items.forEach((item, i) => {
     for (const node of isLoop(item) ? [...item.results, item.ended] : [item]) made.set(node, i)
-    for (const arg of arguments_[i]!) lastUse.set(arg, i)
+    for (const arg of operands[i]!) lastUse.set(arg, i)
   })
   const live = new Int32Array(items.length + 1)
   for (const [node, from] of made) {
@@ -115,7 +115,7 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
     if (at === undefined || pieceOf(at) === by) return
     readers.set(node as Node, (readers.get(node as Node) ?? new Set()).add(by))
   }
-  arguments_.forEach((args, i) => {
+  operands.forEach((args, i) => {
     for (const arg of args) read(arg, pieceOf(i))
   })
   for (const value of Object.values(program.outputs).flat()) read(value, pieces - 1)

@@ -1,15 +1,16 @@
 /** The learning of `trpo`: iterations, with metrics, trials, checkpoints and curves in the run folder. */
 
-import { Imitation } from '../algos/environments.ts'
+import type { EpisodeSums } from '../algos/environments.ts'
 import { type IterationReport, Learner, type LearnerState } from '../algos/learner.ts'
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import { networkSizes } from '../algos/sft.ts'
 import type { Clip } from '../mocap/clip.ts'
-import { ACTION_SIZE, type EpisodeMetrics, Random, VIEWS } from '../sim/index.ts'
+import { ACTION_SIZE, Random, VIEWS } from '../sim/index.ts'
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import type { TrpoSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
+import { openPractice } from './practice.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
@@ -22,7 +23,7 @@ const TIE = 0.02
 /** A checkpoint is written at least this often, s: a process that is killed loses no more. */
 const KEEP_SECONDS = 60
 
-/** Episodes that the live line's figures are of. */
+/** Episodes that the live line's figures are of, at least, once there were so many. */
 const WINDOW = 100
 
 /** The policy that a run starts from, if there is one. */
@@ -44,23 +45,19 @@ export async function learn(
   clips: readonly Clip[],
   settings: TrpoSettings,
 ): Promise<PolicyWeights> {
-  const { gpu, pool, signal } = session
-  const { envs, timestepsPerBatch, numTimesteps, savePerIter } = settings
-  const vector = await pool.vector(envs)
-  const environments = new Imitation(vector, {
-    ...{ clips, observationSize: VIEWS[settings.observation] },
-    ...{ startNoise: settings.startNoise, kicks: settings.kicks, scoreShare: settings.scoreShare },
-  })
+  const { gpu, signal } = session
+  const { timestepsPerBatch, numTimesteps, savePerIter } = settings
+  const practice = await openPractice(session, clips, settings)
   const { initial, vfWarmup, maxKl, sizes, valueSizes } = start(folder, settings)
   const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
   const learner = await Learner.open(
     gpu,
-    environments,
+    practice,
     new Mlp(sizes, settings.activation),
     new Mlp(valueSizes, settings.activation),
     {
       ...settings,
-      ...{ steps: timestepsPerBatch / envs, vfWarmup, maxKl },
+      ...{ vfWarmup, maxKl },
       updateStatistics: !folder.has(SFT_POLICY),
       ...{ searchSteps: 10, backtrack: 0.8, anneal: { logStd: settings.logStdEnd, iterations } },
     },
@@ -81,8 +78,7 @@ export async function learn(
   const progress = new Progress('trpo, iteration', iterations, state.iteration)
   const before = record.wall_seconds.training
   // what the moving figures are of, so that they go on too
-  let recent: EpisodeMetrics[] = resumed && folder.has(RECENT) ? folder.readJson(RECENT) : []
-  let failures = 0
+  let recent: EpisodeSums[] = resumed && folder.has(RECENT) ? folder.readJson(RECENT) : []
   let kept = 0
   let iteration = state.iteration
   // tried at checkpoints: what the policy does without noise
@@ -139,11 +135,10 @@ export async function learn(
     while (iteration < iterations && !signal.aborted) {
       const report = await learner.iterate()
       iteration = report.iteration
-      recent = [...recent, ...environments.takeEnded()].slice(-WINDOW)
-      for (const { message } of environments.failures.slice(failures)) {
+      recent = latest([...recent, await practice.takeEnded()])
+      for (const { message } of await practice.takeFailures()) {
         say(colour.yellow(`${message}: the episode was given up`))
       }
-      failures = environments.failures.length
       for (const what of report.notFinite) say(colour.yellow(`iteration ${iteration}: ${what}`))
       const metrics = metricsOf(report, recent, timestepsPerBatch)
       folder.appendMetrics({ iteration, ...metrics })
@@ -161,12 +156,21 @@ export async function learn(
     progress.finish()
   }
   learner.release()
-  await vector.close()
+  await practice.close()
   say(
     `trpo: ${iterations} iterations, ${thousands(iterations * timestepsPerBatch)} samples, ` +
       `${duration(record.wall_seconds.training)}; policy: that of iteration ${record.kept?.iteration}, the latest of those that score most in trials`,
   )
   return folder.readPolicy()
+}
+
+// as many of the latest batches as hold so many episodes
+function latest(batches: readonly EpisodeSums[]): EpisodeSums[] {
+  let first = batches.length
+  for (let episodes = 0; first > 0 && episodes < WINDOW; first--) {
+    episodes += batches[first - 1]!.episodes
+  }
+  return batches.slice(first)
 }
 
 const CHECKPOINT = 'checkpoint-last.safetensors'
@@ -202,17 +206,19 @@ const VALUE_STREAM = 0x76616c
 /** An iteration in CleanRL's names; what there is nothing of is left out. */
 function metricsOf(
   { update, updates, seconds, explainedVariance, valueLoss, entropy }: IterationReport,
-  episodes: readonly EpisodeMetrics[],
+  recent: readonly EpisodeSums[],
   samples: number,
 ): Record<string, number> {
-  const mean = (f: (episode: EpisodeMetrics) => number) =>
-    episodes.reduce((sum, episode) => sum + f(episode), 0) / episodes.length
+  const total = (key: Exclude<keyof EpisodeSums, 'unconverged'>) =>
+    recent.reduce((sum, batch) => sum + batch[key], 0)
+  const mean = (key: Parameters<typeof total>[0]) => total(key) / total('episodes')
+  const { rollout, update: updating } = seconds
   const all: Record<string, number> = {
-    'charts/SPS': samples / (seconds.rollout + seconds.update),
-    'charts/episodic_return': mean((e) => e.reward * e.length),
-    'charts/episodic_length': mean((e) => e.steps),
-    'charts/score': mean((e) => e.score),
-    'charts/survival': mean((e) => Number(e.survived)),
+    'charts/SPS': samples / (rollout.total + updating),
+    'charts/episodic_return': mean('return'),
+    'charts/episodic_length': mean('steps'),
+    'charts/score': mean('score'),
+    'charts/survival': mean('survived'),
     'losses/value_loss': valueLoss,
     'losses/explained_variance': explainedVariance,
     'losses/entropy': entropy,
@@ -224,9 +230,11 @@ function metricsOf(
       'losses/cg_residual': update.residual,
       'losses/line_search_steps': update.accepted ? update.lineSearchSteps : 0,
     }),
-    'time/simulation': seconds.simulation,
-    'time/policy': seconds.policy,
-    'time/update': seconds.update,
+    'charts/unconverged_physics_steps': recent.at(-1)?.unconverged ?? Number.NaN,
+    'time/rollout': rollout.total,
+    'time/simulation': rollout.simulation ?? Number.NaN,
+    'time/policy': rollout.policy ?? Number.NaN,
+    'time/update': updating,
   }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => Number.isFinite(value)))
 }
@@ -237,8 +245,13 @@ function note(
 ): string {
   const shown = (name: string, digits: number) =>
     metrics[name] === undefined ? '–' : metrics[name].toFixed(digits)
-  const total = seconds.rollout + seconds.update
+  const { rollout, update: updating } = seconds
+  const total = rollout.total + updating
   const share = (part: number) => Math.round((100 * part) / total)
+  const parts =
+    rollout.simulation === undefined || rollout.policy === undefined
+      ? `rollout ${share(rollout.total)}`
+      : `sim ${share(rollout.simulation)} policy ${share(rollout.policy)}`
   const search = update.zeroGradient
     ? 'no gradient'
     : update.accepted
@@ -250,7 +263,7 @@ function note(
     `survival ${metrics['charts/survival'] === undefined ? '–' : Math.round(100 * metrics['charts/survival'])} %`,
     updates ? search : 'values only',
     `EV ${explainedVariance.toFixed(2)}`,
-    `${Math.round(metrics['charts/SPS']!)} samples/s (sim ${share(seconds.simulation)} policy ${share(seconds.policy)} update ${share(seconds.update)} %)`,
+    `${Math.round(metrics['charts/SPS']!)} samples/s (${parts} update ${share(updating)} %)`,
   ].join(', ')
 }
 

@@ -223,11 +223,19 @@ export const trpoSchema = z.strictObject({
   clip: clips,
   ...simulation,
   observation,
+  physics: z
+    .enum(['wgsl', 'mujoco'])
+    .default('wgsl')
+    .describe('where to practise: on the GPU, or in MuJoCo in workers'),
   numTimesteps: count().default(2_000_000).describe('control steps to learn from, in all'),
   timestepsPerBatch: count()
-    .default(4096)
-    .describe('control steps an update, of all environments together'),
-  envs: count().default(32).describe('environments in lock-step'),
+    .optional()
+    .describe(
+      'control steps an update, of all environments together; default: 8192 on the GPU, 4096 in MuJoCo',
+    ),
+  envs: count()
+    .optional()
+    .describe('environments in lock-step; default: 256 on the GPU, 32 in MuJoCo'),
   maxKl: positive()
     .optional()
     .describe('bound on the KL divergence of an update, nats; default: 0.02 after sft, else 0.05'),
@@ -363,7 +371,34 @@ export const physicsSchema = z.strictObject({
 
 export type PhysicsSettings = z.output<typeof physicsSchema>
 export type SftSettings = z.output<typeof sftSchema>
-export type TrpoSettings = z.output<typeof trpoSchema>
+/** Options of trpo, with what suits where it practises. */
+export type TrpoSettings = z.output<typeof trpoSchema> & {
+  readonly timestepsPerBatch: number
+  readonly envs: number
+}
+
+/**
+ * Checks options of trpo and fills in what depends on where it practises.
+ * @throws UsageError for one that is not known or not allowed
+ */
+export function parseTrpoSettings(
+  given: Readonly<Record<string, unknown>>,
+  source?: string,
+): TrpoSettings {
+  const settings = parseSettings(trpoSchema, given, source)
+  const gpu = settings.physics === 'wgsl'
+  const filled = {
+    ...settings,
+    timestepsPerBatch: settings.timestepsPerBatch ?? (gpu ? 8192 : 4096),
+    envs: settings.envs ?? (gpu ? 256 : 32),
+  }
+  if (filled.timestepsPerBatch % filled.envs !== 0) {
+    throw new UsageError(
+      `--timesteps-per-batch must be a multiple of --envs, ${filled.envs}; got ${filled.timestepsPerBatch}`,
+    )
+  }
+  return filled
+}
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>

@@ -6,7 +6,14 @@ import type { AdapterReport } from '../engine/gpu.ts'
 import { sayHeadings } from './clips.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
 import { finished, learn, SFT_POLICY } from './learning.ts'
-import { flagOf, parseSettings, type TrpoSettings, trpoSchema, UsageError } from './options.ts'
+import {
+  flagOf,
+  parseSettings,
+  parseTrpoSettings,
+  type TrpoSettings,
+  trpoSchema,
+  UsageError,
+} from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
@@ -45,11 +52,6 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
   const { resume, ...options } = given
   if (resume !== undefined) return resumeTrpo(String(resume), options)
   const { settings, loaded, sft } = settle(options)
-  if (settings.timestepsPerBatch % settings.envs !== 0) {
-    throw new UsageError(
-      `--timesteps-per-batch must be a multiple of --envs, ${settings.envs}; got ${settings.timestepsPerBatch}`,
-    )
-  }
   if (settings.imitation > 0 && !sft) {
     throw new UsageError('--imitation is of the run that --load-sft-pretrain names; none was given')
   }
@@ -83,9 +85,9 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
       `${path} is a run of ${config.command}, not of trpo: use ${config.command} --resume ${path}`,
     )
   }
-  const settings = parseSettings(
-    trpoSchema,
-    { ...config.options, ...given },
+  // runs of before this option practised in MuJoCo
+  const settings = parseTrpoSettings(
+    { ...config.options, physics: config.options.physics ?? 'mujoco', ...given },
     folder.file('config.json'),
   )
   const { samples = 0 } = folder.readJson<TrainingRecord>('training.json')
@@ -114,7 +116,7 @@ function settle(given: Readonly<Record<string, unknown>>): {
 } {
   const path = given['loadSftPretrain']
   if (path === undefined) {
-    const settings = parseSettings(trpoSchema, given)
+    const settings = parseTrpoSettings(given)
     return { settings, loaded: readClips(settings.clip) }
   }
   // a run, or one of its policies
@@ -136,7 +138,7 @@ function settle(given: Readonly<Record<string, unknown>>): {
     INHERITED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
   )
   const { clip, episodeSeconds } = options
-  const settings = parseSettings(trpoSchema, { ...inherited, clip, episodeSeconds, ...given })
+  const settings = parseTrpoSettings({ ...inherited, clip, episodeSeconds, ...given })
   const name = file ? basename(String(path)) : undefined
   if (name && !folder.has(name)) {
     throw new UsageError(`--load-sft-pretrain: there is no ${name} in ${folder.path}`)

@@ -87,8 +87,7 @@ export interface EnvironmentState {
 export const PUSH_TEST: Perturbation = { kicks: { speed: 0.5, every: [1, 3] } }
 
 /** Further than this from the reference's height (m) or up direction (cosine of 60 degrees) is a fall. */
-const MAX_HEIGHT_ERROR = 0.5
-const MIN_UP_COSINE = 0.5
+export const FALL = { height: 0.5, upCosine: 0.5 } as const
 
 const PUSH_SECONDS = 0.2
 
@@ -327,10 +326,10 @@ export class Environment {
     const wanted = reference.qpos
     const at = reference.frame(this.referenceStep) * NQ
     const height = qpos[2] - wanted[at + 2]
-    if (Math.abs(height) > MAX_HEIGHT_ERROR) {
+    if (Math.abs(height) > FALL.height) {
       return `the root is ${height > 0 ? 'above' : 'below'} the reference's height`
     }
-    return upCosine(qpos, 3, wanted, at + 3) < MIN_UP_COSINE ? 'the root is tilted' : ''
+    return upCosine(qpos, 3, wanted, at + 3) < FALL.upCosine ? 'the root is tilted' : ''
   }
 
   private fail(what: string): never {

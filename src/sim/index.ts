@@ -11,6 +11,7 @@ export {
   Environment,
   type EnvironmentOptions,
   type EpisodeOptions,
+  FALL,
   type Perturbation,
   PUSH_TEST,
   type Status,

@@ -2,7 +2,7 @@
 // learner must come within 5 % of the cost of the optimal law, which Riccati's equation gives.
 
 import { ENDS } from '../../src/algos/advantages.ts'
-import { Collector } from '../../src/algos/collector.ts'
+import { type Actor, Collector } from '../../src/algos/collector.ts'
 import type { Environments } from '../../src/algos/environments.ts'
 import { Learner, type LearnerOptions } from '../../src/algos/learner.ts'
 import { Mlp } from '../../src/algos/mlp.ts'
@@ -181,15 +181,20 @@ class Coded implements Environments {
 const OPTIONS: LearnerOptions = {
   ...{ maxKl: 0.02, cgIters: 10, damping: 0.1, fisherEvery: 1, searchSteps: 10, backtrack: 0.8 },
   ...{ gamma: 0.98, lam: 0.95, advClip: 4, vfIters: 10, vfLr: 3e-3, vfBatchSize: 256, seed: 1 },
-  ...{ steps: 32, vfWarmup: 1, updateStatistics: false },
+  ...{ vfWarmup: 1, updateStatistics: false },
 }
 
 const SIZES = [2, 16, 1]
+const STEPS = 32
 
 async function open(gpu: Gpu, options: LearnerOptions = OPTIONS, carts = new Carts(64)) {
   const policyNet = new Mlp(SIZES)
   const valueNet = new Mlp(SIZES)
-  const learner = await Learner.open(gpu, carts, policyNet, valueNet, options)
+  const practice = {
+    ...{ size: carts.size, steps: STEPS },
+    open: (actor: Actor) => new Collector(gpu, carts, actor, STEPS, options.seed),
+  }
+  const learner = await Learner.open(gpu, practice, policyNet, valueNet, options)
   const random = new Random(options.seed)
   const policy = new Float32Array(policyNet.parameterCount + 1)
   policy.set(policyNet.initialise(random))
@@ -223,6 +228,7 @@ export const controlTests: KernelTest[] = [
         const [observations, actions] = [collector.observations, collector.actions]
         const [seen, acted] = [await gpu.read(observations), await gpu.read(actions)]
         const [rewards, ends] = [await gpu.read(collector.rewards), await gpu.read(collector.ends)]
+        const final = await gpu.read(collector.finals)
         let finals = 0
         for (let row = 0; row < size * steps; row++) {
           const e = row % size
@@ -243,13 +249,13 @@ export const controlTests: KernelTest[] = [
           const expected = cut ? ENDS.cut + finals : over ? ENDS.over : ENDS.none
           assertIdentical([ends[row]!], [expected], `${what}: end`)
           if (cut) {
-            const final = collector.finals.slice(3 * finals, 3 * finals + 3)
-            assertIdentical(final, [e, episode, step + 1], `${what}: final state`)
+            const state = final.slice(3 * finals, 3 * finals + 3)
+            assertIdentical(state, [e, episode, step + 1], `${what}: final state`)
             finals++
           }
           places[e] = over ? [episode + 1, 0] : [episode, step + 1]
         }
-        assert(collector.finals.length === 3 * finals, 'no more final states than ends')
+        assert(collector.finalCount === finals, 'no more final states than ends')
       }
       assert(new Set(environments.seen.flat()).size === 2 * size * steps, 'no action comes twice')
       collector.release()

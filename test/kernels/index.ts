@@ -1,4 +1,5 @@
 import { controlTests } from './control.ts'
+import { environmentTests } from './environments.ts'
 import { networkTests } from './networks.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
@@ -12,4 +13,5 @@ export const kernelTests: KernelTest[] = [
   ...vectorTests,
   ...trpoTests,
   ...controlTests,
+  ...environmentTests,
 ]

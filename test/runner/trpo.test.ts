@@ -22,7 +22,8 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
   ])
   assert.is(learnt.code, 0, learnt.stderr)
   const args = [
-    ...['trpo', '--load-sft-pretrain', sft, '--envs', '8', '--timesteps-per-batch', '256'],
+    ...['trpo', '--load-sft-pretrain', sft, '--physics', 'mujoco'],
+    ...['--envs', '8', '--timesteps-per-batch', '256'],
     ...['--num-timesteps', '1500', '--save-per-iter', '4', '--vf-hidden-size', '16'],
     ...['--vf-warmup', '2', '--eval-episodes', '4', '--max-kl', '0.01'],
   ]
@@ -77,6 +78,45 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
   assert.is(judged.code, 0, judged.stderr)
 })
 
+test('trpo on the GPU: from sft, stopped and resumed to the same bytes, judged by MuJoCo', async () => {
+  const [sft, whole, parts] = ['sft', 'gpu', 'gpu-parts'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const args = [
+    ...['trpo', '--load-sft-pretrain', sft, '--envs', '16', '--timesteps-per-batch', '128'],
+    ...['--num-timesteps', '1024', '--save-per-iter', '4', '--vf-hidden-size', '16'],
+    ...['--vf-warmup', '1', '--eval-episodes', '4', '--kicks', '0.2', '--episode-seconds', '1'],
+  ]
+  const done = await run([...args, '--out', whole])
+  assert.is(done.code, 0, done.stderr)
+  const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
+  assert.is(json(whole, 'config.json').options.physics, 'wgsl')
+  const { score, curve } = json(whole, 'evaluation.json')
+  assert.ok(score.mean > 0.9 * curve[0].score, 'what is learnt on the GPU holds in MuJoCo')
+  const metrics = readFileSync(join(whole, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  const last = JSON.parse(metrics.at(-1)!)
+  assert.ok(last['charts/episodic_length'] > 10 && last['time/rollout'] > 0, metrics.at(-1))
+
+  const stopped = await run([...args, '--out', parts], /iteration 4,/)
+  assert.is(stopped.code, 130, stopped.stderr)
+  const resumed = await run(['trpo', '--resume', parts])
+  assert.is(resumed.code, 0, resumed.stderr)
+  for (const file of ['policy', 'checkpoint-last']) {
+    const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
+    assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
+  }
+  // a run of before the option practised in MuJoCo
+  const config = json(whole, 'config.json')
+  delete config.options.physics
+  config.options.numTimesteps = 1152
+  writeFileSync(join(parts, 'config.json'), JSON.stringify(config))
+  const older = await run(['trpo', '--resume', parts])
+  assert.is(older.code, 1)
+  assert.match(older.stderr, /the episodes to go on with are not those of workers/)
+})
+
 test('trpo from nothing; what does not fit is refused in one line', async () => {
   const out = join(folder, 'random')
   const done = await run([
@@ -121,7 +161,7 @@ test('trpo from nothing; what does not fit is refused in one line', async () => 
   writeFileSync(join(older, 'config.json'), JSON.stringify(config))
   const refused: [string[], RegExp][] = [
     [['--resume', older], /older\/config\.json, perhaps of another version.*no option "gone"/],
-    [['--envs', '7'], /must be a multiple of --envs, 7; got 4096/],
+    [['--envs', '7'], /must be a multiple of --envs, 7; got 8192/],
     [['--load-sft-pretrain', folder], /holds no run/],
     [
       ['--load-sft-pretrain', join(folder, 'sft'), '--hidden-size', '8'],

@@ -1,0 +1,92 @@
+/** Where `trpo` practises: MuJoCo in the pool's workers, or the same body in WGSL, all on the GPU. */
+
+import { Collector } from '../algos/collector.ts'
+import { type EpisodeSums, Imitation } from '../algos/environments.ts'
+import type { Practice } from '../algos/learner.ts'
+import { GpuRollouts } from '../algos/rollout.ts'
+import { GpuEnvironments } from '../environments/index.ts'
+import type { Clip } from '../mocap/clip.ts'
+import { allowedContacts } from '../mocap/ground.ts'
+import { createSimulator, Reference, VIEWS } from '../sim/index.ts'
+import type { TrpoSettings } from './options.ts'
+import { humanoidOptions, type Session } from './session.ts'
+import { duration, Progress, say } from './terminal.ts'
+
+export interface OpenPractice extends Practice {
+  takeEnded(): Promise<EpisodeSums>
+  /** Episodes that were given up since the last time. */
+  takeFailures(): Promise<readonly { readonly message: string }[]>
+  close(): Promise<void>
+}
+
+/** Opens environments for the clips, as the settings want them. */
+export function openPractice(
+  session: Session,
+  clips: readonly Clip[],
+  settings: TrpoSettings,
+): Promise<OpenPractice> {
+  return settings.physics === 'wgsl'
+    ? onGpu(session, clips, settings)
+    : inWorkers(session, clips, settings)
+}
+
+async function onGpu(
+  { gpu }: Session,
+  clips: readonly Clip[],
+  settings: TrpoSettings,
+): Promise<OpenPractice> {
+  const simulator = await createSimulator(humanoidOptions(settings))
+  const steps = settings.timestepsPerBatch / settings.envs
+  const environments = new GpuEnvironments(
+    gpu,
+    simulator,
+    clips.map((clip) => new Reference(simulator, clip, allowedContacts(clip))),
+    {
+      ...{ size: settings.envs, steps, observationSize: VIEWS[settings.observation] },
+      ...{ seed: settings.seed, mode: settings.action, episodeSeconds: settings.episodeSeconds },
+      ...{ startNoise: settings.startNoise, kicks: settings.kicks },
+      scoreShare: settings.scoreShare,
+    },
+  )
+  simulator.close()
+  const started = performance.now()
+  let progress: Progress | undefined
+  await environments.compile((done, total) => {
+    progress ??= new Progress('compiling the physics, kernel', total)
+    progress.update(done)
+  })
+  progress?.finish()
+  say(`physics compiled for the GPU, ${duration((performance.now() - started) / 1000)}`)
+  return {
+    ...{ size: settings.envs, steps },
+    open: (actor) => new GpuRollouts(gpu, environments, actor, steps, settings.seed),
+    takeEnded: () => environments.takeEnded(),
+    takeFailures: () => environments.takeFailures(),
+    close: async () => {},
+  }
+}
+
+async function inWorkers(
+  { gpu, pool }: Session,
+  clips: readonly Clip[],
+  settings: TrpoSettings,
+): Promise<OpenPractice> {
+  const { envs, seed, startNoise, kicks, scoreShare, observation } = settings
+  const vector = await pool.vector(envs)
+  const imitation = new Imitation(vector, {
+    ...{ clips, observationSize: VIEWS[observation], startNoise, kicks, scoreShare },
+  })
+  const steps = settings.timestepsPerBatch / envs
+  let failures = 0
+  return {
+    ...{ size: envs, steps },
+    open: (actor) => new Collector(gpu, imitation, actor, steps, seed),
+    takeEnded: async () => imitation.takeEnded(),
+    takeFailures: async () => {
+      const fresh = imitation.failures.slice(failures)
+      failures += fresh.length
+      return fresh
+    },
+    close: () => vector.close(),
+  }
+}
