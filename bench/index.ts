@@ -21,8 +21,8 @@ const PARTS = [
 ]
 const NAMES = [
   ...['gemm', 'forward', 'training step', 'fvp', 'policy update'],
-  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu', 'physics step', 'physics adjoint'],
-  ...['physics compile', 'physics, one environment'],
+  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu', 'physics step'],
+  ...['physics adjoint', 'physics compile', 'physics, one environment'],
 ]
 
 const command = new Command('bench')

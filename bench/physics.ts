@@ -52,7 +52,7 @@ export async function benchPhysics(bench: Bench): Promise<Row[]> {
   say('physics compile')
   const kernels = new PhysicsKernels(gpu, model, feet)
   const derivative = wants('physics adjoint') || wants('physics compile')
-  const times = await compileTimes(gpu, kernels, states, { derivative })
+  const times = await compileTimes(kernels, { derivative })
   if (wants('physics compile')) {
     const row = (shape: string, s = 0) => ({ name: 'physics compile', shape, ...once(1000 * s) })
     rows.push(row('step, feet, cold', times.step_s))

@@ -527,33 +527,29 @@ function columnsOf(rows: Float64Array, count: number, environments: number): num
   )
 }
 
-/** Environments that a kernel is compiled with: a driver may do it at the first dispatch only. */
-const FEW = 64
-
 /**
- * Seconds that step and derivative take until they have run once: made a pipeline, dispatched. They are cold only for a
- * model that no driver has in a cache, see `fresh`, and for kernels that have not run yet.
+ * Seconds that step and derivative take to compile, to the end. They are cold only for a model that no driver has in a
+ * cache, see `fresh`, and for kernels that have not run yet.
+ *
+ * @param onProgress kernels of the derivative done so far, and all
  */
 export async function compileTimes(
-  gpu: Gpu,
   kernels: PhysicsKernels,
-  states: States,
-  { derivative = true } = {},
+  {
+    derivative = true,
+    onProgress,
+  }: { derivative?: boolean; onProgress?: (done: number, total: number) => void } = {},
 ): Promise<{ step_s: number; derivative_s: number | undefined }> {
   const seconds = async (run: () => Promise<unknown>) => {
     const start = performance.now()
     await run()
     return (performance.now() - start) / 1000
   }
-  const extent = { environments: FEW, substeps: 1, timestep: 1e-3 }
-  const few = new Arrangement(gpu, kernels, states, extent)
-  try {
-    const step_s = await seconds(() => few.step(1))
-    return { step_s, derivative_s: derivative ? await seconds(() => few.backward(1)) : undefined }
-  } finally {
-    few.release()
-    kernels.release()
-  }
+  const step_s = await seconds(() => kernels.compile())
+  const derivative_s = derivative
+    ? await seconds(() => kernels.compile({ derivative, ...(onProgress && { onProgress }) }))
+    : undefined
+  return { step_s, derivative_s }
 }
 
 /**

@@ -35,7 +35,7 @@ import { humanoidXml, mujocoOfThread, Random, recordStates, World } from '../sim
 import { PHYSICS_RATE } from '../sim/reference.ts'
 import { type PhysicsSettings, UsageError } from './options.ts'
 import { Interrupted, readClip, withSession } from './session.ts'
-import { colour, say } from './terminal.ts'
+import { colour, Progress, say } from './terminal.ts'
 
 /** Physics steps of a control step that is timed. */
 const SUBSTEPS = 8
@@ -94,7 +94,7 @@ export async function physics(
     figures['compile'] = compile
     busy('compiling a step')
     const compiled = await check('compiling a step', async () => {
-      const { step_s } = await compileTimes(gpu, kernels, states, { derivative: false })
+      const { step_s } = await compileTimes(kernels, { derivative: false })
       compile.step_s = step_s
       return `${seconds(step_s)}, none of it from a cache`
     })
@@ -116,12 +116,16 @@ export async function physics(
     const differentiable =
       wanted &&
       (await check('compiling its derivative', async () => {
-        const { derivative_s = 0 } = await compileTimes(gpu, kernels, states).catch(
-          (error: Error) => {
-            const hint = 'other pieces may do (--pieces), or --no-derivative'
-            throw new Error(`${error.message}; ${hint}`)
-          },
-        )
+        // the step's own kernel is one of those that are counted
+        const progress = new Progress('kernels', kernels.pieces + 1)
+        const times = await compileTimes(kernels, {
+          onProgress: (done) => progress.update(done),
+        }).catch((error: Error) => {
+          const hint = 'other pieces may do (--pieces), or --no-derivative'
+          throw new Error(`${error.message}; ${hint}`)
+        })
+        progress.finish()
+        const { derivative_s = 0 } = times
         compile.derivative_s = derivative_s
         return `${seconds(derivative_s)} in ${count(kernels.pieces, 'piece')}`
       }))
