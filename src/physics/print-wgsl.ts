@@ -191,12 +191,15 @@ function operation(
 /**
  * Functions that printed code calls. WGSL's own sin and cos are only good to 2^-11 by the specification, and SwiftShader's
  * are no better: after one control step a rotation is off by 1e-3 rad. These reduce by pi / 2 in two parts (Cody & Waite)
- * and use the polynomials of Cephes: 1e-7 up to some hundred radians. The same holds for atan2.
+ * and use the polynomials of Cephes: 2e-7 up to 200 rad, beyond which the first part's product is no longer exact where a
+ * driver's fma rounds twice. The same holds for atan2.
  */
 export const FUNCTIONS = `
 fn sincos(x: f32) -> vec2f {
   let k = round(x * 0.63661977236758);
-  let r = fma(k, -1.0804334124e-5, fma(k, -1.5707855224609375, x));
+  // the same number as far as it matters; else Mesa adds the two parts up before it multiplies
+  let j = min(k, 1e6);
+  let r = fma(j, -1.0804334124e-5, fma(k, -1.5707855224609375, x));
   let z = r * r;
   let s = fma(fma(fma(-1.9515295891e-4, z, 8.3321608736e-3), z, -1.6666654611e-1) * z, r, r);
   let c = fma(fma(fma(2.443315711809948e-5, z, -1.388731625493765e-3), z, 4.166664568298827e-2) * z, z, fma(-0.5, z, 1.0));

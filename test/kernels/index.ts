@@ -1,6 +1,7 @@
 import { controlTests } from './control.ts'
 import { networkTests } from './networks.ts'
 import { physicsTests } from './physics.ts'
+import { printedTests } from './printed.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
 import { trpoTests } from './trpo.ts'
@@ -13,5 +14,6 @@ export const kernelTests: KernelTest[] = [
   ...vectorTests,
   ...trpoTests,
   ...controlTests,
+  ...printedTests,
   ...physicsTests,
 ]
