@@ -1,11 +1,13 @@
-// Sine, cosine and the angle of a vector, good to 1e-7. WGSL's own are only good to 2^-11 by the specification, and
+// Sine, cosine and the angle of a vector, good to 2e-7. WGSL's own are only good to 2^-11 by the specification, and
 // SwiftShader's are no better: after one control step a rotation is off by 1e-3 rad. Reduction by pi / 2 in two parts
 // (Cody & Waite 1980), polynomials of Cephes (Moshier).
 
-// sine and cosine, up to some hundred radians
+// sine and cosine, up to 200 rad: beyond, the first part's product is not exact where a driver's fma rounds twice
 fn sincos(x: f32) -> vec2f {
   let k = round(x * 0.63661977236758);
-  let r = fma(k, -1.0804334124e-5, fma(k, -1.5707855224609375, x));
+  // j is k as far as it matters; with k itself Mesa adds the two parts up before it multiplies
+  let j = min(k, 1e6);
+  let r = fma(j, -1.0804334124e-5, fma(k, -1.5707855224609375, x));
   let z = r * r;
   let s = fma(fma(fma(-1.9515295891e-4, z, 8.3321608736e-3), z, -1.6666654611e-1) * z, r, r);
   let c = fma(fma(fma(2.443315711809948e-5, z, -1.388731625493765e-3), z, 4.166664568298827e-2) * z, z, fma(-0.5, z, 1.0));

@@ -2,6 +2,7 @@ import { controlTests } from './control.ts'
 import { environmentTests } from './environments.ts'
 import { networkTests } from './networks.ts'
 import { physicsTests } from './physics.ts'
+import { printedTests } from './printed.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
 import { trpoTests } from './trpo.ts'
@@ -14,6 +15,7 @@ export const kernelTests: KernelTest[] = [
   ...vectorTests,
   ...trpoTests,
   ...controlTests,
+  ...printedTests,
   ...physicsTests,
   ...environmentTests,
 ]
