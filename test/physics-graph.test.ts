@@ -192,8 +192,14 @@ test('what does not depend on a carried value is computed before the loop', () =
   const loop = items.find(isLoop)!
   assert.ok(items.indexOf(outside as Node) < items.indexOf(loop))
   assert.ok(items.includes(outside as Node))
-  assert.ok(bodies.get(loop)!.includes(inside as Node))
-  assert.not(bodies.get(loop)!.includes(outside as Node))
+  const { test: before, rest } = bodies.get(loop)!
+  assert.equal(
+    before.map(({ op }) => op),
+    ['less'],
+    'what ends the loop comes first',
+  )
+  assert.ok(rest.includes(inside as Node))
+  assert.not([...before, ...rest].includes(outside as Node))
   const factor = Math.sin(0.5)
   const [y] = run(program, [1, 0.5])
   assert.ok(Math.abs(y! - factor ** 5) < 1e-15)
@@ -381,11 +387,13 @@ class Interpreter {
       this.values.set(ended, 0)
       for (let turn = 0; turn < most; turn++) {
         for (const [k, node] of carried.entries()) this.values.set(node, now[k]!)
-        for (const node of this.bodies.get(item)!) this.compute(node)
+        const { test: before, rest } = this.bodies.get(item)!
+        for (const node of before) this.compute(node)
         if (this.value(done)) {
           this.values.set(ended, 1)
           break
         }
+        for (const node of rest) this.compute(node)
         now = next.map((x) => this.value(x))
       }
       for (const [k, node] of results.entries()) this.values.set(node, now[k]!)

@@ -61,13 +61,16 @@ export function compileJavaScript(program: Program): (arrays: Arrays) => void {
     flush()
     const { carried, initial, next, done, results, ended, most } = item
     main.push(carried.map((node, k) => assign(node, initial[k]!)).join(''), `${place(ended)}=0;`)
-    const body = calls(bodies.get(item)!.map((node) => `${place(node)}=${operation(node, value)};`))
+    const compute = (nodes: readonly Node[]) =>
+      calls(nodes.map((node) => `${place(node)}=${operation(node, value)};`))
+    const test = compute(bodies.get(item)!.test)
+    const rest = compute(bodies.get(item)!.rest)
     // next values may be carried values themselves, so all are read before any is written
     const scratch = next.map((x, k) => `s[${k}]=${value(x)};`)
     const turn = carried.map((node, k) => `${place(node)}=s[${k}];`)
     main.push(
-      `for(let n=0;n<${most};n++){${body}if(${value(done)}){${place(ended)}=1;break;}`,
-      `${calls([...scratch, ...turn])}}`,
+      `for(let n=0;n<${most};n++){${test}if(${value(done)}){${place(ended)}=1;break;}`,
+      `${rest}${calls([...scratch, ...turn])}}`,
       carried.map((node, k) => `${place(results[k]!)}=${place(node)};`).join(''),
     )
   }

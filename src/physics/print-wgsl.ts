@@ -70,8 +70,10 @@ export function printPiece(
     })
     const end = `c${count++}`
     lines.push(`var ${end}=false;`, `for(var turn=0u;turn<${most}u;turn++){`)
-    for (const node of bodies.get(it)!) statement(node)
+    const { test, rest } = bodies.get(it)!
+    test.forEach(statement)
     lines.push(`if(${truth(done)}){${end}=true;break;}`)
+    rest.forEach(statement)
     // read before any carried value is written over
     const after = next.map((x) => {
       if (typeof x === 'number' || x.op !== 'carried') return value(x)
@@ -135,7 +137,8 @@ function inputsOf({ items, outputs, writes }: Piece, bodies: Schedule['bodies'])
       return
     }
     for (const x of [...item.initial, ...item.next, item.done]) see(x)
-    for (const node of bodies.get(item)!) node.args.forEach(see)
+    const { test, rest } = bodies.get(item)!
+    for (const node of [...test, ...rest]) node.args.forEach(see)
   }
   items.forEach(visit)
   for (const value of Object.values(outputs).flat()) see(value)

@@ -16,7 +16,13 @@ export interface Schedule {
   /** outside of loops, in order; inputs are left out */
   readonly items: readonly Item[]
   /** in the body of each loop */
-  readonly bodies: ReadonlyMap<Loop, readonly Node[]>
+  readonly bodies: ReadonlyMap<Loop, Body>
+}
+
+/** Of a loop: what tells whether it is done, and what only the next turn needs. */
+export interface Body {
+  readonly test: readonly Node[]
+  readonly rest: readonly Node[]
 }
 
 /** What a program's outputs need, in the order in which it was made. */
@@ -36,13 +42,19 @@ export function schedule({ graph, outputs }: Program): Schedule {
     open.push(...loop.initial, ...loop.next, loop.done, ...loop.carried)
   }
   const order = [...needed].sort((a, b) => a.id - b.id)
-  const bodies = new Map<Loop, Node[]>()
-  for (const loop of loops) bodies.set(loop, [])
+  const bodies = new Map<Loop, { test: Node[]; rest: Node[] }>()
+  const tests = new Map<Loop, Set<Node>>()
+  for (const loop of loops) {
+    bodies.set(loop, { test: [], rest: [] })
+    tests.set(loop, insideOf(loop, loop.done))
+  }
   const items: Item[] = []
   for (const node of order) {
     if (node.op === 'input' || node.op === 'carried') continue
     if (node.loop) {
-      bodies.get(node.loop)!.push(node)
+      const { test, rest } = bodies.get(node.loop)!
+      if (tests.get(node.loop)!.has(node)) test.push(node)
+      else rest.push(node)
       continue
     }
     if (node.op === 'result') {
@@ -53,6 +65,18 @@ export function schedule({ graph, outputs }: Program): Schedule {
     items.push(node)
   }
   return { items, bodies }
+}
+
+// what a value needs of a loop's body
+function insideOf(loop: Loop, value: Expr): Set<Node> {
+  const found = new Set<Node>()
+  const open = [value]
+  for (let expr = open.pop(); expr !== undefined; expr = open.pop()) {
+    if (typeof expr === 'number' || expr.loop !== loop || found.has(expr)) continue
+    found.add(expr)
+    open.push(...expr.args)
+  }
+  return found
 }
 
 /** A part of a program that is a kernel of its own. */

@@ -4,13 +4,27 @@
  *   1/2 (a - a_smooth)' M (a - a_smooth) + cost of the constraints at a      (Todorov 2014)
  *
  * which is convex and piecewise quadratic, so Newton's method with full steps is exact as soon as the set of rows that
- * push stays the same; it ends when that set repeats. Friction loss, which has two limits, never goes from one to the
+ * push stays the same; it ends with the step after that set repeats. Friction loss, which has two limits, never goes from one to the
  * other in a step. The Hessian M + J' D J has the sparsity of the tree (see
  * ConstraintForces.hessian) and is factored as L' D L without fill-in (Featherstone 2008, section 6.5), leaves first.
  */
 
 import { ConstraintForces, type Constraints } from './constraints.ts'
-import { abs, add, and, div, type Expr, fms, type Graph, less, mul, sub } from './graph.ts'
+import {
+  abs,
+  add,
+  and,
+  div,
+  type Expr,
+  fma,
+  fms,
+  type Graph,
+  less,
+  mul,
+  or,
+  select,
+  sub,
+} from './graph.ts'
 import type { TreeMatrix } from './inertia.ts'
 import { type Kinematics, propagate } from './kinematics.ts'
 import type { DofTree, PhysicsModel } from './model.ts'
@@ -82,6 +96,9 @@ export interface Solution {
   readonly steps: Expr
 }
 
+/** Steps after which Newton's method makes half steps, as long as the set of rows that push changes. */
+const UNDAMPED = 5
+
 /**
  * @param M mass matrix
  * @param smooth [nv] forces without the constraints
@@ -125,14 +142,18 @@ export function newton(
 
   const words = evaluate(start).active.length
   const { results, ended } = graph.loop(
-    iterations,
+    // the last turn only asks whether the one before it was the last
+    iterations + 1,
     // no set of rows is -9
-    [...dofs.map((d) => start[d]!), ...Array<Expr>(words).fill(-9), 0],
+    [...dofs.map((d) => start[d]!), ...Array<Expr>(words).fill(-9), 1, 0, 0],
     (carried) => {
       const a = withInner(carried)
       const before = carried.slice(dofs.length, dofs.length + words)
+      const [share, settled, steps] = carried.slice(-3) as [Expr, Expr, Expr]
       const at = evaluate(a, before)
-      const done = at.active.map((word, i) => less(abs(sub(word, before[i]!)), 0.5)).reduce(and, 1)
+      const repeats = at.active
+        .map((word, i) => less(abs(sub(word, before[i]!)), 0.5))
+        .reduce(and, 1)
 
       // H da = -(M a - smooth - J' f)
       const forces = at.forces()
@@ -145,10 +166,17 @@ export function newton(
       }
       const factors = eliminate(tree, at.hessian(reduced, dofs), residual, dofs)
       const step = substitute(tree, factors, residual)
-      const steps = carried[carried.length - 1]!
+      // between two sets that lead to one another lies another one
+      const next = select(or(repeats, less(steps, UNDAMPED - 0.5)), 1, 0.5)
       return {
-        done,
-        next: [...dofs.map((d) => add(a[d]!, step[d]!)), ...at.active, add(steps, 1)],
+        // the step after the repetition is short, so it takes away what rounding left of the long ones
+        done: less(0.5, settled),
+        next: [
+          ...dofs.map((d) => fma(next, step[d]!, a[d]!)),
+          ...at.active,
+          // a set that a full step led to and that stays is the solution's
+          ...[next, select(and(repeats, less(0.75, share)), 1, 0), add(steps, 1)],
+        ],
       }
     },
   )

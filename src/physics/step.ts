@@ -20,7 +20,7 @@ export interface StepOptions {
   readonly mayTouch?: (geom: Geom) => boolean
   /** bodies that a wrench is an input for; default none */
   readonly forced?: readonly number[]
-  /** Newton's steps at most; default 8 */
+  /** Newton's steps at most; default 10 */
   readonly iterations?: number
 }
 
@@ -69,7 +69,7 @@ export function prepare(model: PhysicsModel, state: State, options: StepOptions)
 
 /** The step as a program. */
 export function stepProgram(model: PhysicsModel, options: StepOptions = {}): Program {
-  const { mayTouch = () => true, iterations = 8 } = options
+  const { mayTouch = () => true, iterations = 10 } = options
   const graph = new Graph()
   const state = inputState(graph, model, options)
   const { qpos, qvel, qacc, timestep } = state
