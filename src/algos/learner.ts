@@ -192,7 +192,7 @@ export class Learner {
     if (updates) {
       this.gpu.copy(this.policy, this.actedPolicy)
       this.weighTeacher()
-      await this.update.plan.run()
+      await this.update.plan.runInPortions()
     }
     await critic.fit()
     const result = await this.read()

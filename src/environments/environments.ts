@@ -54,6 +54,11 @@ export interface EnvironmentsOptions {
   readonly kicks?: number
   /** keep what derivatives need: states, controls and trajectories of all steps of a batch. Default false */
   readonly window?: boolean
+  /**
+   * with a window: keep the states of control steps only, and go through the physics of each once more on the way back;
+   * default where the others would not fit into 128 MiB
+   */
+  readonly recompute?: boolean
   /** kernels that the derivative of physics is cut into; default what suits the adapter */
   readonly pieces?: number
 }
@@ -112,6 +117,9 @@ const KICK_SECONDS = [1, 3] as const
 
 const WORKGROUP = 64
 
+/** bytes, what every adapter binds at most */
+const LARGEST_TRAJECTORY = 128 * 2 ** 20
+
 export class GpuEnvironments {
   readonly size: number
   readonly observationSize: number
@@ -149,6 +157,7 @@ export class GpuEnvironments {
   private readonly report: GpuArray<'f32'>
   private readonly trajectory: GpuArray<'f32'>
   private readonly marks: GpuArray<'u32'>
+  private readonly recompute: boolean
   private readonly carried: GpuArray<'f32'>
   private readonly layout: RowLayout
   private readonly printed: { observation: string; adjoint: string; lowest: string }
@@ -196,7 +205,11 @@ export class GpuEnvironments {
     }
     const rows = window ? steps : 1
     const substeps = Math.max(...groups.map((group) => group.substeps))
-    this.states = array((window ? steps + 1 : 1) * stateSize * size, 'states')
+    const recorded = steps * substeps * stateSize * size
+    this.recompute = window && (options.recompute ?? 4 * recorded > LARGEST_TRAJECTORY)
+    // with one more row for what is recomputed
+    const stateRows = window ? steps + 1 + Number(this.recompute) : 1
+    this.states = array(stateRows * stateSize * size, 'states')
     this.controls = array(rows * controlSize * size, 'controls')
     this.actions = array(steps * size * model.nu, 'batch actions')
     this.observations = array((window ? steps + 1 : steps) * size * observationSize, 'observations')
@@ -212,7 +225,8 @@ export class GpuEnvironments {
     this.tally = array(TALLIES * size, 'tallies')
     this.timesteps = array(size, 'timesteps')
     this.report = array(3 * size, 'report of physics')
-    this.trajectory = array(window ? steps * substeps * stateSize * size : 1, 'trajectory')
+    const kept = this.recompute ? recorded / steps : recorded
+    this.trajectory = array(window ? kept : 1, 'trajectory')
     this.marks = array(window ? 2 * (steps + 1) * size : 1, 'marks', 'u32')
     this.carried = array(window ? stateSize * size : 1, 'states at the end')
     this.adjoint = array(window ? adjointSize * size : 1, 'adjoint')
@@ -321,7 +335,7 @@ export class GpuEnvironments {
         plan,
         { environments: this.size, first, count, substeps },
         { states, controls, timesteps, report, trajectory },
-        { from, to, control, ...(window && { record: t }) },
+        { from, to, control, ...(window && !this.recompute && { record: t }) },
       )
     }
     for (const group of this.groups) {
@@ -373,12 +387,20 @@ export class GpuEnvironments {
       },
     )
     if (t === 0) return
+    const control = t - 1
     for (const { physics, first, count, substeps } of this.groups) {
+      const share = { environments: this.size, first, count, substeps }
+      if (this.recompute) {
+        const to = this.options.steps + 1
+        const { report } = this
+        const arrays = { states, controls, timesteps, report, trajectory }
+        physics.step(plan, share, arrays, { from: control, to, control, record: 0 })
+      }
       physics.backward(
         plan,
-        { environments: this.size, first, count, substeps },
+        share,
         { trajectory, controls, timesteps, adjoint, adjoint_controls: this.controlAdjoints },
-        { trajectory: t - 1, control: t - 1 },
+        { trajectory: this.recompute ? 0 : control, control },
       )
     }
   }
@@ -398,7 +420,7 @@ export class GpuEnvironments {
   carryOver(): void {
     const length = this.carried.length
     // a buffer cannot be copied onto itself
-    this.gpu.copy(this.states, this.carried, { first: this.states.length - length })
+    this.gpu.copy(this.states, this.carried, { first: this.options.steps * length, length })
     this.gpu.copy(this.carried, this.states)
   }
 

@@ -229,16 +229,10 @@ export interface StepErrors {
   readonly astray_qvel_max: number
 }
 
-/**
- * What may be off by how much. Errors of f32 have a long tail, since a solver that stops as soon as it may finds
- * accelerations of some 1000 rad/s^2: so there is one bound for 99 of 100 states, and a wider one for the worst. What is
- * wrong is off by far more.
- */
+/** What may be off by how much. What is wrong is off by far more. */
 export const TOLERANCES = {
-  qpos_p99: 2e-6,
-  qvel_p99: 1e-3,
-  qpos_max: 4e-5,
-  qvel_max: 1e-2,
+  qpos_max: 2e-6,
+  qvel_max: 1e-3,
   f64_qacc_relative: 1e-5,
   /** share of the states */
   astray: 0.01,

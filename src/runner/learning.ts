@@ -38,16 +38,23 @@ export function finished(
   return done >= Math.ceil(numTimesteps / timestepsPerBatch)
 }
 
-/** Learns until the control steps are used up; returns the best policy. */
+/**
+ * Learns until the control steps are used up; returns the best policy.
+ * @param configured resolves when the pool simulates the clips
+ */
 export async function learn(
   session: Session,
   folder: RunFolder,
   clips: readonly Clip[],
   settings: TrpoSettings,
+  configured: Promise<void>,
 ): Promise<PolicyWeights> {
   const { gpu, signal } = session
   const { timestepsPerBatch, numTimesteps, savePerIter } = settings
-  const practice = await openPractice(session, clips, settings)
+  const [practice] = await Promise.all([
+    openPractice(session, clips, settings, configured),
+    configured,
+  ])
   const { initial, vfWarmup, maxKl, sizes, valueSizes } = start(folder, settings)
   const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
   const learner = await Learner.open(

@@ -19,15 +19,19 @@ export interface OpenPractice extends Practice {
   close(): Promise<void>
 }
 
-/** Opens environments for the clips, as the settings want them. */
-export function openPractice(
+/**
+ * Opens environments for the clips, as the settings want them.
+ * @param configured resolves when the pool simulates the clips; kernels compile meanwhile
+ */
+export async function openPractice(
   session: Session,
   clips: readonly Clip[],
   settings: TrpoSettings,
+  configured: Promise<void>,
 ): Promise<OpenPractice> {
-  return settings.physics === 'wgsl'
-    ? onGpu(session, clips, settings)
-    : inWorkers(session, clips, settings)
+  if (settings.physics === 'wgsl') return onGpu(session, clips, settings)
+  await configured
+  return inWorkers(session, clips, settings)
 }
 
 async function onGpu(

@@ -174,8 +174,7 @@ async function run(
     `${colour.bold('trpo')} ${names}${fromSft ? ', from sft' : ''} → ${folder.path}   ${colour.dim(gpu.report.name)}`,
   )
   const config = simulationConfig(settings, clips)
-  await pool.configure(config)
-  const weights = await learn(session, folder, clips, settings)
+  const weights = await learn(session, folder, clips, settings, pool.configure(config))
   signal.throwIfAborted()
   if (!settings.eval) return say(`policy: ${folder.file('policy.safetensors')}`)
   const record = folder.readJson<TrainingRecord>('training.json')

@@ -273,16 +273,15 @@ export const environmentTests: KernelTest[] = [
     async run(gpu) {
       const { simulator, references } = await scene(['walk'])
       const [size, steps] = [8, 6]
-      const { environments, saved } = await open(gpu, simulator, references, {
-        ...{
-          size,
-          steps,
-          observationSize: OBSERVATION_SIZE,
-          seed: 2,
-          startNoise: 0.02,
-          window: true,
-        },
-      })
+      const options = {
+        size,
+        steps,
+        observationSize: OBSERVATION_SIZE,
+        seed: 2,
+        startNoise: 0.02,
+        window: true,
+      }
+      const { environments, saved } = await open(gpu, simulator, references, options)
       const net = new Mlp([OBSERVATION_SIZE, 16, NU], 'tanh')
       const random = new Random(4)
       const theta = Float64Array.from(net.initialise(random, 0.5), Math.fround)
@@ -290,16 +289,12 @@ export const environmentTests: KernelTest[] = [
       const statistics = new Float32Array(3 * OBSERVATION_SIZE)
       statistics.fill(100, 0, OBSERVATION_SIZE)
       statistics.fill(25, 2 * OBSERVATION_SIZE)
-      const window = new Window(
-        gpu,
-        environments,
-        {
-          net,
-          parameters: gpu.upload(Float32Array.from(theta), 'policy'),
-          statistics: gpu.upload(statistics, 'statistics'),
-        },
-        steps,
-      )
+      const actor = {
+        net,
+        parameters: gpu.upload(Float32Array.from(theta), 'policy'),
+        statistics: gpu.upload(statistics, 'statistics'),
+      }
+      const window = new Window(gpu, environments, actor, steps)
       // a loss that is linear in the observations
       const cotangents = new Float32Array((steps + 1) * size * OBSERVATION_SIZE)
       for (let t = 1; t <= steps; t++) {
@@ -314,6 +309,16 @@ export const environmentTests: KernelTest[] = [
       gpu.write(window.cotangents, cotangents)
       await window.backward()
       const gradient = (await gpu.read(window.gradient)) as Float32Array
+      const lean = await open(gpu, simulator, references, { ...options, recompute: true })
+      assertIdentical(lean.saved.states, saved.states, 'the same start')
+      const again = new Window(gpu, lean.environments, actor, steps)
+      await again.forward()
+      gpu.write(again.cotangents, cotangents)
+      await again.backward()
+      const same = (await gpu.read(again.gradient)) as Float32Array
+      assertIdentical(same, gradient, 'gradient with recomputed physics')
+      again.release()
+      lean.environments.release()
       assert(
         (await gpu.read(environments.ends)).every((end) => end === 0),
         'nobody falls',
