@@ -7,8 +7,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ApgConfig } from '../src/runner/apg.ts'
 import type { Evaluation } from '../src/runner/evaluation.ts'
-import { flagOf, parseSettings, sftSchema, trpoSchema } from '../src/runner/options.ts'
+import { apgSchema, flagOf, parseSettings, sftSchema, trpoSchema } from '../src/runner/options.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
 import { RunFolder } from '../src/runner/run-folder.ts'
 import { ownClips, simulationConfig } from '../src/runner/session.ts'
@@ -29,7 +30,7 @@ export interface Result extends Evaluation {
   readonly own: boolean
 }
 
-export type Method = 'sft' | 'trpo'
+export type Method = 'sft' | 'trpo' | 'apg'
 
 /** What of a result's options makes another row of it: body and law; empty for the default ones. */
 export function bodyOf({ options }: Pick<Result, 'options'>): string {
@@ -61,9 +62,10 @@ function resultsFile(method: Method): string {
 const DEFAULTS: Record<Method, Record<string, unknown>> = {
   sft: parseSettings(sftSchema, {}),
   trpo: parseSettings(trpoSchema, {}),
+  apg: parseSettings(apgSchema, {}),
 }
 
-type Config = (RunConfig | TrpoConfig) & Pick<RunConfig, 'added'>
+type Config = (RunConfig | TrpoConfig | ApgConfig) & Pick<RunConfig, 'added'>
 
 function collect(path: string): Result[] {
   const folder = RunFolder.open(path)
@@ -161,7 +163,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { clip, clips, own, seed, init } = result
     return `${own ? 'a' : 'b'} ${clip} ${clips.length} ${bodyOf(result)} ${seed} ${init ?? ''} ${expertOf(result)}`
   }
-  for (const method of ['sft', 'trpo'] as const) {
+  for (const method of ['sft', 'trpo', 'apg'] as const) {
     const runs = paths.filter((path) => commandOf(path) === method)
     const fresh = runs.flatMap(collect)
     if (fresh.length === 0) continue

@@ -1,11 +1,12 @@
 // Backwards through an observation and the end of the control step before it: adds the vector-Jacobian product of the
 // observation at a row of a window to the adjoint of the state there, then takes it back to the state as physics left it:
-// nothing where a new episode began, and the motion of a cycle undone where a loop closed.
+// nothing where a new episode began, and the motion of a cycle undone where a loop closed. An adjoint longer than `most`
+// (velocities count five times) is shortened to that.
 //
 // cotangents [rows, environments, OBSERVED] of the observations; adjoint [NX, environments]; marks, ends as in
 // environment_observe.wgsl and environment_judge.wgsl
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32, most: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> states: array<f32>;
@@ -26,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let N = shape.environments;
   let e = shape.first + id.x;
   // an episode that ended here has nothing to do with the state that follows
-  let over = shape.row > 0u && ends[(max(shape.row, 1u) - 1u) * N + e] == 1u;
+  let over = shape.row > 0u && ends[(max(shape.row, 1u) - 1u) * N + e] != 0u;
   if (over) {
     for (var k = 0u; k < ${NX}u; k++) { adjoint[k * N + e] = 0.0; }
     return;
@@ -59,5 +60,11 @@ ${PROGRAM}
     y[6] = half.x * q.w - half.y * q.x;
     y[${NQ}] = velocity.x; y[${NQ} + 1] = velocity.y;
   }
+  // an adjoint that has grown beyond all measure tells nothing of where to go
+  var squared = 0.0;
+  for (var k = 0u; k < ${NX}u; k++) { let s = select(y[k], 5.0 * y[k], k >= ${NQ}u); squared = fma(s, s, squared); }
+  let finite = squared < 1e30;
+  let scale = min(1.0, shape.most * inverseSqrt(max(squared, 1e-30)));
+  for (var k = 0u; k < ${NX}u; k++) { if (finite) { y[k] *= scale; } else { y[k] = 0.0; } }
   for (var k = 0u; k < ${NX}u; k++) { adjoint[k * N + e] = y[k]; }
 }

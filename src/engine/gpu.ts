@@ -73,6 +73,7 @@ const SHADERS = [
   'reduce',
   'roof',
   'sample',
+  'tracking_loss',
   'trigonometry',
   'vector',
 ]

@@ -369,9 +369,9 @@ export class GpuEnvironments {
    * Records the way back of a window from row `t` to what acted before it: `adjoint`, of the state at row t, takes up the
    * `cotangents` of the observation there [rows, size, observationSize], and goes to that of the state at row t - 1;
    * adjoints of the controls go to row t - 1 of `controlAdjoints`. It begins at the last row; at row 0 only the first half
-   * is done.
+   * is done. An adjoint longer than `longest` is shortened.
    */
-  backward(plan: Plan, t: number, cotangents: GpuArray): void {
+  backward(plan: Plan, t: number, cotangents: GpuArray, longest = 1e30): void {
     const { states, marks, table, ends, adjoint, trajectory, controls, timesteps } = this
     this.each(
       plan,
@@ -383,7 +383,7 @@ export class GpuEnvironments {
       },
       {
         arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
-        shape: [t, Number(t === this.options.steps)],
+        shape: [t, Number(t === this.options.steps), f32(longest)],
       },
     )
     if (t === 0) return

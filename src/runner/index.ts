@@ -2,9 +2,11 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
+import { apg } from './apg.ts'
 import { clips } from './clips.ts'
 import { evaluateRun } from './evaluate.ts'
 import {
+  apgSchema,
   clipsSchema,
   daggerSchema,
   evaluateSchema,
@@ -64,6 +66,10 @@ command('dagger', daggerSchema, 'add rounds of DAgger to a run: the policy acts,
 command('trpo', trpoSchema, 'reinforcement learning of a policy, from a run of sft or from nothing')
   .option('--resume <folder>', 'go on with a run that was stopped, or has more to learn')
   .action(async (options: Given, self: Command) => trpo(await collect(options, self)))
+
+command('apg', apgSchema, 'a policy by gradients through physics, from nothing or from a run')
+  .option('--resume <folder>', 'go on with a run that was stopped, or has more to learn')
+  .action(async (options: Given, self: Command) => apg(await collect(options, self)))
 
 command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
   .argument('<folder>', 'run folder')

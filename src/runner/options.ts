@@ -298,6 +298,47 @@ export const trpoSchema = z.strictObject({
   out: z.string().optional().describe('run folder; default: runs/trpo-<clip>-<number>'),
 })
 
+export const apgSchema = z.strictObject({
+  loadSftPretrain: z
+    .string()
+    .optional()
+    .describe('run to start from (sft, trpo, apg), with its clips, network and simulation'),
+  clip: clips,
+  ...simulation,
+  observation,
+  numTimesteps: count().default(2_000_000).describe('control steps to learn from, in all'),
+  horizon: count()
+    .default(40)
+    .describe('control steps of a window, which gradients go back through; 24 learns slowly'),
+  envs: count().default(128).describe('environments in lock-step'),
+  lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
+  lrEnd: positive().default(1.5e-4).describe('at the end of --num-timesteps, along half a cosine'),
+  averaging: number(z.number().min(0).max(0.9999))
+    .default(0.98)
+    .describe('share of the averaged policy, which is the one that is kept, that a window leaves'),
+  robust: positive()
+    .default(2.5)
+    .describe(
+      'where errors begin to count by their logarithm, in units of .1 m, .1 rad, .5 m/s, 1 rad/s',
+    ),
+  targetNoise: atLeastZero().default(0.02).describe('noise on the PD targets while it learns, rad'),
+  startNoise,
+  kicks: atLeastZero()
+    .default(0)
+    .describe('kick the root every 1 to 3 s, in every second episode, m/s'),
+  hiddenSize,
+  numLayers,
+  activation,
+  savePerIter: count()
+    .default(50)
+    .describe('windows from one trial of the policy, and checkpoint, to the next'),
+  eval: flag().default(true).describe('evaluate under physics when trained'),
+  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  seed,
+  workers,
+  out: z.string().optional().describe('run folder; default: runs/apg-<clip>-<number>'),
+})
+
 export const evaluateSchema = z.strictObject({
   clip: z.string().optional().describe("another clip than the run's own"),
   episodes: count().default(100).describe('episodes'),
@@ -399,6 +440,7 @@ export function parseTrpoSettings(
   }
   return filled
 }
+export type ApgSettings = z.output<typeof apgSchema>
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>

@@ -29,6 +29,7 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import type { SftState } from '../algos/sft.ts'
 import { concat } from '../algos/sft.ts'
 import type { Activation } from '../engine/matmul.ts'
+import type { ApgProgress } from '../pipeline/apg.ts'
 import type { Evaluation } from './evaluation.ts'
 import { UsageError } from './options.ts'
 import { decodeTensors, encodeTensors, type TensorFile } from './safetensors.ts'
@@ -43,6 +44,12 @@ export interface EpisodeData {
 
 /** Folders within a run. */
 const PARTS = ['plots', 'clips', 'experts']
+
+/** Of a run that has not begun. */
+const NO_ENVIRONMENTS = {
+  ...{ states: new Float32Array(0), tally: new Float32Array(0) },
+  info: new Uint32Array(0),
+}
 
 export class RunFolder {
   private constructor(readonly path: string) {}
@@ -297,6 +304,53 @@ export class RunFolder {
       ...{ policy, statistics },
       critic: { parameters, moments, steps: Number(metadata['value_steps']) },
       environments: JSON.parse(metadata['environments']!),
+    }
+  }
+
+  /** What a run of apg goes on from. */
+  writeApg(name: string, { state, curve, kept, seconds, recent }: ApgProgress): void {
+    const { iteration, parameters, averaged, moments, environments } = state
+    const n = parameters.length
+    const { states, info, tally } = environments ?? NO_ENVIRONMENTS
+    this.write(
+      name,
+      encodeTensors({
+        metadata: {
+          ...{ format: 'webmimic apg 1', iteration: String(iteration) },
+          ...{ kept: String(kept), seconds: String(seconds) },
+          ...{ curve: JSON.stringify(curve), recent: JSON.stringify(recent) },
+          info: JSON.stringify([...info]),
+        },
+        tensors: {
+          parameters: { shape: [n], data: parameters },
+          averaged: { shape: [n], data: averaged },
+          moments: { shape: [2, n], data: moments },
+          states: { shape: [states.length], data: states },
+          tally: { shape: [tally.length], data: tally },
+        },
+      }),
+    )
+  }
+
+  readApg(name: string): ApgProgress {
+    const { tensors, metadata } = this.readTensors(name)
+    const [parameters, averaged, moments, states, tally] = named(tensors, [
+      ...['parameters', 'averaged', 'moments', 'states', 'tally'],
+    ]).map(({ data }) => data as Float32Array) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ]
+    const info = Uint32Array.from(JSON.parse(metadata['info']!))
+    return {
+      state: {
+        ...{ iteration: Number(metadata['iteration']), parameters, averaged, moments },
+        environments: info.length ? { states, info, tally } : undefined,
+      },
+      ...{ kept: Number(metadata['kept']), seconds: Number(metadata['seconds']) },
+      ...{ curve: JSON.parse(metadata['curve']!), recent: JSON.parse(metadata['recent']!) },
     }
   }
 

@@ -1,33 +1,21 @@
 /** `trpo`: reinforcement learning of a policy, from a run of sft or from nothing. */
 
-import { basename, dirname } from 'node:path'
-import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
 import { sayHeadings } from './clips.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
 import { finished, learn, SFT_POLICY } from './learning.ts'
-import {
-  flagOf,
-  parseSettings,
-  parseTrpoSettings,
-  type TrpoSettings,
-  trpoSchema,
-  UsageError,
-} from './options.ts'
+import { parseTrpoSettings, type TrpoSettings, UsageError } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import {
   type LoadedClip,
   parseClip,
-  readClips,
   type Session,
   simulationConfig,
   withSession,
 } from './session.ts'
-import { clipsOf, type RunConfig, version } from './sft.ts'
+import { version } from './sft.ts'
+import { type Source, settle } from './source.ts'
 import { colour, say } from './terminal.ts'
-
-/** A run that another starts from. */
-type Source = Pick<RunConfig | TrpoConfig, 'command' | 'options'> & Pick<RunConfig, 'added'>
 
 /** config.json of a run */
 export interface TrpoConfig {
@@ -41,18 +29,12 @@ export interface TrpoConfig {
   readonly adapter: AdapterReport
 }
 
-/** Options that a run of sft decides for what comes after it; another value for them is a contradiction. */
-const INHERITED = [
-  ...['action', 'lookahead', 'kpScale', 'kdScale', 'gains', 'observation'],
-  ...['hiddenSize', 'numLayers', 'activation'],
-] as const
-
 /** Starts a run, or goes on with one; `given` are the options that the user gave. */
 export async function trpo(given: Readonly<Record<string, unknown>>): Promise<void> {
   const { resume, ...options } = given
   if (resume !== undefined) return resumeTrpo(String(resume), options)
-  const { settings, loaded, sft } = settle(options)
-  if (settings.imitation > 0 && !sft) {
+  const { settings, loaded, from } = settle(options, parseTrpoSettings)
+  if (settings.imitation > 0 && !from) {
     throw new UsageError('--imitation is of the run that --load-sft-pretrain names; none was given')
   }
   sayHeadings(loaded)
@@ -60,11 +42,11 @@ export async function trpo(given: Readonly<Record<string, unknown>>): Promise<vo
   await withSession(settings, async (session) => {
     const folder = RunFolder.create(settings.out, `trpo-${names.join('-')}`)
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
-    if (sft) folder.writePolicy(SFT_POLICY, sft.weights)
-    folder.writeJson('training.json', { ...NO_TRAINING, ...(sft && { before: sft.before }) })
+    if (from) folder.writePolicy(SFT_POLICY, from.weights)
+    folder.writeJson('training.json', { ...NO_TRAINING, ...(from && { before: from.before }) })
     const config: TrpoConfig = {
       ...{ command: 'trpo', version: version(), node: process.version, clips: names },
-      ...{ options: settings, ...(sft && { source: sft.source }), adapter: session.gpu.report },
+      ...{ options: settings, ...(from && { source: from.source }), adapter: session.gpu.report },
     }
     folder.writeJson('config.json', config)
     await run(session, folder, loaded, settings)
@@ -102,62 +84,6 @@ async function resumeTrpo(path: string, given: Readonly<Record<string, unknown>>
   folder.writeJson('config.json', { ...config, options: settings })
   const loaded = config.clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
   await withSession(settings, (session) => run(session, folder, loaded, settings))
-}
-
-/** The settings, with what a run of sft decides, and that run's policy. */
-function settle(given: Readonly<Record<string, unknown>>): {
-  settings: TrpoSettings
-  loaded: LoadedClip[]
-  sft?: {
-    weights: PolicyWeights
-    before: NonNullable<TrainingRecord['before']>
-    source: Source
-  }
-} {
-  const path = given['loadSftPretrain']
-  if (path === undefined) {
-    const settings = parseTrpoSettings(given)
-    return { settings, loaded: readClips(settings.clip) }
-  }
-  // a run, or one of its policies
-  const file = String(path).endsWith('.safetensors')
-  const folder = RunFolder.open(file ? dirname(String(path)) : String(path))
-  const source = folder.readConfig<Source>()
-  const { command, options } = source
-  for (const key of INHERITED) {
-    if (given[key] === undefined) continue
-    const wanted = parseSettings(trpoSchema, { [key]: given[key] })[key]
-    if (JSON.stringify(wanted) !== JSON.stringify(options[key])) {
-      throw new UsageError(
-        `--load-sft-pretrain: the run has --${flagOf(key)} ${JSON.stringify(options[key])}, which its policy was trained for; ` +
-          `got ${JSON.stringify(given[key])}`,
-      )
-    }
-  }
-  const inherited = Object.fromEntries(
-    INHERITED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
-  )
-  const { clip, episodeSeconds } = options
-  const settings = parseTrpoSettings({ ...inherited, clip, episodeSeconds, ...given })
-  const name = file ? basename(String(path)) : undefined
-  if (name && !folder.has(name)) {
-    throw new UsageError(`--load-sft-pretrain: there is no ${name} in ${folder.path}`)
-  }
-  const { wall_seconds, before, samples = 0 } = folder.readJson<TrainingRecord>('training.json')
-  const own = wall_seconds.expert + wall_seconds.demonstrations + wall_seconds.training
-  return {
-    settings,
-    loaded: given['clip'] === undefined ? clipsOf(folder) : readClips(settings.clip),
-    sft: {
-      weights: folder.readPolicy(name),
-      source: { command, options, ...(source.added && { added: source.added }) },
-      before: {
-        init: command === 'sft' ? 'sft' : (before?.init ?? 'random'),
-        seconds: own + (before?.seconds ?? 0),
-        samples: samples + (before?.samples ?? 0),
-      },
-    },
-  }
 }
 
 async function run(

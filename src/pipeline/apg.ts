@@ -1,0 +1,183 @@
+/**
+ * How a run of `apg` goes, from options to the policy that is kept. It knows neither files nor terminals: it is given a
+ * place to keep things, somebody to tell, and a signal to stop.
+ */
+import { Apg, type ApgReport, type ApgState, trackingStatistics } from '../algos/apg.ts'
+import type { EpisodeSums } from '../algos/environments.ts'
+import type { Mlp } from '../algos/mlp.ts'
+import type { PolicyWeights } from '../algos/policy.ts'
+import type { Gpu } from '../engine/gpu.ts'
+import type { GpuEnvironments } from '../environments/index.ts'
+
+export interface ApgSettings {
+  /** control steps to learn from, in all */
+  readonly numTimesteps: number
+  readonly horizon: number
+  readonly lr: number
+  readonly lrEnd: number
+  readonly averaging: number
+  readonly robust: number
+  /** windows from one trial of the policy, and checkpoint, to the next */
+  readonly savePerIter: number
+}
+
+/** What a policy comes to in trials. */
+export interface TrialResult {
+  readonly score: number
+  readonly survival: number
+  readonly nr: number
+}
+
+/** A trial, when it was. */
+export interface CurvePoint extends TrialResult {
+  readonly iteration: number
+  readonly samples: number
+  /** of learning, all sessions of the run together */
+  readonly seconds: number
+}
+
+/** What a run has come to, from which it goes on to the same bits. */
+export interface ApgProgress {
+  readonly state: ApgState
+  readonly curve: readonly CurvePoint[]
+  /** of the policy that is kept */
+  readonly kept: number
+  readonly seconds: number
+  readonly recent: readonly EpisodeSums[]
+}
+
+export type ApgEvent =
+  | {
+      readonly kind: 'iteration'
+      readonly report: ApgReport
+      readonly samples: number
+      /** sums over the latest episodes, at least `WINDOW` of them once there were so many */
+      readonly recent: readonly EpisodeSums[]
+    }
+  | { readonly kind: 'trial'; readonly point: CurvePoint; readonly kept: boolean }
+  | { readonly kind: 'failure'; readonly message: string }
+
+export interface ApgContext {
+  readonly gpu: Gpu
+  readonly signal: AbortSignal
+  /** tells of what happens, as it happens */
+  emit(event: ApgEvent): void
+  /** tries a policy under the judge */
+  trial(policy: PolicyWeights): Promise<TrialResult>
+  readonly store: {
+    keepPolicy(policy: PolicyWeights): Promise<void>
+    keepProgress(progress: ApgProgress): Promise<void>
+  }
+}
+
+/** Scores of trials that are no further apart count as equal. */
+const TIE = 0.02
+
+/** Progress is kept at least this often, s: a process that is killed loses no more. */
+const KEEP_SECONDS = 60
+
+/** Episodes that moving figures are of, at least. */
+const WINDOW = 100
+
+/** Windows of a run. */
+export function windowsOf(settings: ApgSettings, environments: number): number {
+  return Math.ceil(settings.numTimesteps / (settings.horizon * environments))
+}
+
+/**
+ * Learns until the control steps are used up, or the signal says stop; what there is then is kept.
+ *
+ * @param environments opened with a window of `horizon` steps
+ * @param start the network and the parameters that it begins with; its normaliser, by default one of the references
+ * @param before what the run has come to, if it goes on
+ */
+export async function runApg(
+  { gpu, signal, emit, trial, store }: ApgContext,
+  environments: GpuEnvironments,
+  start: {
+    readonly net: Mlp
+    readonly parameters: Float32Array
+    readonly statistics?: Float32Array
+  },
+  settings: ApgSettings,
+  before?: ApgProgress,
+): Promise<ApgProgress> {
+  const { net } = start
+  const { horizon, savePerIter } = settings
+  const statistics =
+    start.statistics ?? trackingStatistics(environments.references, environments.observationSize)
+  const samplesOf = (iteration: number) => iteration * horizon * environments.size
+  const iterations = windowsOf(settings, environments.size)
+  await gpu.tiles.tune(gpu, net.shapes(environments.size))
+  const apg = new Apg(gpu, environments, net, statistics, { ...settings, iterations })
+  const began = performance.now()
+  const seconds = () => (before?.seconds ?? 0) + (performance.now() - began) / 1000 - trials
+  // what trials take is not learning
+  let trials = 0
+  const first: ApgState = {
+    ...{ iteration: 0, parameters: start.parameters, averaged: start.parameters },
+    ...{ moments: new Float32Array(2 * net.parameterCount), environments: undefined },
+  }
+  let { state, curve, kept, recent } = before ?? {
+    ...{ state: first, curve: [] as CurvePoint[], kept: 0, recent: [] as EpisodeSums[] },
+  }
+  await apg.begin(state)
+
+  const due = (iteration: number) => iteration % savePerIter === 0 || iteration === iterations
+  const tried = async () => {
+    const policy = {
+      ...{ sizes: net.sizes, activation: net.activation, statistics },
+      parameters: state.averaged,
+    }
+    const { iteration } = state
+    const point = { iteration, samples: samplesOf(iteration), seconds: seconds() }
+    const started = performance.now()
+    const result = await trial(policy)
+    trials += (performance.now() - started) / 1000
+    const best = Math.max(0, ...curve.map(({ score }) => score))
+    const better = result.score >= best - TIE
+    curve = [...curve, { ...point, ...result }]
+    if (better) {
+      await store.keepPolicy(policy)
+      kept = iteration
+    }
+    emit({ kind: 'trial', point: { ...point, ...result }, kept: better })
+  }
+  let keptAt = seconds()
+  const keep = async () => {
+    state = await apg.state()
+    // a trial that is stopped is made up for when the run goes on
+    if (due(state.iteration) && !signal.aborted && curve.at(-1)?.iteration !== state.iteration) {
+      await tried().catch((error) => {
+        if (!signal.aborted) throw error
+      })
+    }
+    await store.keepProgress({ state, curve, kept, seconds: seconds(), recent })
+    keptAt = seconds()
+  }
+
+  try {
+    if (!before || due(state.iteration)) await keep()
+    for (let iteration = state.iteration; iteration < iterations && !signal.aborted; ) {
+      const report = await apg.iterate()
+      iteration = report.iteration
+      recent = latest([...recent, await environments.takeEnded()])
+      for (const { message } of await environments.takeFailures())
+        emit({ kind: 'failure', message })
+      emit({ kind: 'iteration', report, samples: samplesOf(iteration), recent })
+      if (due(iteration) || signal.aborted || seconds() - keptAt > KEEP_SECONDS) await keep()
+    }
+    return { state, curve, kept, seconds: seconds(), recent }
+  } finally {
+    apg.release()
+  }
+}
+
+// as many of the latest windows as hold so many episodes
+function latest(windows: readonly EpisodeSums[]): EpisodeSums[] {
+  let first = windows.length
+  for (let episodes = 0; first > 0 && episodes < WINDOW; first--) {
+    episodes += windows[first - 1]!.episodes
+  }
+  return windows.slice(first)
+}
