@@ -10,6 +10,8 @@
  *   adjoint.ts          its derivative
  *   kernels.ts          both on a GPU
  *   single-body.ts      one body on the CPU
+ *   check.ts            whether all this is right, beside MuJoCo (truth.ts), from what states (states.ts)
+ *   timing.ts           how fast it is
  */
 export { adjointProgram } from './adjoint.ts'
 export type { Program } from './graph.ts'
