@@ -4,16 +4,9 @@
 
 import { availableCores, readAsset } from '#platform'
 import { loadClip } from '../src/mocap/deepmimic.ts'
-import {
-  Arrangement,
-  compileTimes,
-  fresh,
-  rounded,
-  type States,
-  shared,
-  timeSingleBody,
-} from '../src/physics/check.ts'
 import { PhysicsKernels, readModel, type StepOptions } from '../src/physics/index.ts'
+import { rounded, type States, shared } from '../src/physics/states.ts'
+import { Arrangement, compileTimes, fresh, timeSingleBody } from '../src/physics/timing.ts'
 import { mayTouch } from '../src/sim/floor.ts'
 import { humanoidXml, mujocoOfThread, Pool, recordStates, World } from '../src/sim/index.ts'
 import type { Bench } from './bench.ts'

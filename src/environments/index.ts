@@ -3,19 +3,17 @@
  * definitions these share; below learning, which puts a policy between their kernels.
  *
  *   body.ts          a body as data
- *   table.ts         a reference as rows on the GPU
+ *   table.ts         references as rows on the GPU
  *   programs.ts      observation, reward, fall as expressions
- *   check.ts         whether they do what src/sim does
+ *   kernels.ts       what kernels are compiled with
+ *   groups.ts        which environments share their kernels
  *   environments.ts  the kernels around a step of physics, shaders/environment*.wgsl
+ *   episodes.ts      what ended and what failed; the episodes as they stand, and back
+ *   check.ts         whether they do what src/sim does
  */
 
 export { type BodyRecord, HUMANOID } from './body.ts'
 export { type Agreement, compareWithJudge } from './check.ts'
-export {
-  type EndedEpisodes,
-  type EnvironmentsOptions,
-  type Failure,
-  GpuEnvironments,
-  type SavedEnvironments,
-} from './environments.ts'
+export { type EnvironmentsOptions, GpuEnvironments } from './environments.ts'
+export type { EndedEpisodes, Failure, SavedEnvironments } from './episodes.ts'
 export { rowLayout, rowsOf } from './table.ts'

@@ -1,9 +1,18 @@
 /**
- * A reference on the GPU: one row of f32 a frame, with all that kernels compare a state with. Rows of several clips
- * follow one another.
+ * References on the GPU: one row of f32 a frame, with all that kernels compare a state with. Rows of several clips follow
+ * one another; beside them stands what depends on the clip alone.
  */
+import type { Gpu, GpuArray } from '../engine/gpu.ts'
+import { f32 } from '../engine/plan.ts'
+import { displacement } from '../mocap/cycle.ts'
 import type { Reference } from '../sim/index.ts'
 import { ROW as DESCRIPTION, ROW_SIZE as DESCRIPTION_SIZE } from '../sim/kinematics.ts'
+
+/** Of a Clip in shaders/environment.wgsl. */
+const CLIP_WORDS = 12
+
+/** s from one kick to the next, as in the push test */
+const KICK_SECONDS = [1, 3] as const
 
 /** Where the parts of a row begin, for a body of so many hinges, joints and end effectors. */
 export interface RowLayout {
@@ -93,4 +102,34 @@ export function rowsOf(reference: Reference, layout: RowLayout): Float32Array {
   put('rotations', rates, reference.rows, DESCRIPTION_SIZE, DESCRIPTION.rotations)
   put('rates', size, reference.rows, DESCRIPTION_SIZE, DESCRIPTION.rates)
   return table
+}
+
+/** The clips of references on the GPU: their rows, and of each what shaders/environment.wgsl calls a Clip. */
+export function writeClips(
+  gpu: Gpu,
+  references: readonly Reference[],
+  layout: RowLayout,
+  episodeSeconds: number,
+): { table: GpuArray<'f32'>; clips: GpuArray<'u32'> } {
+  let total = 0
+  const rows = references.map(({ frames }) => {
+    total += frames
+    return total - frames
+  })
+  const table = gpu.array(total * layout.size, 'reference')
+  const clips = gpu.array(CLIP_WORDS * references.length, 'clips', 'u32')
+  references.forEach((reference, c) => {
+    const { clip, dt, frames, timestep } = reference
+    const [x, y] = displacement(clip, -1)
+    const [low, high] = KICK_SECONDS.map((seconds) => Math.round(seconds / dt))
+    const words = [
+      ...[rows[c]!, frames, Number(clip.loop), Math.max(1, Math.round(episodeSeconds / dt))],
+      ...[f32(timestep), low!, high!],
+      ...[Math.cos(clip.cycleTurn), -Math.sin(clip.cycleTurn), x, y].map(f32),
+      0,
+    ]
+    gpu.write(clips, Uint32Array.from(words), CLIP_WORDS * c)
+    gpu.write(table, rowsOf(reference, layout), rows[c]! * layout.size)
+  })
+  return { table, clips }
 }

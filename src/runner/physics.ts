@@ -7,22 +7,7 @@ import { basename } from 'node:path'
 import type { MainModule, MjModel } from '@mujoco/mujoco'
 import { interleave } from '../../bench/measure.ts'
 import { allowedContacts } from '../mocap/ground.ts'
-import {
-  Arrangement,
-  checkDerivative,
-  checkStep,
-  compileTimes,
-  floorContactsOnly,
-  fresh,
-  overwrite,
-  randomStates,
-  rounded,
-  type States,
-  shared,
-  TOLERANCES,
-  Truth,
-  timeSingleBody,
-} from '../physics/check.ts'
+import { checkDerivative, checkStep, TOLERANCES } from '../physics/check.ts'
 import {
   type Geom,
   PhysicsKernels,
@@ -30,6 +15,9 @@ import {
   readModel,
   type StepOptions,
 } from '../physics/index.ts'
+import { randomStates, rounded, type States, shared } from '../physics/states.ts'
+import { Arrangement, compileTimes, fresh, timeSingleBody } from '../physics/timing.ts'
+import { floorContactsOnly, overwrite, Truth } from '../physics/truth.ts'
 import { mayTouch } from '../sim/floor.ts'
 import { humanoidXml, mujocoOfThread, Random, recordStates, World } from '../sim/index.ts'
 import { PHYSICS_RATE } from '../sim/reference.ts'
