@@ -8,6 +8,7 @@ import { type Clip, stateAt } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { HINGES, NQ, NV } from '../src/mocap/skeleton.ts'
 import {
+  apgSchema,
   clipsSchema,
   daggerSchema,
   evaluateSchema,
@@ -45,6 +46,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   action,
   'dagger options': () => options(daggerSchema),
   'trpo options': () => options(trpoSchema),
+  'apg options': () => options(apgSchema),
   'best results': best,
   'sft results': () => results('sft'),
   'trpo results': () => results('trpo'),

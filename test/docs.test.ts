@@ -7,6 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DOCUMENTS, pictures, TABLES, withTables } from '../scripts/make-docs.ts'
 import {
+  apgSchema,
   clipsSchema,
   daggerSchema,
   evaluateSchema,
@@ -28,6 +29,7 @@ const HINT = 'run npx tsx scripts/make-docs.ts'
 const COMMANDS: Record<string, Schema> = {
   sft: sftSchema,
   trpo: trpoSchema,
+  apg: apgSchema,
   dagger: daggerSchema,
   evaluate: evaluateSchema,
   verify: verifySchema,

@@ -1,0 +1,79 @@
+// apg: learns, stops and goes on to the same bytes, and refuses what does not fit.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { lines, run } from './command.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+const test = suite('runner: apg')
+const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
+
+const SMALL = [
+  ...['apg', '--clip', 'squat', '--envs', '16', '--horizon', '16', '--hidden-size', '32'],
+  ...['--num-timesteps', '5120', '--save-per-iter', '10', '--eval-episodes', '4'],
+  ...['--episode-seconds', '2', '--workers', '2'],
+]
+
+test('apg: it learns to squat from nothing; stopped and resumed it ends in the same bytes', async () => {
+  const [whole, parts] = ['whole', 'parts'].map((name) => join(folder, name)) as [string, string]
+  const done = await run([...SMALL, '--out', whole])
+  assert.is(done.code, 0, done.stderr)
+  const { samples, init, curve, score } = json(whole, 'evaluation.json')
+  assert.equal([samples, init], [5120, 'random'])
+  assert.equal(
+    curve.map(({ iteration }: { iteration: number }) => iteration),
+    [0, 10, 20],
+  )
+  assert.ok(curve[2].score > curve[0].score, JSON.stringify(curve))
+  assert.ok(score.mean > 0)
+  const metrics = readFileSync(join(whole, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  const losses = metrics.map((line) => JSON.parse(line)['losses/tracking_loss'])
+  const mean = (of: number[]) => of.reduce((sum, x) => sum + x, 0) / of.length
+  assert.ok(mean(losses.slice(-5)) < mean(losses.slice(0, 5)), 'the loss falls')
+
+  const stopped = await run([...SMALL, '--out', parts], /window 10,/)
+  assert.is(stopped.code, 130, stopped.stderr)
+  assert.match(stopped.stderr, /stopped after window \d+ of 20; go on with --resume/)
+  const resumed = await run(['apg', '--resume', parts])
+  assert.is(resumed.code, 0, resumed.stderr)
+  const bytes = (path: string) => readFileSync(join(path, 'policy.safetensors'))
+  assert.ok(bytes(whole).equals(bytes(parts)), 'the policies differ')
+
+  assert.match((await run(['apg', '--resume', parts])).stderr, /is finished/)
+  const less = await run(['apg', '--resume', parts, '--num-timesteps', '256'])
+  assert.is(less.code, 2)
+  assert.match(less.stderr, /has learnt from 5120 control steps already, got 256/)
+})
+
+test('apg goes on from another run, of several clips; what does not fit is refused in one line', async () => {
+  const out = join(folder, 'more')
+  const done = await run([
+    ...['apg', '--load-sft-pretrain', join(folder, 'whole'), '--clip', 'squat', '--clip', 'punch'],
+    ...['--envs', '8', '--horizon', '4', '--num-timesteps', '64', '--kicks', '0.3', '--no-eval'],
+    ...['--out', out],
+  ])
+  assert.is(done.code, 0, done.stderr)
+  assert.is(json(out, 'config.json').source.command, 'apg')
+  assert.is(json(out, 'training.json').before.samples, 5120)
+  const refused: [string[], RegExp][] = [
+    [
+      ['--load-sft-pretrain', join(folder, 'whole'), '--hidden-size', '8'],
+      /--hidden-size 32.*got "8"/,
+    ],
+    [['--horizon', '0'], /horizon/],
+    [['--resume', out, '--lr', '0.1'], /--resume goes on.*got lr/],
+    [['--resume', folder], /holds no run/],
+  ]
+  for (const [args, message] of refused) {
+    const { code, stderr } = await run(['apg', ...args])
+    assert.is(code, 2, stderr)
+    assert.is(lines(stderr).length, 1, stderr)
+    assert.match(stderr, message)
+  }
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
+test.run()
