@@ -4,108 +4,56 @@ import type { ApgReport } from '../algos/apg.ts'
 import type { EpisodeSums } from '../algos/environments.ts'
 import { Mlp } from '../algos/mlp.ts'
 import { networkSizes } from '../algos/sft.ts'
-import type { AdapterReport } from '../engine/gpu.ts'
-import { GpuEnvironments } from '../environments/index.ts'
-import { allowedContacts } from '../mocap/ground.ts'
 import { type ApgEvent, type ApgProgress, runApg, windowsOf } from '../pipeline/apg.ts'
-import { ACTION_SIZE, createSimulator, Reference, VIEWS } from '../sim/index.ts'
+import { ACTION_SIZE, VIEWS } from '../sim/index.ts'
 import { sayHeadings } from './clips.ts'
-import {
-  evaluate,
-  evaluationTable,
-  NO_TRAINING,
-  networkRandom,
-  type TrainingRecord,
-} from './evaluation.ts'
-import { type ApgSettings, apgSchema, parseSettings, UsageError } from './options.ts'
+import { networkRandom, type TrainingRecord } from './evaluation.ts'
+import { type ApgSettings, apgSchema, parseSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { RunFolder } from './run-folder.ts'
-import {
-  humanoidOptions,
-  type LoadedClip,
-  parseClip,
-  type Session,
-  simulationConfig,
-  withSession,
-} from './session.ts'
-import { version } from './sft.ts'
-import { type Source, settle } from './source.ts'
+import { openEnvironments } from './practice.ts'
+import type { RunFolder } from './run-folder.ts'
+import { createRun, endRun, openToResume, type PracticeConfig, settle } from './runs.ts'
+import { type LoadedClip, type Session, simulationConfig, withSession } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
 import { runTrials } from './trials.ts'
 
-/** config.json of a run */
-export interface ApgConfig {
-  readonly command: 'apg'
-  readonly version: string
-  readonly node: string
-  readonly clips: readonly string[]
-  readonly options: ApgSettings
-  /** of the run that it started from, if there is one */
-  readonly source?: Source
-  readonly adapter: AdapterReport
-}
+export type ApgConfig = PracticeConfig<'apg', ApgSettings>
 
 /** The policy that a run starts from, if there is one. */
 const FIRST_POLICY = 'policy-first.safetensors'
 const CHECKPOINT = 'checkpoint-last.safetensors'
 
-const parse = (given: Readonly<Record<string, unknown>>) => parseSettings(apgSchema, given)
+const parse = (given: Readonly<Record<string, unknown>>, file?: string) =>
+  parseSettings(apgSchema, given, file)
 
 /** Starts a run, or goes on with one; `given` are the options that the user gave. */
 export async function apg(given: Readonly<Record<string, unknown>>): Promise<void> {
   const { resume, ...options } = given
-  if (resume !== undefined) return resumeApg(String(resume), options)
-  const { settings, loaded, from } = settle(options, parse)
-  const names = loaded.map(({ clip }) => clip.name)
-  await withSession(settings, async (session) => {
-    const folder = RunFolder.create(settings.out, `apg-${names.join('-')}`)
-    for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
-    if (from) folder.writePolicy(FIRST_POLICY, from.weights)
-    folder.writeJson('training.json', { ...NO_TRAINING, ...(from && { before: from.before }) })
-    const config: ApgConfig = {
-      ...{ command: 'apg', version: version(), node: process.version, clips: names },
-      ...{ options: settings, ...(from && { source: from.source }), adapter: session.gpu.report },
-    }
-    folder.writeJson('config.json', config)
-    sayHeadings(loaded)
-    await run(session, folder, loaded, settings)
+  if (resume !== undefined) {
+    const open = openToResume('apg', String(resume), options, parse, progressOf)
+    if (!open) return
+    const { folder, loaded, settings } = open
+    return withSession(settings, (session) => run(session, folder, loaded, settings))
+  }
+  const settled = settle(options, parse)
+  const { settings, loaded } = settled
+  sayHeadings(loaded)
+  await withSession(settings, (session) => {
+    const folder = createRun('apg', settled, session, FIRST_POLICY)
+    return run(session, folder, loaded, settings)
   })
 }
 
-async function resumeApg(path: string, given: Readonly<Record<string, unknown>>): Promise<void> {
-  const others = Object.keys(given).filter((key) => !['workers', 'numTimesteps'].includes(key))
-  if (others.length) {
-    throw new UsageError(
-      `--resume goes on with the run's own options; only --workers and --num-timesteps may be given, got ${others.join(', ')}`,
-    )
-  }
-  const folder = RunFolder.open(path)
-  const config = folder.readConfig<ApgConfig>()
-  if (config.command !== 'apg') {
-    const { command } = config as { command: string }
-    throw new UsageError(
-      `${path} is a run of ${command}, not of apg: use ${command} --resume ${path}`,
-    )
-  }
-  const settings = parseSettings(
-    apgSchema,
-    { ...config.options, ...given },
-    folder.file('config.json'),
+function progressOf(folder: RunFolder, settings: ApgSettings) {
+  const windows = folder.has(CHECKPOINT) ? folder.readApg(CHECKPOINT).state.iteration : 0
+  const finished = windows === windowsOf(settings, settings.envs)
+  // of the last window the run need not have used all
+  const samples = Math.min(
+    samplesOf(windows, settings),
+    finished ? settings.numTimesteps : Infinity,
   )
-  const done = folder.has(CHECKPOINT) ? folder.readApg(CHECKPOINT).state.iteration : 0
-  const learnt = done * settings.horizon * settings.envs
-  if (windowsOf(settings, settings.envs) < done) {
-    throw new UsageError(
-      `--num-timesteps: the run has learnt from ${learnt} control steps already, got ${settings.numTimesteps}`,
-    )
-  }
-  if (windowsOf(settings, settings.envs) === done && folder.has('evaluation.json')) {
-    return say(`${path} is finished: give it a larger --num-timesteps, or use evaluate ${path}`)
-  }
-  folder.writeJson('config.json', { ...config, options: settings })
-  const loaded = config.clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
-  await withSession(settings, (session) => run(session, folder, loaded, settings))
+  return { samples, finished }
 }
 
 async function run(
@@ -120,8 +68,9 @@ async function run(
   say(`${colour.bold('apg')} ${names} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
   const config = simulationConfig(settings, clips)
   // kernels compile while workers start
+  const { horizon: steps, targetNoise } = settings
   const [environments] = await Promise.all([
-    open(session, loaded, settings),
+    openEnvironments(gpu, clips, settings, { steps, targetNoise, window: true }),
     pool.configure(config),
   ])
   const weights = folder.has(FIRST_POLICY) ? folder.readPolicy(FIRST_POLICY) : undefined
@@ -175,51 +124,13 @@ async function run(
     signal.throwIfAborted()
   }
   say(
-    `apg: ${iteration} windows, ${samples(iteration, settings).toLocaleString('en')} samples, ` +
+    `apg: ${iteration} windows, ${samplesOf(iteration, settings).toLocaleString('en')} samples, ` +
       `${duration(learnt.seconds)}; policy: that of window ${learnt.kept}, the latest of those that score most in trials`,
   )
-  if (!settings.eval) return say(`policy: ${folder.file('policy.safetensors')}`)
-  const results = []
-  for (const [index, clip] of clips.entries()) {
-    signal.throwIfAborted()
-    const policy = folder.readPolicy()
-    const result = await evaluate(session, { clip, index }, config, policy, record, {
-      ...{ episodes: settings.evalEpisodes, push: false, networkSeed: settings.seed },
-    })
-    results.push(result.evaluation)
-    say(`\n${evaluationTable(result.evaluation)}`)
-  }
-  folder.writeEvaluation(results)
-  say(`\nresults: ${folder.file('evaluation.json')}, plots: ${folder.file('plots')}`)
+  await endRun(session, folder, clips, config, folder.readPolicy(), settings)
 }
 
-async function open(
-  { gpu }: Session,
-  loaded: readonly LoadedClip[],
-  settings: ApgSettings,
-): Promise<GpuEnvironments> {
-  const simulator = await createSimulator(humanoidOptions(settings))
-  const references = loaded.map(({ clip }) => new Reference(simulator, clip, allowedContacts(clip)))
-  const environments = new GpuEnvironments(gpu, simulator, references, {
-    ...{ size: settings.envs, steps: settings.horizon, window: true },
-    ...{ observationSize: VIEWS[settings.observation], seed: settings.seed },
-    ...{ mode: settings.action, episodeSeconds: settings.episodeSeconds },
-    ...{ startNoise: settings.startNoise, targetNoise: settings.targetNoise },
-    kicks: settings.kicks,
-  })
-  simulator.close()
-  const started = performance.now()
-  let progress: Progress | undefined
-  await environments.compile((done, total) => {
-    progress ??= new Progress('compiling the physics, kernel', total)
-    progress.update(done)
-  })
-  progress?.finish()
-  say(`physics compiled for the GPU, ${duration((performance.now() - started) / 1000)}`)
-  return environments
-}
-
-const samples = (iteration: number, { horizon, envs }: ApgSettings) => iteration * horizon * envs
+const samplesOf = (iteration: number, { horizon, envs }: ApgSettings) => iteration * horizon * envs
 
 function show(event: ApgEvent, folder: RunFolder, events: EventWriter, progress: Progress): void {
   if (event.kind === 'failure') {
@@ -277,9 +188,9 @@ function keepRecord(
   settings: ApgSettings,
 ): void {
   record.wall_seconds.training = seconds
-  record.samples = samples(state.iteration, settings)
+  record.samples = samplesOf(state.iteration, settings)
   record.curve = [...curve]
-  record.kept = { iteration: kept, samples: samples(kept, settings) }
+  record.kept = { iteration: kept, samples: samplesOf(kept, settings) }
   folder.writeJson('training.json', record)
 }
 

@@ -1,14 +1,15 @@
-/** Where `trpo` practises: MuJoCo in the pool's workers, or the same body in WGSL, all on the GPU. */
+/** Where `trpo` and `apg` practise: MuJoCo in the pool's workers, or the same body in WGSL, all on the GPU. */
 
 import { Collector } from '../algos/collector.ts'
 import { type EpisodeSums, Imitation } from '../algos/environments.ts'
 import type { Practice } from '../algos/learner.ts'
 import { GpuRollouts } from '../algos/rollout.ts'
-import { GpuEnvironments } from '../environments/index.ts'
+import type { Gpu } from '../engine/gpu.ts'
+import { type EnvironmentsOptions, GpuEnvironments } from '../environments/index.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { allowedContacts } from '../mocap/ground.ts'
 import { createSimulator, Reference, VIEWS } from '../sim/index.ts'
-import type { TrpoSettings } from './options.ts'
+import type { SimulationSettings, TrpoSettings } from './options.ts'
 import { humanoidOptions, type Session } from './session.ts'
 import { duration, Progress, say } from './terminal.ts'
 
@@ -39,19 +40,35 @@ async function onGpu(
   clips: readonly Clip[],
   settings: TrpoSettings,
 ): Promise<OpenPractice> {
-  const simulator = await createSimulator(humanoidOptions(settings))
   const steps = settings.timestepsPerBatch / settings.envs
-  const environments = new GpuEnvironments(
-    gpu,
-    simulator,
-    clips.map((clip) => new Reference(simulator, clip, allowedContacts(clip))),
-    {
-      ...{ size: settings.envs, steps, observationSize: VIEWS[settings.observation] },
-      ...{ seed: settings.seed, mode: settings.action, episodeSeconds: settings.episodeSeconds },
-      ...{ startNoise: settings.startNoise, kicks: settings.kicks },
-      scoreShare: settings.scoreShare,
-    },
-  )
+  const { scoreShare } = settings
+  const environments = await openEnvironments(gpu, clips, settings, { steps, scoreShare })
+  return {
+    ...{ size: settings.envs, steps },
+    open: (actor) => new GpuRollouts(gpu, environments, actor, steps, settings.seed),
+    takeEnded: () => environments.takeEnded(),
+    takeFailures: () => environments.takeFailures(),
+    close: async () => {},
+  }
+}
+
+/** Environments on the GPU, compiled. */
+export async function openEnvironments(
+  gpu: Gpu,
+  clips: readonly Clip[],
+  settings: Pick<
+    TrpoSettings,
+    keyof SimulationSettings | 'envs' | 'observation' | 'startNoise' | 'kicks'
+  >,
+  more: Pick<EnvironmentsOptions, 'steps' | 'window' | 'scoreShare' | 'targetNoise'>,
+): Promise<GpuEnvironments> {
+  const simulator = await createSimulator(humanoidOptions(settings))
+  const references = clips.map((clip) => new Reference(simulator, clip, allowedContacts(clip)))
+  const environments = new GpuEnvironments(gpu, simulator, references, {
+    ...{ size: settings.envs, observationSize: VIEWS[settings.observation] },
+    ...{ seed: settings.seed, mode: settings.action, episodeSeconds: settings.episodeSeconds },
+    ...{ startNoise: settings.startNoise, kicks: settings.kicks, ...more },
+  })
   simulator.close()
   const started = performance.now()
   let progress: Progress | undefined
@@ -61,13 +78,7 @@ async function onGpu(
   })
   progress?.finish()
   say(`physics compiled for the GPU, ${duration((performance.now() - started) / 1000)}`)
-  return {
-    ...{ size: settings.envs, steps },
-    open: (actor) => new GpuRollouts(gpu, environments, actor, steps, settings.seed),
-    takeEnded: () => environments.takeEnded(),
-    takeFailures: () => environments.takeFailures(),
-    close: async () => {},
-  }
+  return environments
 }
 
 async function inWorkers(
