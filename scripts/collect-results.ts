@@ -44,10 +44,10 @@ export function expertOf({ options, source, samples, init }: Result): string {
 }
 
 /** Picture of a policy, from docs/; undefined where none is drawn: of several clips, other seeds, other bodies. */
-export function pictureOf(result: Result): string | undefined {
+export function pictureOf(result: Result, method: Method): string | undefined {
   const { own, clip, clips, seed, init } = result
   if (clips.length > 1 || seed !== 1 || bodyOf(result)) return undefined
-  return `images/policy-${init ? `trpo-${init}-` : ''}${own ? '' : 'deepmimic-'}${clip}.svg`
+  return `images/policy-${init ? `${method}-${init}-` : ''}${own ? '' : 'deepmimic-'}${clip}.svg`
 }
 
 export function readResults(method: Method): Result[] {
@@ -103,7 +103,7 @@ function given(
 
 /** The end of an episode of a policy, from the first frame, beside the reference. */
 async function render(path: string): Promise<void> {
-  const picture = pictureOf(collect(path)[0]!)
+  const picture = pictureOf(collect(path)[0]!, commandOf(path))
   if (!picture) return
   const folder = RunFolder.open(path)
   const { options } = folder.readConfig<Config>()

@@ -50,8 +50,10 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   'best results': best,
   'sft results': () => results('sft'),
   'trpo results': () => results('trpo'),
+  'apg results': () => results('apg'),
   'sft pictures': () => policyPictures('sft'),
   'trpo pictures': () => policyPictures('trpo'),
+  'apg pictures': () => policyPictures('apg'),
 }
 
 /** A document with its tables made anew. */
@@ -101,12 +103,12 @@ function options(schema: Schema): string {
   return table(['option', 'default', 'meaning'], rows)
 }
 
-// a row a clip: the best of its policies by sft and by trpo, for one clip and the body as it is
+// a row a clip: the best of its policies by sft, by trpo and by apg, for one clip and the body as it is
 function best(): string {
   const single = (method: Method) =>
     readResults(method).filter((result) => result.clips.length === 1 && !bodyOf(result))
-  const [sft, trpo] = [single('sft'), single('trpo')]
-  const clips = [...new Set([...sft, ...trpo].map(clipTitle))]
+  const [sft, trpo, apg] = [single('sft'), single('trpo'), single('apg')]
+  const clips = [...new Set([...sft, ...trpo, ...apg].map(clipTitle))].sort()
   const highest = (rows: readonly Result[], clip: string) =>
     rows
       .filter((result) => clipTitle(result) === clip)
@@ -117,17 +119,24 @@ function best(): string {
       ? [result.score.mean.toFixed(2), percent(result.survival), minutes(result).toFixed(0)]
       : ['', '', '']
   const rows = clips.map((clip) => {
-    const [taught, practised] = [highest(sft, clip), highest(trpo, clip)]
+    const [taught, practised, byGradient] = [sft, trpo, apg].map((rows) => highest(rows, clip))
     return [
       clip,
       ...figures(taught),
       ...figures(practised),
       practised ? `${((practised.samples ?? 0) / 1e6).toFixed(1)} from ${from(practised)}` : '',
+      ...figures(byGradient),
     ]
   })
   const what = ['score', 'survival', 'minutes']
   return table(
-    ['clip', ...what.map((w) => `sft: ${w}`), ...what.map((w) => `trpo: ${w}`), 'million samples'],
+    [
+      'clip',
+      ...what.map((w) => `sft: ${w}`),
+      ...what.map((w) => `trpo: ${w}`),
+      'million samples',
+      ...what.map((w) => `apg: ${w}`),
+    ],
     rows,
   )
 }
@@ -149,8 +158,8 @@ function results(method: Method): string {
     const { nulls, noise: noisy = [], push } = result
     return [
       title(result),
-      expertOf(result),
-      ...(method === 'trpo' ? [from(result), ((result.samples ?? 0) / 1e6).toFixed(2)] : []),
+      ...(method === 'apg' ? [] : [expertOf(result)]),
+      ...(method === 'sft' ? [] : [from(result), ((result.samples ?? 0) / 1e6).toFixed(2)]),
       spread(result.score, 2),
       percent(result.survival),
       `${result.survived_seconds.toFixed(1)} of ${result.seconds.toFixed(1)}`,
@@ -161,7 +170,11 @@ function results(method: Method): string {
       minutes(result).toFixed(0),
     ]
   })
-  const what = ['clip', 'expert', ...(method === 'trpo' ? ['from', 'million samples'] : [])]
+  const what = [
+    'clip',
+    ...(method === 'apg' ? [] : ['expert']),
+    ...(method === 'sft' ? [] : ['from', 'million samples']),
+  ]
   const head = [...what, 'score', 'survival', 'upright s', 'NR', 'null: open loop', 'untrained']
   return table([...head, 'frozen pose', 'survival under noise', 'kicked', 'minutes'], rows)
 }
@@ -169,7 +182,7 @@ function results(method: Method): string {
 // the end of an episode of every policy that was drawn
 function policyPictures(method: Method): string {
   const drawn = readResults(method).flatMap((result) => {
-    const path = pictureOf(result)
+    const path = pictureOf(result, method)
     if (!path || !existsSync(new URL(`docs/${path}`, ROOT))) return []
     const start = result.init ? `, from ${from(result)}` : ''
     return [`${title(result)}${start}:\n\n![${result.clip}](${path})`]

@@ -26,7 +26,14 @@ import {
   Reference,
   type Simulator,
 } from '../../src/sim/index.ts'
-import { assert, assertIdentical, type KernelTest, TestRandom } from './support.ts'
+import {
+  assert,
+  assertClose,
+  assertIdentical,
+  type KernelTest,
+  runPlan,
+  TestRandom,
+} from './support.ts'
 
 const NQ = 35
 const NX = 69
@@ -266,6 +273,62 @@ export const environmentTests: KernelTest[] = [
       assert(sums.episodes > 0 && sums.survived <= sums.episodes, JSON.stringify(sums))
       assert(sums.steps < sums.length && sums.return > 0, JSON.stringify(sums))
       simulator.close()
+    },
+  },
+  {
+    name: 'tracking loss: value and gradient are those of f64; what ended counts for nothing',
+    async run(gpu) {
+      const [size, rows, observed, errors, K] = [3, 4, 9, 7, 2.5]
+      const random = new TestRandom(8)
+      const observations = random.normals(rows * size * observed, 2)
+      const scales = random.normals(errors).map((x) => 0.1 + Math.abs(x))
+      const weights = random.normals(errors).map(Math.abs)
+      const ends = Uint32Array.from({ length: (rows - 1) * size }, (_, i) => Number(i === 4))
+      const [cotangents, losses] = [
+        gpu.array(observations.length, 'cotangents'),
+        gpu.array(size, 'losses'),
+      ]
+      await runPlan(gpu, (plan) =>
+        plan.add({
+          shader: 'tracking_loss',
+          constants: { OBSERVED: observed, ERRORS: errors, K },
+          arrays: {
+            observations: gpu.upload(observations, 'observations'),
+            ends: gpu.upload(ends, 'ends'),
+            scales: gpu.upload(scales, 'scales'),
+            weights: gpu.upload(weights, 'weights'),
+            ...{ cotangents, losses },
+          },
+          shape: [size, rows],
+          groups: [1],
+        }),
+      )
+      const loss = (o: ArrayLike<number>) => {
+        let sum = 0
+        for (let t = 1; t < rows; t++) {
+          for (let e = 0; e < size; e++) {
+            if (ends[(t - 1) * size + e]) continue
+            for (let k = 0; k < errors; k++) {
+              const far = K * scales[k]!
+              const error = o[(t * size + e) * observed + k]!
+              sum += weights[k]! * far ** 2 * Math.log(1 + (error / far) ** 2)
+            }
+          }
+        }
+        return sum / ((rows - 1) * size)
+      }
+      const value = (await gpu.read(losses)).reduce((sum, x) => sum + x, 0)
+      const start = Float64Array.from(observations)
+      assertClose([value], [loss(start)], { rtol: 1e-5 }, 'loss')
+      const expected = start.map((x, i) => {
+        const at = (step: number) => loss(start.with(i, x + step))
+        return (at(1e-5) - at(-1e-5)) / 2e-5
+      })
+      assertClose(await gpu.read(cotangents), expected, { rtol: 1e-4, atol: 1e-6 }, 'gradient')
+      assert(
+        expected.some((x) => Math.abs(x) > 0.01),
+        'the gradient is not zero',
+      )
     },
   },
   {
