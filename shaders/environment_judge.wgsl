@@ -1,10 +1,13 @@
 // After a control step: the state is brought back to its reference's turns and cycle, compared with it, and its episode
 // goes on or ends. Reward and measures are printed from src/environments/programs.ts.
 //
+// An environment whose root is further than `far` (m) or turned by more than `turned` (rad) from the reference is lost,
+// which counts as a fall.
+//
 // rewards, ends [rows, environments]: ends as in shaders/advantages.wgsl; an episode that is cut off has its last state
 // as number `cuts * environments + e` of the final ones
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32, batch_row: u32, score_share: f32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, batch_row: u32, score_share: f32, far: f32, turned: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> states: array<f32>;
@@ -72,13 +75,14 @@ ${PROGRAM}
   let reward = measures[1];
   let touched = report[e] < TOUCH || measures[3] < 0.0;
   let left = abs(measures[4]) > ${FALL_HEIGHT} || measures[5] < ${FALL_UP_COSINE};
+  let lost = measures[6] > shape.far || measures[7] > shape.turned;
   if (bad > 0u || !(reward >= 0.0)) {
     info[FAILURES * N + e] += 1u;
     info[FAILED_CLIP * N + e] = info[CLIP * N + e];
     info[FAILED_FRAME * N + e] = frame;
     info[FAILED_ENTRY * N + e] = bad;
   }
-  let fell = touched || left || bad > 0u || !(reward >= 0.0);
+  let fell = touched || left || lost || bad > 0u || !(reward >= 0.0);
   let length = info[LENGTH * N + e];
   let finished = !fell && steps >= length;
   // no time limit but the end of the motion: nothing follows

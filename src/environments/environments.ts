@@ -45,6 +45,11 @@ export interface EnvironmentsOptions {
   readonly scoreShare?: number
   /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in every second episode; default none */
   readonly kicks?: number
+  /**
+   * how far a root may be from the reference, m, and turned, rad, before its episode is given up as lost; default: as far
+   * as it likes, as in an evaluation
+   */
+  readonly lost?: { readonly distance: number; readonly turn: number }
   /** keep what derivatives need: states, controls and trajectories of all steps of a batch. Default false */
   readonly window?: boolean
   /**
@@ -234,6 +239,7 @@ export class GpuEnvironments {
       targetNoise = 0,
       kicks = 0,
       scoreShare = 0,
+      lost = { distance: 1e9, turn: 1e9 },
     } = this.options
     const clips = this.clipData
     const [from, to] = [this.stateRow(t), this.stateRow(t + 1)]
@@ -267,7 +273,7 @@ export class GpuEnvironments {
           ...{ states, info, clips, table, report, tally },
           ...{ rewards: this.rewards, ends: this.ends },
         },
-        shape: [to, t, f32(scoreShare)],
+        shape: [to, t, f32(scoreShare), f32(lost.distance), f32(lost.turn)],
       })
     }
     this.reset(plan, to)

@@ -106,6 +106,8 @@ export const MEASURES = [
   'clearance',
   'heightError',
   'upCosine',
+  'distance',
+  'turn',
 ] as const
 
 /**
@@ -143,7 +145,7 @@ export function rewardProgram(
     const weight = body.weights[link.name] ?? 0
     pose = fma(mul(weight, turn), turn, pose)
     rates = fma(weight, squared, rates)
-    if (parent === undefined) [rootTurn, rootRate] = [mul(turn, turn), squared]
+    if (parent === undefined) [rootTurn, rootRate] = [turn, squared]
   })
 
   // hands and feet from the root, in its heading frame, heights above the floor
@@ -158,7 +160,11 @@ export function rewardProgram(
 
   const place = minus(qpos.slice(0, 3), wantedQpos.slice(0, 3))
   const velocity = squaredDistance(qvel.slice(0, 3), wantedQvel.slice(0, 3))
-  const root = fma(0.001, rootRate, fma(0.01, velocity, fma(0.1, rootTurn, dot(place, place))))
+  const root = fma(
+    0.001,
+    rootRate,
+    fma(0.01, velocity, fma(mul(0.1, rootTurn), rootTurn, dot(place, place))),
+  )
   const mass = model.bodies.reduce((sum, link) => sum + link.mass, 0)
   const centreVelocity = scaled(
     1 / mass,
@@ -186,6 +192,8 @@ export function rewardProgram(
       low ?? 1,
       place[2]!,
       dot(upOf(qpos.slice(3, 7)), upOf(wantedQpos.slice(3, 7))),
+      sqrt(dot(place, place)),
+      rootTurn,
     ],
   })
 }

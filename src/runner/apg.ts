@@ -24,6 +24,9 @@ export type ApgConfig = PracticeConfig<'apg', ApgSettings>
 const FIRST_POLICY = 'policy-first.safetensors'
 const CHECKPOINT = 'checkpoint-last.safetensors'
 
+/** m, rad: a body that is further off the reference learns nothing that leads back to it. */
+const LOST = { distance: 3, turn: 2.5 }
+
 const parse = (given: Readonly<Record<string, unknown>>, file?: string) =>
   parseSettings(apgSchema, given, file)
 
@@ -70,7 +73,7 @@ async function run(
   // kernels compile while workers start
   const { horizon: steps, targetNoise } = settings
   const [environments] = await Promise.all([
-    openEnvironments(gpu, clips, settings, { steps, targetNoise, window: true }),
+    openEnvironments(gpu, clips, settings, { steps, targetNoise, window: true, lost: LOST }),
     pool.configure(config),
   ])
   const weights = folder.has(FIRST_POLICY) ? folder.readPolicy(FIRST_POLICY) : undefined

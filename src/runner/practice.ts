@@ -60,7 +60,7 @@ export async function openEnvironments(
     TrpoSettings,
     keyof SimulationSettings | 'envs' | 'observation' | 'startNoise' | 'kicks'
   >,
-  more: Pick<EnvironmentsOptions, 'steps' | 'window' | 'scoreShare' | 'targetNoise'>,
+  more: Pick<EnvironmentsOptions, 'steps' | 'window' | 'scoreShare' | 'targetNoise' | 'lost'>,
 ): Promise<GpuEnvironments> {
   const simulator = await createSimulator(humanoidOptions(settings))
   const references = clips.map((clip) => new Reference(simulator, clip, allowedContacts(clip)))
