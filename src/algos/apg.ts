@@ -4,8 +4,8 @@
  *
  *   act for a window  ->  loss of the tracking errors  ->  back through physics, observation and policy  ->  Adam
  *
- * No value network, no reward, no demonstrations. What acts and is judged are the averaged parameters' business:
- * an average over the latest windows is better and steadier than the last ones.
+ * No value network, no reward, no demonstrations. The latest parameters act; what is tried and kept is their average over
+ * the latest windows, which is better and steadier.
  */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'

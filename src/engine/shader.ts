@@ -1,7 +1,7 @@
 /**
- * From a file of shaders/ to WGSL for one use: `#include name` stands for another file, `${NAME}` takes a constant, `#if ${NAME}` ... `#elif` ... `#else` ...
- * `#endif` keep or drop lines (wgsl-preprocessor, which this calls as the template tag it is), and `#unroll i COUNT`
- * ... `#end` repeats its lines with `{i}` replaced by 0 to COUNT-1.
+ * From a file of shaders/ to WGSL for one use: `#include name` stands for another file, `${NAME}` takes a constant, `#if
+ * ${NAME}` ... `#elif` ... `#else` ... `#endif` keep or drop lines (wgsl-preprocessor, which this calls as the template
+ * tag it is), and `#unroll i COUNT` ... `#end` repeats its lines with `{i}` replaced by 0 to COUNT-1.
  *
  * Unrolling by text, not by the compiler: SwiftShader keeps an array that is indexed in a loop in memory, and a matrix
  * product written so ran ten times slower there; with constant indices every driver keeps it in registers.

@@ -85,7 +85,9 @@ export async function learn(
   const progress = new Progress('trpo, iteration', iterations, state.iteration)
   const before = record.wall_seconds.training
   // what the moving figures are of, so that they go on too
-  let recent: EpisodeSums[] = resumed && folder.has(RECENT) ? folder.readJson(RECENT) : []
+  const written = resumed && folder.has(RECENT) ? folder.readJson<EpisodeSums[]>(RECENT) : []
+  // older runs kept episodes one by one
+  let recent = written.filter(({ episodes }) => episodes !== undefined)
   let kept = 0
   let iteration = state.iteration
   // tried at checkpoints: what the policy does without noise

@@ -2,45 +2,25 @@
 // pushes handed to both. And the way back through a window of them, against central differences of the same window in f64.
 
 import { readAsset } from '#platform'
-import { Mlp } from '../../src/algos/mlp.ts'
-import { Window } from '../../src/algos/window.ts'
 import type { Gpu } from '../../src/engine/gpu.ts'
-import {
-  type EnvironmentsOptions,
-  GpuEnvironments,
-  HUMANOID,
-  rowLayout,
-  rowsOf,
-} from '../../src/environments/index.ts'
-import { observationProgram } from '../../src/environments/programs.ts'
-import { moveByCycles } from '../../src/mocap/cycle.ts'
+import { type EnvironmentsOptions, GpuEnvironments } from '../../src/environments/index.ts'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
 import { allowedContacts } from '../../src/mocap/ground.ts'
-import { compileJavaScript, readModel, SingleBody } from '../../src/physics/index.ts'
 import {
   createSimulator,
   Environment,
-  FEATURES,
   OBSERVATION_SIZE,
-  Random,
   Reference,
   type Simulator,
 } from '../../src/sim/index.ts'
-import {
-  assert,
-  assertClose,
-  assertIdentical,
-  type KernelTest,
-  runPlan,
-  TestRandom,
-} from './support.ts'
+import { assert, assertIdentical, type KernelTest, TestRandom } from './support.ts'
 
-const NQ = 35
-const NX = 69
-const NU = 28
+export const NQ = 35
+export const NX = 69
+export const NU = 28
 
 /** A simulator whose solver converges, and references of our clips. */
-async function scene(names: readonly string[]) {
+export async function scene(names: readonly string[]) {
   const simulator = await createSimulator()
   const { opt } = simulator.model
   opt.iterations = 100
@@ -55,7 +35,7 @@ async function scene(names: readonly string[]) {
 }
 
 /** Environments, begun and lifted by a millimetre: what starts on the floor touches it or not by rounding. */
-async function open(
+export async function open(
   gpu: Gpu,
   simulator: Simulator,
   references: readonly Reference[],
@@ -79,7 +59,7 @@ function record(gpu: Gpu, environments: GpuEnvironments, steps: number) {
   return plan
 }
 
-const INFO = { start: 1, episode: 4, clip: 5, nextKick: 6 }
+export const INFO = { start: 1, episode: 4, clip: 5, nextKick: 6 }
 
 // the kick that shaders/environment_act.wgsl gives: pcg4d twice
 function kickOf(seed: number, environment: number, episode: number, steps: number, speed: number) {
@@ -276,155 +256,29 @@ export const environmentTests: KernelTest[] = [
     },
   },
   {
-    name: 'tracking loss: value and gradient are those of f64; what ended counts for nothing',
-    async run(gpu) {
-      const [size, rows, observed, errors, K] = [3, 4, 9, 7, 2.5]
-      const random = new TestRandom(8)
-      const observations = random.normals(rows * size * observed, 2)
-      const scales = random.normals(errors).map((x) => 0.1 + Math.abs(x))
-      const weights = random.normals(errors).map(Math.abs)
-      const ends = Uint32Array.from({ length: (rows - 1) * size }, (_, i) => Number(i === 4))
-      const [cotangents, losses] = [
-        gpu.array(observations.length, 'cotangents'),
-        gpu.array(size, 'losses'),
-      ]
-      await runPlan(gpu, (plan) =>
-        plan.add({
-          shader: 'tracking_loss',
-          constants: { OBSERVED: observed, ERRORS: errors, K },
-          arrays: {
-            observations: gpu.upload(observations, 'observations'),
-            ends: gpu.upload(ends, 'ends'),
-            scales: gpu.upload(scales, 'scales'),
-            weights: gpu.upload(weights, 'weights'),
-            ...{ cotangents, losses },
-          },
-          shape: [size, rows],
-          groups: [1],
-        }),
-      )
-      const loss = (o: ArrayLike<number>) => {
-        let sum = 0
-        for (let t = 1; t < rows; t++) {
-          for (let e = 0; e < size; e++) {
-            if (ends[(t - 1) * size + e]) continue
-            for (let k = 0; k < errors; k++) {
-              const far = K * scales[k]!
-              const error = o[(t * size + e) * observed + k]!
-              sum += weights[k]! * far ** 2 * Math.log(1 + (error / far) ** 2)
-            }
-          }
-        }
-        return sum / ((rows - 1) * size)
-      }
-      const value = (await gpu.read(losses)).reduce((sum, x) => sum + x, 0)
-      const start = Float64Array.from(observations)
-      assertClose([value], [loss(start)], { rtol: 1e-5 }, 'loss')
-      const expected = start.map((x, i) => {
-        const at = (step: number) => loss(start.with(i, x + step))
-        return (at(1e-5) - at(-1e-5)) / 2e-5
-      })
-      assertClose(await gpu.read(cotangents), expected, { rtol: 1e-4, atol: 1e-6 }, 'gradient')
-      assert(
-        expected.some((x) => Math.abs(x) > 0.01),
-        'the gradient is not zero',
-      )
-    },
-  },
-  {
-    name: 'window: the gradient through policy, observation and physics, against f64 differences',
+    name: 'environments: who is lost begins anew where that is asked for, and goes on where not',
     async run(gpu) {
       const { simulator, references } = await scene(['walk'])
-      const [size, steps] = [8, 6]
-      const options = {
-        size,
-        steps,
-        observationSize: OBSERVATION_SIZE,
-        seed: 2,
-        startNoise: 0.02,
-        window: true,
+      const run = async (lost?: { distance: number; turn: number }) => {
+        const options = { size: 3, steps: 1, observationSize: OBSERVATION_SIZE, seed: 1 }
+        const all = { ...options, ...(lost && { lost }) }
+        const { environments, saved } = await open(gpu, simulator, references, all)
+        // the second is 4 m off, the third faces backwards
+        saved.states[1]! += 4
+        const [w, x, y, z] = [3, 4, 5, 6].map((k) => saved.states[3 * k + 2]!)
+        ;[-z!, -y!, x!, w!].forEach((q, k) => {
+          saved.states[3 * (3 + k) + 2] = q
+        })
+        environments.load(saved)
+        const plan = gpu.plan('test')
+        environments.step(plan, 0)
+        await plan.run()
+        const ends = await gpu.read(environments.ends)
+        environments.release()
+        return [...ends]
       }
-      const { environments, saved } = await open(gpu, simulator, references, options)
-      const net = new Mlp([OBSERVATION_SIZE, 16, NU], 'tanh')
-      const random = new Random(4)
-      const theta = Float64Array.from(net.initialise(random, 0.5), Math.fround)
-      // the normaliser: variance 1/4, mean 0
-      const statistics = new Float32Array(3 * OBSERVATION_SIZE)
-      statistics.fill(100, 0, OBSERVATION_SIZE)
-      statistics.fill(25, 2 * OBSERVATION_SIZE)
-      const actor = {
-        net,
-        parameters: gpu.upload(Float32Array.from(theta), 'policy'),
-        statistics: gpu.upload(statistics, 'statistics'),
-      }
-      const window = new Window(gpu, environments, actor, steps)
-      // a loss that is linear in the observations
-      const cotangents = new Float32Array((steps + 1) * size * OBSERVATION_SIZE)
-      for (let t = 1; t <= steps; t++) {
-        for (let e = 0; e < size; e++) {
-          for (let k = 0; k < FEATURES.start; k++) {
-            cotangents[(t * size + e) * OBSERVATION_SIZE + k] = random.normal() * (k < 34 ? 1 : 0.1)
-          }
-        }
-      }
-      await window.forward()
-      const observations = await gpu.read(environments.observations)
-      gpu.write(window.cotangents, cotangents)
-      await window.backward()
-      const gradient = (await gpu.read(window.gradient)) as Float32Array
-      const lean = await open(gpu, simulator, references, { ...options, recompute: true })
-      assertIdentical(lean.saved.states, saved.states, 'the same start')
-      const again = new Window(gpu, lean.environments, actor, steps)
-      await again.forward()
-      gpu.write(again.cotangents, cotangents)
-      await again.backward()
-      const same = (await gpu.read(again.gradient)) as Float32Array
-      assertIdentical(same, gradient, 'gradient with recomputed physics')
-      again.release()
-      lean.environments.release()
-      assert(
-        (await gpu.read(environments.ends)).every((end) => end === 0),
-        'nobody falls',
-      )
-
-      const reference = windowIn64(simulator, references[0]!, net, steps)
-      const loss = (parameters: Float64Array) => {
-        let sum = 0
-        let worst = 0
-        for (let e = 0; e < size; e++) {
-          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
-          const seen = reference(parameters, x, saved.info[INFO.start * size + e]!)
-          seen.forEach((o, t) => {
-            const at = ((t + 1) * size + e) * OBSERVATION_SIZE
-            o.forEach((value, k) => {
-              sum += value * cotangents[at + k]!
-              const scale = k < 34 ? 1 : 10
-              worst = Math.max(worst, Math.abs(value - observations[at + k]!) / scale)
-            })
-          })
-        }
-        return { sum, worst }
-      }
-      const { worst } = loss(theta)
-      assert(worst < 1e-3, `the two windows part: observations differ by ${worst}`)
-      for (let d = 0; d < 4; d++) {
-        const direction = theta.map(() => random.normal())
-        const epsilon = 1e-6
-        const at = (sign: number) =>
-          loss(theta.map((x, i) => x + sign * epsilon * direction[i]!)).sum
-        const expected = (at(1) - at(-1)) / (2 * epsilon)
-        const length = gradient.reduce((sum, g) => sum + g * g, 0) ** 0.5
-        const actual = gradient.reduce((sum, g, i) => sum + g * direction[i]!, 0)
-        assert(length > 1, 'the gradient is not zero')
-        // a direction at random sees a share of the gradient's length
-        const error = Math.abs(actual - expected) / length
-        assert(
-          error < 2e-3,
-          `direction ${d}: expected ${expected}, got ${actual}, length ${length}`,
-        )
-      }
-      window.release()
-      environments.release()
+      assertIdentical(await run(), [0, 0, 0], 'ends as the judge has them')
+      assertIdentical(await run({ distance: 3, turn: 2.5 }), [0, 1, 1], 'ends of who is lost')
       simulator.close()
     },
   },
@@ -450,74 +304,5 @@ function stepPushed(
     return environment.step(actions.subarray(at, at + NU))
   } finally {
     simulator.step = step
-  }
-}
-
-// observations of the steps of a window in f64: policy, targets, physics, observation
-function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps: number) {
-  const model = readModel(simulator.mujoco, simulator.model)
-  const layout = rowLayout({
-    ...{ nq: NQ, nv: NX - NQ, nu: NU, features: FEATURES.length },
-    ...{ endEffectors: HUMANOID.endEffectors.length, joints: model.bodies.length },
-  })
-  const rows = Float64Array.from(rowsOf(reference, layout))
-  const observe = compileJavaScript(observationProgram(model, layout))
-  const body = new SingleBody(model, {
-    mayTouch: (geom) => HUMANOID.mayTouch(reference.contacts, geom.name),
-    iterations: 50,
-  })
-  const { unit } = simulator.gains
-
-  const seenAt = (x: Float64Array, step: number): Float64Array => {
-    const row = rows.subarray(
-      reference.frame(step) * layout.size,
-      (reference.frame(step) + 1) * layout.size,
-    )
-    const errors = new Float64Array(FEATURES.start)
-    observe({ x, row, errors })
-    const features = row.subarray(layout.features, layout.features + FEATURES.length)
-    return Float64Array.from([...errors, ...features])
-  }
-  const act = (parameters: Float64Array, observation: Float64Array): Float64Array => {
-    let values = observation.map((o) => Math.max(-5, Math.min(5, o / Math.sqrt(0.25 + 1e-8))))
-    net.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
-      const next = new Float64Array(outputs)
-      for (let j = 0; j < outputs; j++) {
-        let sum = parameters[bias + j]!
-        for (let i = 0; i < inputs; i++) sum += values[i]! * parameters[offset + i * outputs + j]!
-        next[j] = l < net.layers.length - 1 ? Math.tanh(sum) : sum
-      }
-      values = next
-    })
-    return values
-  }
-  return (parameters: Float64Array, start: Float64Array, startStep: number): Float64Array[] => {
-    const x = start.slice()
-    body.qacc.fill(0)
-    const seen: Float64Array[] = []
-    let observation = seenAt(x, startStep)
-    for (let t = 0; t < steps; t++) {
-      const action = act(parameters, observation)
-      const lead = reference.frame(startStep + t) * NU
-      action.forEach((a, k) => {
-        body.ctrl[k] = Math.fround(reference.lead[lead + k]!) + unit[k]! * a
-      })
-      body.qpos.set(x.subarray(0, NQ))
-      body.qvel.set(x.subarray(NQ))
-      for (let s = 0; s < reference.substeps; s++) body.step(reference.timestep)
-      x.set(body.qpos)
-      x.set(body.qvel, NQ)
-      const at = reference.frame(startStep + t + 1) * NQ
-      for (let k = 7; k < NQ; k++) {
-        const turns = Math.round((x[k]! - reference.qpos[at + k]!) / (2 * Math.PI))
-        x[k]! -= 2 * Math.PI * turns
-      }
-      if (reference.frame(startStep + t + 1) === 0) {
-        moveByCycles(reference.clip, -1, x.subarray(0, NQ), x.subarray(NQ))
-      }
-      observation = seenAt(x, startStep + t + 1)
-      seen.push(observation)
-    }
-    return seen
   }
 }

@@ -7,6 +7,7 @@ import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
 import { trpoTests } from './trpo.ts'
 import { vectorTests } from './vectors.ts'
+import { windowTests } from './window.ts'
 
 /** Every kernel test, for any adapter. */
 export const kernelTests: KernelTest[] = [
@@ -18,4 +19,5 @@ export const kernelTests: KernelTest[] = [
   ...printedTests,
   ...physicsTests,
   ...environmentTests,
+  ...windowTests,
 ]
