@@ -1,6 +1,8 @@
 // After a control step: the state is brought back to its reference's turns and cycle, compared with it, and its episode
 // goes on or ends. Reward and measures are printed from src/environments/programs.ts.
 //
+// An environment whose episode is over, and that has not begun another, is left alone.
+//
 // An environment whose root is further than `far` (m) or turned by more than `turned` (rad) from the reference is lost,
 // which counts as a fall.
 //
@@ -33,6 +35,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= shape.count) { return; }
   let N = shape.environments;
   let e = shape.first + id.x;
+  if (info[OVER * N + e] != 0u) { return; }
   let clip = clips[info[CLIP * N + e]];
   let step = info[STEP * N + e] + 1u;
   let steps = info[STEPS * N + e] + 1u;

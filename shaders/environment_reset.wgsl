@@ -77,7 +77,7 @@ ${LOWEST}
   info[OVER * N + e] = 0u;
   // kicked in every second episode
   let wait = f32(clip.kick_low) + u.y * f32(clip.kick_high - clip.kick_low);
-  let kicked = shape.kick > 0.0 && turn % 2u == 1u;
+  let kicked = shape.kick > 0.0 && u.z < 0.5;
   info[NEXT_KICK * N + e] = select(0xffffffffu, max(1u, u32(round(wait))), kicked);
   for (var k = SUM_SCORE; k <= SUM_ERROR; k++) { tally[k * N + e] = 0.0; }
 }

@@ -2,7 +2,6 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ErrorMetric } from '../src/algos/error-metric.ts'
 import { Mlp } from '../src/algos/mlp.ts'
 import { Policy, type PolicyWeights } from '../src/algos/policy.ts'
 import {
@@ -79,79 +78,6 @@ test('learns a linear map through tanh', async () => {
   assert.is(validationLoss, Math.min(...reports.map((report) => report.validationLoss)))
   assert.ok(result.complete && reports.every(({ samplesPerSecond }) => samplesPerSecond > 0))
   assert.equal(result.weights.sizes, [IN, 16, OUT])
-})
-
-/** M = 1 0 0; 0 1 0.9; 0 0.9 1 times the weights on both sides. */
-const metricOf = (weights: readonly number[]) => {
-  const mixed = [1, 0, 0, 0, 1, 0.9, 0, 0.9, 1]
-  const matrix = mixed.map((m, e) => m * weights[Math.floor(e / OUT)]! * weights[e % OUT]!)
-  return { matrix, metric: new ErrorMetric(Float64Array.from(matrix), OUT) }
-}
-
-test('a metric: the square of a weighed error is its cost, and networks go there and back', () => {
-  const { matrix, metric } = metricOf([2, 1, 0.5])
-  const error = Float32Array.of(0.3, -0.7, 0.4)
-  const cost = matrix.reduce(
-    (sum, m, e) => sum + m * error[Math.floor(e / OUT)]! * error[e % OUT]!,
-    0,
-  )
-  const weighed = metric.weigh(error)
-  assert.ok(Math.abs(weighed.reduce((sum, x) => sum + x * x, 0) - cost) < 1e-6)
-
-  const net = new Mlp([IN, 4, OUT])
-  const statistics = Float32Array.from({ length: 3 * IN }, (_, i) => Number(i < IN || i >= 2 * IN))
-  const policy: PolicyWeights = {
-    ...{ sizes: net.sizes, activation: net.activation, statistics },
-    parameters: net.initialise(new Random(2), 1).map((x) => x + 0.1),
-  }
-  const act = (weights: PolicyWeights) => {
-    const out = new Float64Array(OUT)
-    new Network(weights).run(DATA.observations.subarray(0, IN), out)
-    return Float32Array.from(out)
-  }
-  const near = (a: Float32Array, b: Float32Array) => a.every((x, i) => Math.abs(x - b[i]!) < 1e-5)
-  assert.ok(near(act(metric.weighed(policy)), metric.weigh(act(policy))))
-  assert.ok(near(act(metric.unweighed(metric.weighed(policy))), act(policy)))
-  assert.throws(() => new ErrorMetric(Float64Array.of(1, 2, 2, 1), 2), /positive definite/)
-})
-
-test('trained with a metric: errors are small where they cost much; the loss that is told stays plain', async () => {
-  // a single hidden unit, which cannot serve all outputs
-  const options = { hiddenSize: 1, epochs: 30 }
-  const errorsOf = async (weights: readonly number[]) => {
-    const result = await train(options, { metric: metricOf(weights).metric })
-    const { validation } = splitByEpisode(DATA, OPTIONS.valSplit, OPTIONS.seed)
-    const policy = new Policy(gpu, result.weights, validation.count)
-    const said = await policy.act(validation.observations)
-    policy.release()
-    const sums = [0, 0, 0]
-    for (const [i, a] of said.entries()) {
-      sums[i % OUT]! += (a - validation.actions[i]!) ** 2 / validation.count
-    }
-    const plain = (sums[0]! + sums[1]! + sums[2]!) / OUT
-    assert.ok(Math.abs(result.validationLoss - plain) < 1e-5 * plain)
-    return sums
-  }
-  const [first, last] = [await errorsOf([5, 0.2, 0.2]), await errorsOf([0.2, 0.2, 5])]
-  assert.ok(first[0]! < 0.5 * last[0]!, `first output: ${first[0]}, ${last[0]}`)
-  assert.ok(last[2]! < 0.5 * first[2]!, `last output: ${first[2]}, ${last[2]}`)
-})
-
-test('with a metric too: stopped and resumed, and from the last policy on', async () => {
-  const { metric } = metricOf([2, 1, 0.5])
-  const whole = await train({ keep: 'last' }, { metric })
-  const states: SftState[] = []
-  const controller = new AbortController()
-  const onEpoch = (_: EpochReport, state: SftState) => {
-    states.push(state)
-    if (state.epoch === 3) controller.abort()
-  }
-  await train({ keep: 'last' }, { metric, onEpoch, signal: controller.signal })
-  const resumed = await train({ keep: 'last' }, { metric, resume: states[2]! })
-  assert.equal(resumed.weights, whole.weights)
-
-  const onwards = await train({ epochs: 0, keep: 'last' }, { metric, start: whole.weights })
-  assert.ok(Math.abs(onwards.validationLoss / whole.validationLoss - 1) < 1e-3)
 })
 
 test('the same seed gives the same numbers to the bit, another seed others', async () => {

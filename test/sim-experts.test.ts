@@ -9,6 +9,8 @@ import { createExpert, registerExpert } from '../src/sim/experts.ts'
 import { referenceTorques } from '../src/sim/inverse-dynamics.ts'
 import { JOBS } from '../src/sim/jobs.ts'
 import { OBSERVATION_SIZE } from '../src/sim/observation.ts'
+import { applyLaw, costToGo, linearLaw } from '../src/sim/planning/feedback.ts'
+import { Rollout } from '../src/sim/planning/rollout.ts'
 import { Reference } from '../src/sim/reference.ts'
 import { createSimulator } from '../src/sim/simulator.ts'
 import { World } from '../src/sim/world.ts'
@@ -86,43 +88,50 @@ test('experts by name', () => {
   assert.is(action[27], 0.5)
 })
 
-test('rescue: the expert does again what the actor lost, from before the fall to after it', async () => {
-  const clip = makeClip({ name: 'standing' }, () => {})
-  // stands open loop, but bows at one moment, and falls
-  const bow = [100, 130] as const
-  registerExpert('bowing', () => ({
-    name: 'bowing',
-    act: ({ steps }, action) => {
-      action.fill(steps >= bow[0] && steps < bow[1] ? -0.8 : 0)
-    },
-  }))
-  const episodeSeconds = 8
-  const world = await World.create({ clips: [{ clip, contacts: 'feet' }], episodeSeconds })
-  const item = { episode: 1, start: 0, actor: 'bowing' }
-  const alone = JOBS['rollout-expert'](world, { ...item, expert: 'bowing' })
-  const fall = alone.steps + 1
-  assert.ok(!alone.survived && fall > bow[0] && fall < bow[0] + 70, `${fall}`)
-  const saved = JOBS.rescue(world, { ...item, expert: 'pd' })
-  const from = Math.floor((fall - 75) / 10) * 10
-  assert.is(saved.steps, fall + 30 - from)
-  assert.not(saved.fell)
-  assert.ok(saved.metrics.survived)
-  assert.ok(
-    saved.actions.every((x) => x === 0),
-    "the expert's own",
-  )
-  // it begins in the state in which the actor was
-  const environment = world.environment()
-  environment.reset(item)
-  for (let i = 0; i < from; i++) environment.step(new Float64Array(NU))
-  const observation = new Float32Array(OBSERVATION_SIZE)
-  environment.observe(observation)
-  assert.equal(saved.observations.slice(0, OBSERVATION_SIZE), observation)
-  // who bows cannot save who bows
-  const lost = JOBS.rescue(world, { ...item, expert: 'bowing' })
-  assert.is(lost.steps, 0)
-  assert.ok(lost.fell)
+test('error feedback holds a squat that open loop loses', async () => {
+  const clip = squats()
+  const world = await World.create({ clips: [{ clip, contacts: 'feet' }], episodeSeconds: 6 })
+  const run = (expert: string) =>
+    JOBS['rollout-expert'](world, { episode: 1, start: 0, expert, noise: 0.02 })
+  assert.not(run('pd').survived)
+  const { survived, score } = run('feedback')
+  assert.ok(survived && score > 8.5, `${score}`)
   world.close()
+})
+
+test('sampling MPC turns away what a law does not, and repeats by seed', async () => {
+  const clip = squats()
+  const world = await World.create({ clips: [{ clip, contacts: 'feet' }], episodeSeconds: 1 })
+  const run = (expert: string, seed: number) =>
+    JOBS['rollout-expert'](world, {
+      ...{ episode: seed, start: 0, expert },
+      startNoise: { position: 0.15, velocity: 1.5 },
+    })
+  const [law, planned] = [run('feedback', 3), run('mpc', 3)]
+  assert.ok(planned.reward > law.reward, `${planned.reward} against ${law.reward}`)
+  assert.equal(run('mpc', 3), planned)
+  world.close()
+})
+
+test("a linear law's cost to go: none on a reference that costs none, a square off it", () => {
+  const { reference } = begin(makeClip({ name: 'standing' }, () => {}))
+  const law = linearLaw(new Rollout(simulator, reference))
+  const cost = (by: number) => {
+    const observation = new Float32Array(OBSERVATION_SIZE)
+    observation[2] = by
+    return costToGo(law, 0, observation)
+  }
+  // z' P z of [e; 1]: its second difference is the square's
+  const square = cost(0.1) + cost(-0.1) - 2 * cost(0)
+  assert.ok(
+    square > 0 && Math.abs(cost(0.2) + cost(-0.2) - 2 * cost(0) - 4 * square) < 1e-6 * square,
+  )
+  const offset = new Float64Array(NU)
+  applyLaw(law, 0, new Float32Array(OBSERVATION_SIZE).fill(100), offset)
+  assert.ok(
+    offset.every((x, k) => Math.abs(x - law.offsets[k]!) <= 0.7 + 1e-9),
+    'bounded',
+  )
 })
 
 function begin(clip: Clip): Environment {

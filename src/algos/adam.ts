@@ -21,12 +21,14 @@ export class Adam {
   /** [2, parameters]: running means of the gradient and of its square */
   readonly moments: GpuArray<'f32'>
 
+  /** @param moments those of another, which this one goes on with */
   constructor(
     gpu: Gpu,
     readonly parameterCount: number,
     private readonly options: AdamOptions,
+    moments = gpu.array(2 * parameterCount, 'adam moments'),
   ) {
-    this.moments = gpu.array(2 * parameterCount, 'adam moments')
+    this.moments = moments
   }
 
   /**

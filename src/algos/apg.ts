@@ -32,11 +32,6 @@ export interface TrackingWeights {
 export interface ApgOptions {
   /** control steps of a window */
   readonly horizon: number
-  /** learning rate, at first and at the end, in between along half a cosine */
-  readonly lr: number
-  readonly lrEnd: number
-  /** windows that the run is planned for */
-  readonly iterations: number
   /** share of the average that a window leaves as it was */
   readonly averaging: number
   /** in units of an error's scale: further off, an error counts by its logarithm */
@@ -80,9 +75,11 @@ export class Apg {
   private readonly progress: GpuArray<'u32'>
   private readonly losses: GpuArray<'f32'>
   private readonly window: Window
-  private readonly adam: Adam
+  private readonly moments: GpuArray<'f32'>
+  /** by learning rate */
+  private readonly updates = new Map<number, Plan>()
+  private readonly averaging: number
   private readonly loss: Plan
-  private readonly update: Plan
   private readonly owned: GpuArray[]
   private iteration = 0
 
@@ -97,7 +94,8 @@ export class Apg {
     statistics: Float32Array,
     options: ApgOptions,
   ) {
-    const { horizon, lr, lrEnd, iterations, averaging, robust, weights } = options
+    const { horizon, averaging, robust, weights } = options
+    this.averaging = averaging
     const { size, observations, ends } = environments
     const count = net.parameterCount
     this.parameters = gpu.array(count, 'policy')
@@ -115,7 +113,7 @@ export class Apg {
     this.owned = [this.parameters, this.averaged, this.progress, this.losses, normaliser]
     this.owned.push(scales, weight)
 
-    const { cotangents, gradient } = this.window
+    const { cotangents } = this.window
     this.loss = gpu.plan('tracking loss')
     this.loss.add({
       shader: 'tracking_loss',
@@ -124,13 +122,8 @@ export class Apg {
       shape: [size, horizon + 1],
       groups: [Math.ceil(size / 64)],
     })
-    this.adam = new Adam(gpu, count, { rate: lr, lastRate: lrEnd, steps: iterations })
-    this.owned.push(this.adam.moments)
-    this.update = gpu.plan('update')
-    const slices = gradient.length / count
-    this.adam.step(this.update, this.parameters, gradient, slices, this.progress)
-    scale(this.update, this.averaged, averaging)
-    axpy(this.update, this.averaged, this.parameters, 1 - averaging)
+    this.moments = gpu.array(2 * count, 'adam moments')
+    this.owned.push(this.moments)
   }
 
   /** Goes to a state. */
@@ -139,7 +132,7 @@ export class Apg {
     this.iteration = iteration
     gpu.write(this.parameters, parameters)
     gpu.write(this.averaged, averaged)
-    gpu.write(this.adam.moments, moments)
+    gpu.write(this.moments, moments)
     if (environments) this.environments.load(environments)
     else await this.environments.begin()
   }
@@ -151,21 +144,25 @@ export class Apg {
       iteration: this.iteration,
       parameters: await gpu.read(this.parameters),
       averaged: await gpu.read(this.averaged),
-      moments: await gpu.read(this.adam.moments),
+      moments: await gpu.read(this.moments),
       environments: await this.environments.save(),
     }
   }
 
-  /** Acts for a window and learns from it. */
-  async iterate(): Promise<ApgReport> {
+  /**
+   * Acts for a window and learns from it.
+   * @param lr learning rate of Adam
+   * @param since iteration at which Adam began anew
+   */
+  async iterate(lr: number, since = 0): Promise<ApgReport> {
     const { gpu, window } = this
     const started = performance.now()
     await window.forward()
     const acted = performance.now()
     await this.loss.run()
     await window.backward()
-    gpu.write(this.progress, Uint32Array.of(this.iteration))
-    await this.update.run()
+    gpu.write(this.progress, Uint32Array.of(this.iteration - since))
+    await this.update(lr).run()
     this.environments.carryOver()
     const losses = await gpu.read(this.losses)
     this.iteration++
@@ -177,6 +174,22 @@ export class Apg {
         backward: (performance.now() - acted) / 1000,
       },
     }
+  }
+
+  // Adam at a learning rate, and the average
+  private update(rate: number): Plan {
+    const known = this.updates.get(rate)
+    if (known) return known
+    const { gpu, net, parameters, averaged, averaging, moments } = this
+    const { gradient } = this.window
+    const count = net.parameterCount
+    const plan = gpu.plan('update')
+    const adam = new Adam(gpu, count, { rate }, moments)
+    adam.step(plan, parameters, gradient, gradient.length / count, this.progress)
+    scale(plan, averaged, averaging)
+    axpy(plan, averaged, parameters, 1 - averaging)
+    this.updates.set(rate, plan)
+    return plan
   }
 
   release(): void {

@@ -1,6 +1,5 @@
 /**
- * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error, or by what
- * errors cost where a metric says that.
+ * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error.
  *
  * The data set goes to the GPU once. A training step is one plan: gather a shuffled mini-batch, forward, loss,
  * backward, Adam; an epoch is that plan replayed, with one read-back of its losses at the end. Observations are
@@ -13,14 +12,13 @@ import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import type { Activation } from '../engine/matmul.ts'
 import { moments, normalise } from '../engine/ops.ts'
 import type { Plan } from '../engine/plan.ts'
-import type { ErrorMetric } from './error-metric.ts'
 import { MeanSquaredError } from './loss.ts'
 import { Mlp, type NormalSource } from './mlp.ts'
 import { Policy, type PolicyWeights, renormalise } from './policy.ts'
 import { Regression, STEPS_PER_SUBMIT } from './regression.ts'
 
 /**
- * Errors beyond this, in (weighed) action units, count linearly. One pair in twenty, near a fall, holds half of all squared
+ * Errors beyond this, in action units, count linearly. One pair in twenty, near a fall, holds half of all squared
  * errors of a walk; learnt at the cost of the others, a policy errs where it walks.
  */
 const LARGE_ERROR = 0.15
@@ -76,7 +74,7 @@ export interface SftState {
   }
 }
 
-/** Losses are what is minimised: mean squared errors, linear beyond LARGE_ERROR, with a metric of weighed actions. */
+/** Losses are what is minimised: mean squared errors, linear beyond LARGE_ERROR. */
 export interface EpochReport {
   /** from 1 */
   readonly epoch: number
@@ -90,7 +88,7 @@ export interface SftResult {
   /** as `keep` has it; without a validation set those of the last epoch */
   readonly weights: PolicyWeights
   readonly state: SftState
-  /** mean squared error over the validation set in squared action units, with a metric too; NaN without such a set */
+  /** mean squared error over the validation set in squared action units; NaN without such a set */
   readonly validationLoss: number
   /** epoch of the weights */
   readonly epoch: number
@@ -104,8 +102,6 @@ export interface SftHooks {
   readonly resume?: SftState
   /** a policy of the same sizes to start from, instead of random parameters */
   readonly start?: PolicyWeights
-  /** what errors cost, if not all the same */
-  readonly metric?: ErrorMetric
   /** after every epoch, with what a checkpoint needs */
   onEpoch?(report: EpochReport, state: SftState): void | Promise<void>
   /** within an epoch */
@@ -126,7 +122,6 @@ export async function trainSft(
   random: NormalSource,
   hooks: SftHooks = {},
 ): Promise<SftResult> {
-  const { metric } = hooks
   const { train, validation } = splitByEpisode(data, options.valSplit, options.seed)
   // a mini-batch holds no sample twice
   const batchSize = Math.min(options.batchSize, train.count)
@@ -134,18 +129,13 @@ export async function trainSft(
   const net = new Mlp(sizes, options.activation)
   // before the plans are recorded, since they are recorded with the tiles
   await gpu.tiles.tune(gpu, net.shapes(batchSize))
-  const weighed = (samples: Samples): Samples =>
-    metric ? { ...samples, actions: metric.weigh(samples.actions) } : samples
-  const trainer = new Trainer(gpu, net, weighed(train), weighed(validation), {
-    ...options,
-    batchSize,
-  })
+  const trainer = new Trainer(gpu, net, train, validation, { ...options, batchSize })
   let state: SftState
   let statistics: Float32Array
   let kept: SftState['best']
   try {
     statistics = await trainer.prepare()
-    const start = hooks.start && (metric?.weighed(hooks.start) ?? hooks.start)
+    const { start } = hooks
     const initial = start ? renormalise(start, statistics) : net.initialise(random)
     state = hooks.resume ?? {
       epoch: 0,
@@ -173,12 +163,11 @@ export async function trainSft(
     trainer.release()
   }
   const { activation } = options
-  const found = { sizes, activation, parameters: kept.parameters, statistics }
-  const weights = metric?.unweighed(found) ?? found
+  const weights = { sizes, activation, parameters: kept.parameters, statistics }
   return {
     weights,
     state,
-    validationLoss: metric ? await meanSquaredError(gpu, weights, validation) : kept.loss,
+    validationLoss: await meanSquaredError(gpu, weights, validation),
     epoch: kept.epoch,
     meanPredictorLoss: meanPredictorLoss(train, validation),
     complete: state.epoch >= options.epochs,

@@ -15,6 +15,7 @@ import { type ActionMode, FEATURES, type Reference, type Simulator } from '../si
 import { type BodyRecord, HUMANOID } from './body.ts'
 import {
   type EndedEpisodes,
+  type EnvironmentEpisode,
   Episodes,
   type Failure,
   type Placed,
@@ -43,13 +44,15 @@ export interface EnvironmentsOptions {
   readonly targetNoise?: number
   /** share of the reward that is the score of joint angles, a tenth of it; the rest is DeepMimic's. Default 0 */
   readonly scoreShare?: number
-  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in every second episode; default none */
+  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in half of the episodes; default none */
   readonly kicks?: number
   /**
    * how far a root may be from the reference, m, and turned, rad, before its episode is given up as lost; default: as far
    * as it likes, as in an evaluation
    */
   readonly lost?: { readonly distance: number; readonly turn: number }
+  /** begin the next episode where one is over; otherwise its figures stay for `takeEnded`. Default true */
+  readonly restart?: boolean
   /** keep what derivatives need: states, controls and trajectories of all steps of a batch. Default false */
   readonly window?: boolean
   /**
@@ -276,7 +279,7 @@ export class GpuEnvironments {
         shape: [to, t, f32(scoreShare), f32(lost.distance), f32(lost.turn)],
       })
     }
-    this.reset(plan, to)
+    if (this.options.restart ?? true) this.reset(plan, to)
   }
 
   /** Records the end of a batch: the states that go on are the final ones of its last row. */
@@ -346,6 +349,16 @@ export class GpuEnvironments {
   /** What ended since the last time; resolves when the work sent so far is done. */
   takeEnded(): Promise<EndedEpisodes> {
     return this.episodes.takeEnded()
+  }
+
+  /** The first episode of each environment, where none begins another: undefined while it goes on. */
+  episodesByEnvironment(): Promise<(EnvironmentEpisode | undefined)[]> {
+    return this.episodes.byEnvironment()
+  }
+
+  /** Control steps of the longest episode there is. */
+  get longestEpisode(): number {
+    return this.episodes.longest
   }
 
   /** States that were no numbers since the last time, the last one of each environment. */

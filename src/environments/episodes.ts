@@ -20,6 +20,19 @@ export interface EndedEpisodes {
   readonly unconverged: number
 }
 
+/** An episode that ended, of one environment. */
+export interface EnvironmentEpisode {
+  /** index into the references */
+  readonly clip: number
+  /** means over the full length, 0 from a fall on */
+  readonly score: number
+  readonly reward: number
+  /** control steps done, before a fall; and of the full length */
+  readonly steps: number
+  readonly length: number
+  readonly survived: boolean
+}
+
 /** A state that was no number: its episode was given up. */
 export interface Failure {
   readonly environment: number
@@ -92,6 +105,30 @@ export class Episodes {
       ...{ episodes, score, reward, jointError, return: total },
       ...{ steps, length, survived, unconverged },
     }
+  }
+
+  /** The episode of each environment that has ended just one, and undefined for the others. */
+  async byEnvironment(): Promise<(EnvironmentEpisode | undefined)[]> {
+    const { size } = this
+    const info = await this.gpu.read(this.info, FIELD.clip * size, size)
+    const numbers = await this.gpu.read(this.tally, FIRST_ENDED * size)
+    return Array.from(info, (clip, e) => {
+      const [episodes, score, reward, , , steps, length, survived] = Array.from(
+        { length: TALLIES - FIRST_ENDED },
+        (_, k) => numbers[k * size + e]!,
+      ) as [number, number, number, number, number, number, number, number]
+      if (episodes !== 1) return undefined
+      return { clip, score, reward, steps, length, survived: survived === 1 }
+    })
+  }
+
+  /** Control steps of the longest episode there is. */
+  get longest(): number {
+    const lengths = this.references.map(({ clip, dt, frames }) => {
+      const most = Math.max(1, Math.round(this.episodeSeconds / dt))
+      return clip.loop ? most : Math.min(most, frames - 1)
+    })
+    return Math.max(...lengths)
   }
 
   /** States that were no numbers since the last time, the last one of each environment. */

@@ -6,26 +6,22 @@ import { Apg, type ApgReport, type ApgState, trackingStatistics } from '../algos
 import type { EpisodeSums } from '../algos/environments.ts'
 import type { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
+import type { TrialResult } from '../algos/trials.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import type { GpuEnvironments } from '../environments/index.ts'
 
 export interface ApgSettings {
-  /** control steps to learn from, in all */
+  /** control steps to learn from, at most */
   readonly numTimesteps: number
   readonly horizon: number
+  /** learning rate at first */
   readonly lr: number
-  readonly lrEnd: number
+  /** windows without a better trial after which the rate is lowered */
+  readonly patience: number
   readonly averaging: number
   readonly robust: number
   /** windows from one trial of the policy, and checkpoint, to the next */
   readonly savePerIter: number
-}
-
-/** What a policy comes to in trials. */
-export interface TrialResult {
-  readonly score: number
-  readonly survival: number
-  readonly nr: number
 }
 
 /** A trial, when it was. */
@@ -40,8 +36,11 @@ export interface CurvePoint extends TrialResult {
 export interface ApgProgress {
   readonly state: ApgState
   readonly curve: readonly CurvePoint[]
-  /** of the policy that is kept */
+  /** window of the policy that is kept */
   readonly kept: number
+  /** times that the rate was lowered, and the window in which it was last */
+  readonly lowered: number
+  readonly since: number
   readonly seconds: number
   readonly recent: readonly EpisodeSums[]
 }
@@ -55,6 +54,7 @@ export type ApgEvent =
       readonly recent: readonly EpisodeSums[]
     }
   | { readonly kind: 'trial'; readonly point: CurvePoint; readonly kept: boolean }
+  | { readonly kind: 'rate'; readonly lr: number; readonly from: number }
   | { readonly kind: 'failure'; readonly message: string }
 
 export interface ApgContext {
@@ -62,16 +62,22 @@ export interface ApgContext {
   readonly signal: AbortSignal
   /** tells of what happens, as it happens */
   emit(event: ApgEvent): void
-  /** tries a policy under the judge */
+  /** tries a policy */
   trial(policy: PolicyWeights): Promise<TrialResult>
   readonly store: {
     keepPolicy(policy: PolicyWeights): Promise<void>
+    /** the policy that was kept last */
+    policy(): Promise<PolicyWeights>
     keepProgress(progress: ApgProgress): Promise<void>
   }
 }
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
+
+/** What the learning rate is lowered by, and how often: no better trial after that ends the run. */
+const FACTOR = 1 / 3
+const LOWERED_MOST = 2
 
 /** Progress is kept at least this often, s: a process that is killed loses no more. */
 const KEEP_SECONDS = 60
@@ -84,8 +90,26 @@ export function windowsOf(settings: ApgSettings, environments: number): number {
   return Math.ceil(settings.numTimesteps / (settings.horizon * environments))
 }
 
+/** Whether a run has come to its end. */
+export function isOver(
+  { state, lowered }: ApgProgress,
+  settings: ApgSettings,
+  environments: number,
+): boolean {
+  return state.iteration >= windowsOf(settings, environments) || lowered > LOWERED_MOST
+}
+
+// the latest window whose trial was better than all before
+function lastBetter(curve: readonly CurvePoint[]): number {
+  let [best, at] = [0, 0]
+  for (const { score, iteration } of curve) if (score > best + TIE) [best, at] = [score, iteration]
+  return at
+}
+
 /**
- * Learns until the control steps are used up, or the signal says stop; what there is then is kept.
+ * Learns until trials no longer become better, the control steps are used up, or the signal says stop; what there is then
+ * is kept. What stands is lost again if learning goes on at the rate that found it: when for `patience` windows no trial
+ * was better, learning goes back to the best policy, with a third of the rate.
  *
  * @param environments opened with a window of `horizon` steps
  * @param start the network and the parameters that it begins with; its normaliser, by default one of the references
@@ -109,7 +133,7 @@ export async function runApg(
   const samplesOf = (iteration: number) => iteration * horizon * environments.size
   const iterations = windowsOf(settings, environments.size)
   await gpu.tiles.tune(gpu, net.shapes(environments.size))
-  const apg = new Apg(gpu, environments, net, statistics, { ...settings, iterations })
+  const apg = new Apg(gpu, environments, net, statistics, settings)
   const began = performance.now()
   const seconds = () => (before?.seconds ?? 0) + (performance.now() - began) / 1000 - trials
   // what trials take is not learning
@@ -118,11 +142,17 @@ export async function runApg(
     ...{ iteration: 0, parameters: start.parameters, averaged: start.parameters },
     ...{ moments: new Float32Array(2 * net.parameterCount), environments: undefined },
   }
-  let { state, curve, kept, recent } = before ?? {
+  let { state, curve, kept, recent, lowered, since } = before ?? {
     ...{ state: first, curve: [] as CurvePoint[], kept: 0, recent: [] as EpisodeSums[] },
+    ...{ lowered: 0, since: 0 },
   }
+  const progress = (): ApgProgress => ({
+    ...{ state, curve, kept, lowered, since, seconds: seconds(), recent },
+  })
+  const over = () => isOver(progress(), settings, environments.size)
   await apg.begin(state)
 
+  const rate = () => settings.lr * FACTOR ** lowered
   const due = (iteration: number) => iteration % savePerIter === 0 || iteration === iterations
   const tried = async () => {
     const policy = {
@@ -142,6 +172,17 @@ export async function runApg(
       kept = iteration
     }
     emit({ kind: 'trial', point: { ...point, ...result }, kept: better })
+    if (iteration - Math.max(since, lastBetter(curve)) >= settings.patience) await lower()
+  }
+  const lower = async () => {
+    lowered++
+    since = state.iteration
+    if (over()) return
+    const { parameters } = await store.policy()
+    const moments = new Float32Array(state.moments.length)
+    state = { ...state, parameters, averaged: parameters, moments }
+    await apg.begin(state)
+    emit({ kind: 'rate', lr: rate(), from: kept })
   }
   let keptAt = seconds()
   const keep = async () => {
@@ -152,22 +193,22 @@ export async function runApg(
         if (!signal.aborted) throw error
       })
     }
-    await store.keepProgress({ state, curve, kept, seconds: seconds(), recent })
+    await store.keepProgress(progress())
     keptAt = seconds()
   }
 
   try {
     if (!before || due(state.iteration)) await keep()
-    for (let iteration = state.iteration; iteration < iterations && !signal.aborted; ) {
-      const report = await apg.iterate()
-      iteration = report.iteration
+    while (!over() && !signal.aborted) {
+      const report = await apg.iterate(rate(), since)
+      const { iteration } = report
       recent = latest([...recent, await environments.takeEnded()])
       for (const { message } of await environments.takeFailures())
         emit({ kind: 'failure', message })
       emit({ kind: 'iteration', report, samples: samplesOf(iteration), recent })
       if (due(iteration) || signal.aborted || seconds() - keptAt > KEEP_SECONDS) await keep()
     }
-    return { state, curve, kept, seconds: seconds(), recent }
+    return progress()
   } finally {
     apg.release()
   }

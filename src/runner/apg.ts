@@ -4,24 +4,23 @@ import type { ApgReport } from '../algos/apg.ts'
 import type { EpisodeSums } from '../algos/environments.ts'
 import { Mlp } from '../algos/mlp.ts'
 import { networkSizes } from '../algos/sft.ts'
-import { type ApgEvent, type ApgProgress, runApg, windowsOf } from '../pipeline/apg.ts'
+import { type ApgEvent, type ApgProgress, isOver, runApg, windowsOf } from '../pipeline/apg.ts'
 import { ACTION_SIZE, VIEWS } from '../sim/index.ts'
 import { sayHeadings } from './clips.ts'
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import { type ApgSettings, apgSchema, parseSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { openEnvironments } from './practice.ts'
+import { openEnvironments, openTrials } from './practice.ts'
 import type { RunFolder } from './run-folder.ts'
 import { createRun, endRun, openToResume, type PracticeConfig, settle } from './runs.ts'
 import { type LoadedClip, type Session, simulationConfig, withSession } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
-import { runTrials } from './trials.ts'
 
 export type ApgConfig = PracticeConfig<'apg', ApgSettings>
 
 /** The policy that a run starts from, if there is one. */
-const FIRST_POLICY = 'policy-first.safetensors'
+export const FIRST_POLICY = 'policy-first.safetensors'
 const CHECKPOINT = 'checkpoint-last.safetensors'
 
 /** m, rad: a body that is further off the reference learns nothing that leads back to it. */
@@ -50,13 +49,17 @@ export async function apg(given: Readonly<Record<string, unknown>>): Promise<voi
 
 function progressOf(folder: RunFolder, settings: ApgSettings) {
   const windows = folder.has(CHECKPOINT) ? folder.readApg(CHECKPOINT).state.iteration : 0
-  const finished = windows === windowsOf(settings, settings.envs)
   // of the last window the run need not have used all
   const samples = Math.min(
     samplesOf(windows, settings),
-    finished ? settings.numTimesteps : Infinity,
+    windows === windowsOf(settings, settings.envs) ? settings.numTimesteps : Infinity,
   )
-  return { samples, finished }
+  return { samples, finished: finished(folder, settings) }
+}
+
+/** Whether a run has come to its end. */
+export function finished(folder: RunFolder, settings: ApgSettings): boolean {
+  return folder.has(CHECKPOINT) && isOver(folder.readApg(CHECKPOINT), settings, settings.envs)
 }
 
 async function run(
@@ -65,23 +68,33 @@ async function run(
   loaded: readonly LoadedClip[],
   settings: ApgSettings,
 ): Promise<void> {
-  const { gpu, pool, signal } = session
+  await learnApg(session, folder, loaded, settings)
+  const clips = loaded.map(({ clip }) => clip)
+  const config = simulationConfig(settings, clips)
+  await endRun(session, folder, clips, config, folder.readPolicy(), settings)
+}
+
+/** Learns until the run has come to its end; its policy is in its folder. */
+export async function learnApg(
+  session: Session,
+  folder: RunFolder,
+  loaded: readonly LoadedClip[],
+  settings: ApgSettings,
+): Promise<void> {
+  const { gpu, signal } = session
   const clips = loaded.map(({ clip }) => clip)
   const names = clips.map(({ name }) => name).join(', ')
   say(`${colour.bold('apg')} ${names} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
-  const config = simulationConfig(settings, clips)
-  // kernels compile while workers start
   const { horizon: steps, targetNoise } = settings
-  const [environments] = await Promise.all([
-    openEnvironments(gpu, clips, settings, { steps, targetNoise, window: true, lost: LOST }),
-    pool.configure(config),
-  ])
+  const more = { steps, targetNoise, window: true, lost: LOST }
+  const environments = await openEnvironments(gpu, clips, settings, more)
   const weights = folder.has(FIRST_POLICY) ? folder.readPolicy(FIRST_POLICY) : undefined
   const inputs = VIEWS[settings.observation]
   const net = new Mlp(
     weights?.sizes ?? networkSizes(inputs, ACTION_SIZE, settings),
     settings.activation,
   )
+  const trials = await openTrials(gpu, clips, settings)
   const before = folder.has(CHECKPOINT) ? folder.readApg(CHECKPOINT) : undefined
   const first = before?.state.iteration ?? 0
   folder.trimMetrics(({ iteration }) => iteration! <= first)
@@ -94,12 +107,10 @@ async function run(
       {
         ...{ gpu, signal },
         emit: (event) => show(event, folder, events, progress),
-        trial: (policy) =>
-          runTrials(session, clips, settings.episodeSeconds, policy, {
-            ...{ tolerant: true, kicks: settings.kicks },
-          }),
+        trial: (policy) => trials.run(policy, signal),
         store: {
           keepPolicy: async (policy) => folder.writePolicy('policy.safetensors', policy),
+          policy: async () => folder.readPolicy(),
           keepProgress: async (now) => {
             folder.writeApg(CHECKPOINT, now)
             keepRecord(folder, record, now, settings)
@@ -119,6 +130,7 @@ async function run(
     )
   } finally {
     progress.finish()
+    trials.release()
   }
   const { iteration } = learnt.state
   if (signal.aborted) {
@@ -130,7 +142,6 @@ async function run(
     `apg: ${iteration} windows, ${samplesOf(iteration, settings).toLocaleString('en')} samples, ` +
       `${duration(learnt.seconds)}; policy: that of window ${learnt.kept}, the latest of those that score most in trials`,
   )
-  await endRun(session, folder, clips, config, folder.readPolicy(), settings)
 }
 
 const samplesOf = (iteration: number, { horizon, envs }: ApgSettings) => iteration * horizon * envs
@@ -138,6 +149,12 @@ const samplesOf = (iteration: number, { horizon, envs }: ApgSettings) => iterati
 function show(event: ApgEvent, folder: RunFolder, events: EventWriter, progress: Progress): void {
   if (event.kind === 'failure') {
     say(colour.yellow(`${event.message}: the episode was given up`))
+    return
+  }
+  if (event.kind === 'rate') {
+    say(
+      `no better for a while: back to window ${event.from}, learning rate ${event.lr.toPrecision(2)}`,
+    )
     return
   }
   if (event.kind === 'trial') {

@@ -3,8 +3,6 @@
 import { summarise } from '../algos/evaluate.ts'
 import { type ExpertItem, type SimulationConfig, values } from '../sim/index.ts'
 import { EXPERTS, type VerifySettings } from './options.ts'
-import { prepareExperts } from './prepare.ts'
-import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { Progress, say, table } from './terminal.ts'
 
@@ -31,23 +29,16 @@ export interface ExpertRow {
   readonly cost: number
 }
 
-/** Compares all experts on the clips of a configuration; leaves the pool configured with them. */
+/** Compares all experts on the clips of a configuration; leaves the pool configured. */
 export async function compareExperts(
   session: Session,
-  folder: RunFolder,
   config: SimulationConfig,
   settings: VerifySettings,
 ): Promise<ExpertRow[]> {
   const { trials, trialSeconds } = settings
   const { pool, signal } = session
   const setup = { ...config, episodeSeconds: trialSeconds }
-  const { experts, failures } = await prepareExperts(session, folder, setup, {
-    ...settings,
-    expert: 'planner',
-  })
-  const failure = failures.find((reason) => reason)
-  if (failure) throw new Error(failure)
-  await pool.configure({ ...setup, experts })
+  await pool.configure(setup)
   const rows: ExpertRow[] = []
   const cells = config.clips.flatMap(({ clip }, index) =>
     EXPERTS.flatMap((expert) =>

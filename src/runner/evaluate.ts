@@ -9,8 +9,8 @@ import {
 } from './evaluation.ts'
 import type { EvaluateSettings } from './options.ts'
 import { RunFolder } from './run-folder.ts'
-import { readClip, simulationConfig, withSession } from './session.ts'
-import { clipsOf, type RunConfig } from './sft.ts'
+import { clipsOf, readClip, simulationConfig, withSession } from './session.ts'
+import type { RunConfig } from './sft.ts'
 import { say } from './terminal.ts'
 
 /** Evaluates the run in `path`; its evaluation.json is rewritten if the clip is its own. */

@@ -48,6 +48,8 @@ export interface Evaluation extends Summary {
   /** the policy is that of this iteration of its run, after so many of that run's control steps */
   readonly kept?: TrainingRecord['kept']
   readonly curve?: readonly CurvePoint[]
+  /** of sft by apg: the policy that demonstrated and labelled, on the same episodes */
+  readonly teacher?: Summary
   /** of DAgger, with what each policy did */
   readonly rounds?: readonly RoundRecord[]
   /** with noise on the PD targets, rad */
@@ -71,16 +73,14 @@ const FIRST_EPISODE = 1_000_000
 /** What a round came to. */
 export interface RoundRecord {
   readonly round: number
-  /** `demonstrations` (round 0), `dagger` or `rescue` */
-  readonly kind: string
   /** pairs gathered so far */
   readonly samples: number
   readonly validation_loss: number | null
   readonly mean_predictor_loss: number | null
-  /** over a few episodes without noise, that no evaluation uses */
+  /** in trials without noise */
   readonly score: number
   readonly survival: number
-  readonly survived_seconds: number
+  readonly nr: number
 }
 
 /** A point of a learning curve: trials without noise, that no evaluation uses. */
@@ -129,6 +129,8 @@ export interface EvaluationOptions {
   readonly push: boolean
   /** levels of noise on the PD targets that are evaluated too, rad */
   readonly noise?: readonly number[]
+  /** who taught the policy */
+  readonly teacher?: PolicyWeights | undefined
   /** seed of the run, which the untrained network's parameters follow from */
   readonly networkSeed: number
 }
@@ -140,7 +142,7 @@ export async function evaluate(
   config: SimulationConfig,
   weights: PolicyWeights,
   training: TrainingRecord,
-  { episodes, push, noise = [], networkSeed }: EvaluationOptions,
+  { episodes, push, noise = [], teacher, networkSeed }: EvaluationOptions,
 ): Promise<EvaluationResult> {
   const started = performance.now()
   await pool.configure(config)
@@ -169,6 +171,7 @@ export async function evaluate(
     return results
   }
   const policy = await run('evaluation', weights, trials)
+  const taught = teacher && (await run('teacher', teacher, trials))
   const frozen = values(await pool.map('frozen-pose', trials, { signal }))
   const openLoop = values(
     await pool.map(
@@ -225,6 +228,7 @@ export async function evaluate(
     },
     ...(noisy.length && { noise: noisy }),
     ...(pushed && { push: pushed }),
+    ...(taught && { teacher: summarise(taught, clip.dt) }),
     ...(training.rounds.length && { rounds: training.rounds }),
     ...(training.samples !== undefined && {
       init: training.before?.init ?? 'random',
@@ -262,7 +266,7 @@ function millimetres(error: number): string {
 
 /** The evaluation as a table for the terminal. */
 export function evaluationTable(evaluation: Evaluation): string {
-  const { nulls, push, noise = [] } = evaluation
+  const { nulls, push, teacher, noise = [] } = evaluation
   const row = (name: string, s: Summary) => [
     name,
     `${s.score.mean.toFixed(2)} ± ${s.score.std.toFixed(2)}`,
@@ -283,6 +287,7 @@ export function evaluationTable(evaluation: Evaluation): string {
       'rel.',
     ],
     row('policy', evaluation),
+    ...(teacher ? [row('teacher', teacher)] : []),
     ...noise.map((summary) => row(`policy, noise ${summary.level} rad`, summary)),
     ...(push ? [row('policy, kicked', push)] : []),
     row('null: open-loop PD', nulls.open_loop),

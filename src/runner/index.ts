@@ -22,10 +22,11 @@ import {
 } from './options.ts'
 import { physics } from './physics.ts'
 import { Interrupted } from './session.ts'
-import { dagger, resumeSft, sft, version } from './sft.ts'
+import { dagger, resumeSft, sft } from './sft.ts'
 import { colour, say } from './terminal.ts'
 import { trpo } from './trpo.ts'
 import { verify } from './verify.ts'
+import { version } from './version.ts'
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const
 
@@ -126,7 +127,7 @@ function command(name: string, schema: Schema, description: string): Command {
 
 function metavariable({ key, choices }: OptionEntry): string {
   if (key === 'clip') return 'name|file'
-  if (['out', 'loadSftPretrain', 'loadExperts'].includes(key)) return 'folder'
+  if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'
   return choices.length ? 'name' : 'number'

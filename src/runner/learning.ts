@@ -10,12 +10,11 @@ import { ACTION_SIZE, Random, VIEWS } from '../sim/index.ts'
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import type { TrpoSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { openPractice } from './practice.ts'
+import { openPractice, openTrials } from './practice.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { colour, duration, Progress, say } from './terminal.ts'
-import { runTrials } from './trials.ts'
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
@@ -57,6 +56,7 @@ export async function learn(
   ])
   const { initial, vfWarmup, maxKl, sizes, valueSizes } = start(folder, settings)
   const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
+  const trials = await openTrials(gpu, clips, settings)
   const learner = await Learner.open(
     gpu,
     practice,
@@ -93,13 +93,7 @@ export async function learn(
   // tried at checkpoints: what the policy does without noise
   const tried = async (now: LearnerState) => {
     const weights = weightsOf(now)
-    const { score, survival, nr } = await runTrials(
-      session,
-      clips,
-      settings.episodeSeconds,
-      weights,
-      { tolerant: true, kicks: settings.kicks },
-    )
+    const { score, survival, nr } = await trials.run(weights, signal)
     const best = Math.max(0, ...record.curve!.map((point) => point.score))
     record.wall_seconds.training = before + progress.seconds
     record.samples = now.iteration * timestepsPerBatch
@@ -165,6 +159,7 @@ export async function learn(
     progress.finish()
   }
   learner.release()
+  trials.release()
   await practice.close()
   say(
     `trpo: ${iterations} iterations, ${thousands(iterations * timestepsPerBatch)} samples, ` +

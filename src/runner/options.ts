@@ -97,19 +97,7 @@ const simulation = {
 }
 
 /** Who can demonstrate, of what is made from a clip alone. */
-export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc', 'planner'] as const
-
-const feedbackGenerations = count(0)
-  .default(48)
-  .describe(
-    "for feedback and planner: most generations of the search for the law's weights, 16 candidates each; none for a law that never falls, and it ends when 12 of them came to no more than the 12 before",
-  )
-
-const tracking = number(z.number().min(1))
-  .default(1)
-  .describe(
-    "for mpc: weight of angles in the law's cost; above 1 it leads from its path towards the reference, nearer but less safely",
-  )
+export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc'] as const
 
 const clips = z
   .union([z.string(), z.array(z.string()).min(1)])
@@ -119,8 +107,9 @@ const clips = z
     'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
   )
 /** Options that may be given several times. */
-const LISTS = ['clip', 'loadExperts']
+const LISTS = ['clip', 'loadTeacher']
 
+const numTimesteps = count().default(4_000_000)
 const observation = z
   .enum(['full', 'compact'])
   .default('full')
@@ -136,70 +125,46 @@ export const sftSchema = z.strictObject({
   clip: clips,
   ...simulation,
   expert: z
-    .enum([...EXPERTS, 'policy'])
-    .default('mpc')
+    .enum([...EXPERTS, 'apg'])
+    .default('apg')
     .describe(
-      'who demonstrates and labels; feedback, mpc and planner recover, and take minutes; policy: those of the runs that --load-experts names',
+      'who demonstrates and labels: a teacher that learns by gradients through physics first, or PD control to the reference, inverse dynamics, error feedback by a linear law, sampling MPC about that',
     ),
   observation,
-  feedbackGenerations,
-  tracking,
-  loadExperts: z
+  loadTeacher: z
     .union([z.string(), z.array(z.string())])
     .default([])
     .transform((value) => (typeof value === 'string' ? [value] : value))
     .describe(
-      'run of sft whose trajectory and law to use, for the same clip and gains, or with --expert policy run of sft or trpo whose policy; repeat for several',
+      'run of apg, trpo or sft whose policy is the teacher of its clips, instead of learning one; repeat for several',
     ),
+  teacherTimesteps: numTimesteps.describe('control steps that a teacher learns from, at most'),
   demonstrations: count()
     .default(40)
-    .describe(
-      'episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one; of a loop feedback and mpc demonstrate besides, for 3 s, what to do from every frame',
-    ),
+    .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
   demonstrationSeconds: positive().default(10).describe('length of such an episode, s'),
-  demonstrationKicks: atLeastZero()
-    .default(0.5)
+  kicks: atLeastZero()
+    .default(0)
     .describe(
-      'kick the root every 1 to 3 s, in two of five episodes of demonstrations and DAgger, m/s; in those of rescues too',
+      'kick the root every 1 to 3 s, in half of the episodes that a teacher learns from and in two of five that are demonstrated, m/s',
     ),
   daggerRounds: count(0)
     .optional()
     .describe(
-      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers up to 3, until no trial falls, else 0',
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 3, until no trial falls, else 0',
     ),
   daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
-  rescueRounds: count(0)
-    .optional()
-    .describe(
-      'rounds after those: the policy acts, kicked in three of four episodes, and where it falls the planner shows what would have saved it; default: with an expert that recovers up to 2, as long as some trials fall but no more than half and that saves any, else 0',
-    ),
-  rescueEpisodes: count()
-    .default(128)
-    .describe(
-      'episodes of such a round, as long as those of an evaluation, of each clip, likewise',
-    ),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
   startNoise: startNoise.describe(
     "noise on the joints of an episode's first state, rad (ten times that in rad/s); above 0 demonstrations of a loop also start off their place",
   ),
-  neighbours: count(0)
-    .default(4)
-    .describe(
-      'states beside each visited one that feedback and mpc label too, by the linear law, without simulating them',
-    ),
   hiddenSize,
   numLayers,
   activation,
   epochs: count().default(20).describe('passes over the demonstrations'),
-  loss: z
-    .enum(['cost', 'mse'])
-    .default('cost')
-    .describe(
-      'what training minimises: what errors cost by the feedback law, or their mean square; without a law it is the latter',
-    ),
   batchSize: count(1, 65535).default(256).describe('samples a training step'),
   lr: positive().default(2e-3).describe('learning rate; falls to a twentieth along half a cosine'),
   weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),
@@ -284,7 +249,7 @@ export const trpoSchema = z.strictObject({
     ),
   kicks: atLeastZero()
     .default(0)
-    .describe('kick the root every 1 to 3 s, in every second episode, m/s'),
+    .describe('kick the root every 1 to 3 s, in half of the episodes, m/s'),
   hiddenSize,
   numLayers,
   activation,
@@ -306,13 +271,17 @@ export const apgSchema = z.strictObject({
   clip: clips,
   ...simulation,
   observation,
-  numTimesteps: count().default(2_000_000).describe('control steps to learn from, in all'),
+  numTimesteps: numTimesteps.describe('control steps to learn from, at most'),
   horizon: count()
     .default(40)
     .describe('control steps of a window, which gradients go back through; 24 learns slowly'),
   envs: count().default(128).describe('environments in lock-step'),
   lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
-  lrEnd: positive().default(1.5e-4).describe('at the end of --num-timesteps, along half a cosine'),
+  patience: count()
+    .default(100)
+    .describe(
+      'windows without a better trial after which it goes back to the best policy, with a third of the learning rate; the third time it ends',
+    ),
   averaging: number(z.number().min(0).max(0.9999))
     .default(0.98)
     .describe('share of the averaged policy, which is the one that is kept, that a window leaves'),
@@ -325,12 +294,12 @@ export const apgSchema = z.strictObject({
   startNoise,
   kicks: atLeastZero()
     .default(0)
-    .describe('kick the root every 1 to 3 s, in every second episode, m/s'),
+    .describe('kick the root every 1 to 3 s, in half of the episodes, m/s'),
   hiddenSize,
   numLayers,
   activation,
   savePerIter: count()
-    .default(50)
+    .default(25)
     .describe('windows from one trial of the policy, and checkpoint, to the next'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),
@@ -366,8 +335,6 @@ export const verifySchema = z.strictObject({
     .describe('compare all experts, undisturbed, under noise and kicked; takes minutes'),
   trials: count().default(4).describe('with --experts: episodes in each condition'),
   trialSeconds: positive().default(5).describe('with --experts: length of such an episode, s'),
-  feedbackGenerations,
-  tracking,
   seed,
   workers,
   out: z.string().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),
@@ -375,9 +342,6 @@ export const verifySchema = z.strictObject({
 
 export const daggerSchema = z.strictObject({
   rounds: count().default(1).describe('rounds to add'),
-  rescue: flag()
-    .default(false)
-    .describe('rounds of rescue: the planner shows what would have saved the policy where it fell'),
   workers,
 })
 

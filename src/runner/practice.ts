@@ -4,11 +4,13 @@ import { Collector } from '../algos/collector.ts'
 import { type EpisodeSums, Imitation } from '../algos/environments.ts'
 import type { Practice } from '../algos/learner.ts'
 import { GpuRollouts } from '../algos/rollout.ts'
+import { networkSizes } from '../algos/sft.ts'
+import { Trials } from '../algos/trials.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import { type EnvironmentsOptions, GpuEnvironments } from '../environments/index.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { allowedContacts } from '../mocap/ground.ts'
-import { createSimulator, Reference, VIEWS } from '../sim/index.ts'
+import { ACTION_SIZE, createSimulator, Reference, VIEWS } from '../sim/index.ts'
 import type { SimulationSettings, TrpoSettings } from './options.ts'
 import { humanoidOptions, type Session } from './session.ts'
 import { duration, Progress, say } from './terminal.ts'
@@ -52,6 +54,23 @@ async function onGpu(
   }
 }
 
+/** Episodes of trials, at least. */
+const TRIALS = 128
+
+/** Trials of policies for the clips: as many episodes of each, none disturbed but by `kicks`, if any. */
+export async function openTrials(
+  gpu: Gpu,
+  clips: readonly Clip[],
+  settings: Omit<Parameters<typeof openEnvironments>[2], 'envs'> &
+    Pick<TrpoSettings, 'hiddenSize' | 'numLayers' | 'activation'>,
+): Promise<Trials> {
+  const envs = clips.length * Math.ceil(TRIALS / clips.length)
+  const still = { ...settings, envs, startNoise: 0 }
+  const environments = await openEnvironments(gpu, clips, still, { steps: 1, restart: false })
+  const sizes = networkSizes(VIEWS[settings.observation], ACTION_SIZE, settings)
+  return new Trials(gpu, environments, { sizes, activation: settings.activation })
+}
+
 /** Environments on the GPU, compiled. */
 export async function openEnvironments(
   gpu: Gpu,
@@ -60,7 +79,10 @@ export async function openEnvironments(
     TrpoSettings,
     keyof SimulationSettings | 'envs' | 'observation' | 'startNoise' | 'kicks'
   >,
-  more: Pick<EnvironmentsOptions, 'steps' | 'window' | 'scoreShare' | 'targetNoise' | 'lost'>,
+  more: Pick<
+    EnvironmentsOptions,
+    'steps' | 'window' | 'restart' | 'scoreShare' | 'targetNoise' | 'lost'
+  >,
 ): Promise<GpuEnvironments> {
   const simulator = await createSimulator(humanoidOptions(settings))
   const references = clips.map((clip) => new Reference(simulator, clip, allowedContacts(clip)))

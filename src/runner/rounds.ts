@@ -1,50 +1,14 @@
-/** The rounds of a run: which there are, what their policies do in a trial, which is best. */
+/** The rounds of a run: what their policies do in a trial, which is best. */
 
 import type { PolicyWeights } from '../algos/policy.ts'
-import type { SimulationConfig } from '../sim/index.ts'
+import type { Trials } from '../algos/trials.ts'
 import type { TrainingRecord } from './evaluation.ts'
-import type { SftSettings } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { needsLaw } from './prepare.ts'
 import type { RunFolder } from './run-folder.ts'
-import type { Session } from './session.ts'
 import { say } from './terminal.ts'
-import { runTrials } from './trials.ts'
 
-/**
- * Who acts and who labels in a round: the expert both; the policy and the expert (DAgger); the policy, kicked, and where it
- * falls the planner takes over and shows what would have saved it (rescue).
- */
-export type RoundKind = 'demonstrations' | 'dagger' | 'rescue'
-
-/** A round of a run. */
-export interface Round {
-  /** from 0 */
-  readonly round: number
-  readonly kind: RoundKind
-}
-
-/** Rounds where none are asked for: of DAgger at most, with an expert that recovers, and of rescue, about a law. */
-const DAGGER_ROUNDS = 3
-const RESCUE_ROUNDS = 2
-
-/** The rounds of a run, before `dagger` adds any. */
-export function roundsOf({ expert, daggerRounds, rescueRounds }: SftSettings): RoundKind[] {
-  const recovers = needsLaw(expert) || expert === 'policy'
-  return [
-    'demonstrations',
-    ...new Array<RoundKind>(daggerRounds ?? (recovers ? DAGGER_ROUNDS : 0)).fill('dagger'),
-    ...new Array<RoundKind>(rescueRounds ?? (needsLaw(expert) ? RESCUE_ROUNDS : 0)).fill('rescue'),
-  ]
-}
-
-/**
- * Whether rounds of rescue have something to bring to a policy, of which such a share of the trials stands: one that never
- * falls needs none, and about one that mostly does the planner has little to show.
- */
-export function isRescuable(survival: number): boolean {
-  return survival >= 0.5 && survival < 1
-}
+/** Rounds of DAgger at most, where none are asked for, with an expert that recovers. */
+export const DAGGER_ROUNDS = 3
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.05
@@ -62,41 +26,34 @@ export function roundFile(round: number): string {
   return `policy-round-${round}.safetensors`
 }
 
-/** Measures the policy of a round, if that is not done yet. */
+/** Measures the policy of a round after so many samples, if that is not done yet. */
 export async function tryRound(
-  session: Session,
+  trials: Trials,
   folder: RunFolder,
-  config: SimulationConfig,
   weights: PolicyWeights,
-  { round, kind, samples }: Round & { samples: number },
+  { round, samples }: { readonly round: number; readonly samples: number },
   record: TrainingRecord,
+  signal: AbortSignal,
 ): Promise<void> {
   if (record.rounds.some((known) => known.round === round)) return
-  await session.pool.configure(config)
-  const clips = config.clips.map(({ clip }) => clip)
-  const seconds = config.episodeSeconds ?? 20
-  const { score, survival, survivedSeconds } = await runTrials(session, clips, seconds, weights)
+  const { score, survival, nr } = await trials.run(weights, signal)
   const { validation_loss, mean_predictor_loss } = record
   record.rounds.push({
-    ...{ round, kind, samples, validation_loss, mean_predictor_loss },
-    ...{ score, survival, survived_seconds: survivedSeconds },
+    ...{ round, samples, validation_loss, mean_predictor_loss, score, survival, nr },
   })
   folder.writeJson('training.json', record)
   say(
-    `round ${round} (${kind}): ${samples} samples in all, score ${score.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
-      `upright ${survivedSeconds.toFixed(1)} s`,
+    `round ${round}: ${samples} samples in all, score ${score.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, ` +
+      `NR ${nr.toFixed(3)}`,
   )
 }
 
-/** Score and time upright by round. */
+/** Score and survival by round. */
 export async function plotRounds(folder: RunFolder, { rounds }: TrainingRecord): Promise<void> {
-  const panel = (title: string, key: 'score' | 'survived_seconds') => ({
+  const panel = (title: 'score' | 'survival') => ({
     ...{ title, xTitle: 'samples', yTitle: title },
-    lines: [{ name: title, x: rounds.map((r) => r.samples), y: rounds.map((r) => r[key]) }],
+    lines: [{ name: title, x: rounds.map((r) => r.samples), y: rounds.map((r) => r[title]) }],
   })
-  const plot = await drawPlots(`${folder.name}: rounds`, [
-    panel('score', 'score'),
-    panel('upright, s', 'survived_seconds'),
-  ])
+  const plot = await drawPlots(`${folder.name}: rounds`, [panel('score'), panel('survival')])
   folder.write('plots/rounds.svg', plot)
 }

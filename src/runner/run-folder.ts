@@ -3,6 +3,7 @@
  *
  *   config.json               every option, the seed, versions, adapter
  *   clips/                    the clips, so that the run can be evaluated anywhere
+ *   teachers/                 of sft: the run that teaches each clip
  *   demonstrations.safetensors  episodes of observations and actions
  *   checkpoint-last.safetensors  weights, Adam's moments, best weights: what --resume goes on from
  *   policy.safetensors        the best weights and the normaliser: what acts
@@ -43,7 +44,7 @@ export interface EpisodeData {
 }
 
 /** Folders within a run. */
-const PARTS = ['plots', 'clips', 'experts']
+const PARTS = ['plots', 'clips']
 
 /** Of a run that has not begun. */
 const NO_ENVIRONMENTS = {
@@ -308,7 +309,10 @@ export class RunFolder {
   }
 
   /** What a run of apg goes on from. */
-  writeApg(name: string, { state, curve, kept, seconds, recent }: ApgProgress): void {
+  writeApg(
+    name: string,
+    { state, curve, kept, lowered, since, seconds, recent }: ApgProgress,
+  ): void {
     const { iteration, parameters, averaged, moments, environments } = state
     const n = parameters.length
     const { states, info, tally } = environments ?? NO_ENVIRONMENTS
@@ -317,7 +321,8 @@ export class RunFolder {
       encodeTensors({
         metadata: {
           ...{ format: 'webmimic apg 1', iteration: String(iteration) },
-          ...{ kept: String(kept), seconds: String(seconds) },
+          ...{ kept: String(kept), lowered: String(lowered), since: String(since) },
+          seconds: String(seconds),
           ...{ curve: JSON.stringify(curve), recent: JSON.stringify(recent) },
           info: JSON.stringify([...info]),
         },
@@ -350,6 +355,7 @@ export class RunFolder {
         environments: info.length ? { states, info, tally } : undefined,
       },
       ...{ kept: Number(metadata['kept']), seconds: Number(metadata['seconds']) },
+      ...{ lowered: Number(metadata['lowered']), since: Number(metadata['since']) },
       ...{ curve: JSON.parse(metadata['curve']!), recent: JSON.parse(metadata['recent']!) },
     }
   }

@@ -14,17 +14,18 @@ import {
   UsageError,
 } from './options.ts'
 import { RunFolder } from './run-folder.ts'
-import { type LoadedClip, parseClip, readClips, type Session } from './session.ts'
-import { clipsOf, type RunConfig, version } from './sft.ts'
+import { clipsOf, type LoadedClip, parseClip, readClips, type Session } from './session.ts'
+import type { RunConfig } from './sft.ts'
 import { say } from './terminal.ts'
+import { version } from './version.ts'
 
 /** What a run keeps of the one that it started from. */
-export type Source = Pick<RunConfig, 'options' | 'added'> & {
+export type Source = Pick<RunConfig, 'options'> & {
   readonly command: 'sft' | 'trpo' | 'apg'
 }
 
 /** Options that a policy was trained for; another value for them is a contradiction. */
-const INHERITED = [
+export const INHERITED = [
   ...['action', 'lookahead', 'kpScale', 'kdScale', 'gains', 'observation'],
   ...['hiddenSize', 'numLayers', 'activation'],
 ] as const
@@ -85,7 +86,7 @@ export function settle<S extends SimulationSettings & { readonly clip: readonly 
     loaded: given['clip'] === undefined ? clipsOf(folder) : readClips(settings.clip),
     from: {
       weights: folder.readPolicy(name),
-      source: { command, options, ...(source.added && { added: source.added }) },
+      source: { command, options },
       before: {
         init: command === 'sft' ? 'sft' : (before?.init ?? 'random'),
         seconds: own + (before?.seconds ?? 0),

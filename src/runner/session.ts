@@ -10,6 +10,7 @@ import { parseDeepMimic } from '../mocap/deepmimic.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
 import { type HumanoidOptions, Pool, type SimulationConfig } from '../sim/index.ts'
 import { type SimulationSettings, UsageError } from './options.ts'
+import type { RunFolder } from './run-folder.ts'
 import { finishProgress, say } from './terminal.ts'
 
 /** Folder of the clips that ship with webmimic. */
@@ -66,6 +67,13 @@ export function readClips(sources: readonly string[]): LoadedClip[] {
 export function parseClip(text: string, name: string): LoadedClip {
   const capture = parseDeepMimic(text, name)
   return { clip: toClip(capture), capture, text }
+}
+
+/** The clips of a run. */
+export function clipsOf(folder: RunFolder): LoadedClip[] {
+  return folder
+    .readConfig<{ command: string; options: object; clips: readonly string[] }>()
+    .clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
 }
 
 // humanoid3d_walk.txt -> walk

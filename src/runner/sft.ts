@@ -1,12 +1,11 @@
 /** `sft` and `dagger`: an expert, rounds of gathering and training, evaluation. */
 
-import { readFileSync } from 'node:fs'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { AdapterReport } from '../engine/gpu.ts'
-import type { EpisodeMetrics, FeedbackParameters } from '../sim/index.ts'
+import type { EpisodeMetrics } from '../sim/index.ts'
 import { sayHeadings } from './clips.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import { type GatheredEpisode, gather, pairsOf } from './gather.ts'
+import { gather } from './gather.ts'
 import {
   type DaggerSettings,
   parseSettings,
@@ -15,27 +14,21 @@ import {
   UsageError,
 } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { needsLaw, policyFile, prepareExperts, readExperts } from './prepare.ts'
+import { openTrials } from './practice.ts'
+import { bestRound, DAGGER_ROUNDS, plotRounds, roundFile, tryRound } from './rounds.ts'
+import { type EpisodeData, RunFolder } from './run-folder.ts'
 import {
-  bestRound,
-  isRescuable,
-  plotRounds,
-  type RoundKind,
-  roundFile,
-  roundsOf,
-  tryRound,
-} from './rounds.ts'
-import { RunFolder } from './run-folder.ts'
-import {
+  clipsOf,
   type LoadedClip,
-  parseClip,
   readClips,
   type Session,
   simulationConfig,
   withSession,
 } from './session.ts'
+import { adoptTeachers, learnTeachers, readTeachers } from './teachers.ts'
 import { colour, say } from './terminal.ts'
-import { errorMetric, train } from './train.ts'
+import { train } from './train.ts'
+import { version } from './version.ts'
 
 /** config.json of a run */
 export interface RunConfig {
@@ -45,17 +38,15 @@ export interface RunConfig {
   /** names; their files are in clips/ */
   readonly clips: readonly string[]
   readonly options: SftSettings
-  /** by default it may end before the last of them; missing in runs of older versions */
-  readonly rounds?: readonly RoundKind[]
-  /** rounds that `dagger` added */
-  readonly added?: readonly RoundKind[]
+  /** of DAgger and the demonstrations, where `dagger` has added some: by default it ends before with a policy that stands */
+  readonly rounds?: number
   readonly adapter: AdapterReport
 }
 
 /** Starts a run. */
 export async function sft(settings: SftSettings): Promise<void> {
   const loaded = readClips(settings.clip)
-  const known = readExperts(loaded, settings)
+  const known = readTeachers(loaded, settings)
   sayHeadings(loaded)
   const names = loaded.map(({ clip }) => clip.name)
   await withSession(settings, (session) => {
@@ -66,13 +57,11 @@ export async function sft(settings: SftSettings): Promise<void> {
       node: process.version,
       clips: names,
       options: settings,
-      rounds: roundsOf(settings),
       adapter: session.gpu.report,
     }
     for (const { clip, text } of loaded) folder.write(`clips/${clip.name}.txt`, text)
-    for (const [name, content] of known.files) folder.write(name, content)
-    const wall_seconds = { ...NO_TRAINING.wall_seconds, expert: known.seconds }
-    folder.writeJson('training.json', { ...NO_TRAINING, wall_seconds })
+    adoptTeachers(folder, known)
+    folder.writeJson('training.json', NO_TRAINING)
     folder.writeJson('config.json', config)
     return run(session, folder, loaded, settings)
   })
@@ -82,7 +71,7 @@ export async function sft(settings: SftSettings): Promise<void> {
 export async function resumeSft(
   path: string,
   given: Readonly<Record<string, unknown>>,
-  extra: readonly RoundKind[] = [],
+  more = 0,
 ): Promise<void> {
   const others = Object.keys(given).filter((key) => key !== 'workers')
   if (others.length) {
@@ -98,32 +87,21 @@ export async function resumeSft(
     )
   }
   const settings = parseSettings(sftSchema, { ...options, ...given }, folder.file('config.json'))
-  await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings, extra))
+  await withSession(settings, (session) => run(session, folder, clipsOf(folder), settings, more))
 }
 
-/** Goes on with a run by more rounds than it was started with. */
-export async function dagger(
-  path: string,
-  { rounds, rescue, workers }: DaggerSettings,
-): Promise<void> {
-  const kind: RoundKind = rescue ? 'rescue' : 'dagger'
-  const extra = new Array<RoundKind>(rounds).fill(kind)
-  await resumeSft(path, workers === undefined ? {} : { workers }, extra)
+/** Goes on with a run by more rounds than it has. */
+export async function dagger(path: string, { rounds, workers }: DaggerSettings): Promise<void> {
+  await resumeSft(path, workers === undefined ? {} : { workers }, rounds)
 }
 
-/** The clips of a run. */
-export function clipsOf(folder: RunFolder): LoadedClip[] {
-  return folder
-    .readConfig<RunConfig>()
-    .clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
-}
-
+// `more` rounds than there were
 async function run(
   session: Session,
   folder: RunFolder,
   loaded: readonly LoadedClip[],
   settings: SftSettings,
-  extra: readonly RoundKind[] = [],
+  more = 0,
 ): Promise<void> {
   const { gpu, pool, signal } = session
   const clips = loaded.map(({ clip }) => clip)
@@ -132,91 +110,46 @@ async function run(
   const record = folder.readJson<TrainingRecord>('training.json')
   const config = simulationConfig(settings, clips)
   const demonstrations = { ...config, episodeSeconds: settings.demonstrationSeconds }
-  const started = performance.now()
-  const before = record.wall_seconds.expert
-  const prepared = () => {
-    record.wall_seconds.expert = before + (performance.now() - started) / 1000
+  const runConfig = folder.readConfig<RunConfig>()
+  if (more) {
+    // a run without DAgger has tried no round
+    const rounds = Math.max(1, record.rounds.length) + more
+    folder.writeJson('config.json', { ...runConfig, rounds })
+  }
+  const asked = more ? Math.max(1, record.rounds.length) + more : runConfig.rounds
+  const { daggerRounds = recovers(settings) ? DAGGER_ROUNDS : 0 } = settings
+  const rounds = asked ?? 1 + daggerRounds
+  // by default there are no more rounds than help
+  const mayEnd = asked === undefined && settings.daggerRounds === undefined
+
+  let teachers: PolicyWeights[] | undefined
+  if (settings.expert === 'apg') {
+    const learnt = await learnTeachers(session, folder, loaded, settings)
+    teachers = learnt.policies
+    record.wall_seconds.expert = learnt.seconds
     folder.writeJson('training.json', record)
   }
-  const runConfig = folder.readConfig<RunConfig>()
-  const added = [...(runConfig.added ?? []), ...extra]
-  let own = runConfig.rounds ?? roundsOf(settings)
-  const rounds = [...own, ...added]
-  const rescues = rounds.includes('rescue')
-  const { experts, failures } = await prepareExperts(session, folder, demonstrations, {
-    ...settings,
-    ...(rescues && !needsLaw(settings.expert) && { expert: 'planner' as const }),
-  }).finally(prepared)
-  // what cannot be shown how to recover is shown at least how to move
-  for (const reason of failures) {
-    if (reason) say(colour.yellow(`${reason}; inverse-dynamics demonstrates instead`))
-  }
-  if (clips.every((_, c) => failures[c])) {
-    // those that nobody asked for
-    if (settings.daggerRounds === undefined) own = own.filter((kind) => kind !== 'dagger')
-    if (settings.rescueRounds === undefined) own = own.filter((kind) => kind !== 'rescue')
-    rounds.splice(0, rounds.length, ...own, ...added)
-    if (rounds.includes('rescue')) {
-      throw new UsageError(
-        'rounds of rescue need a feedback law, and none was found; try another --seed',
-      )
-    }
-  }
-  if (extra.length) folder.writeJson('config.json', { ...runConfig, added })
-
-  const policies = settings.expert === 'policy' && {
-    policy: clips.map((clip) => folder.readPolicy(policyFile(clip))),
-  }
-  const laws = experts['feedback'] as (FeedbackParameters | undefined)[] | undefined
-  const metric = settings.loss === 'cost' ? errorMetric(laws, config.humanoid) : undefined
-  // by default there are no more rounds of a kind than help
-  const end = (kind: RoundKind, round: number) => {
-    const asked = kind === 'dagger' ? settings.daggerRounds : settings.rescueRounds
-    if (asked !== undefined || round >= own.length) return
-    own = own.filter((other, r) => r <= round || other !== kind)
-    rounds.splice(0, rounds.length, ...own, ...added)
-  }
-  const gathered: GatheredEpisode[][] = []
+  const trials = rounds > 1 ? await openTrials(gpu, clips, settings) : undefined
+  const gathered: EpisodeData[] = []
   let weights: PolicyWeights | undefined
-  for (let round = 0; round < rounds.length; round++) {
-    const kind = rounds[round]!
-    const done = record.rounds.find((known) => known.round === round)?.kind ?? kind
-    if (done !== kind) {
-      throw new UsageError(
-        `round ${round} of ${folder.path} was one of ${done} and would now be one of ${kind}: ` +
-          'the run is of another version; start another, with --load-experts for its law',
-      )
-    }
+  for (let round = 0; round < rounds; round++) {
     await pool.configure({
-      ...(kind === 'rescue' ? config : demonstrations),
+      ...demonstrations,
       experts: {
-        ...{ ...experts, ...policies },
+        ...(teachers && { teacher: teachers }),
         ...(weights && { student: clips.map(() => weights) }),
       },
     })
-    const lessons = { clips, failures, laws }
-    const shown = await gather(session, folder, settings, lessons, { round, kind }, record)
-    gathered.push(shown)
-    if (kind === 'rescue' && shown.every(({ steps }) => steps === 0)) {
-      say(`round ${round}: no fall was turned away, so there is nothing to learn`)
-      end(kind, round)
-      continue
-    }
-    const pairs = pairsOf(gathered.flat(), settings, config, laws, round)
-    weights = await train(session, folder, settings, { round, kind }, pairs, record, {
-      ...(weights && { start: weights }),
-      ...(metric && { metric }),
-    })
-    if (rounds.length > 1) {
-      const samples = gathered.flat().reduce((sum, { steps }) => sum + steps, 0)
-      await tryRound(session, folder, config, weights, { round, kind, samples }, record)
-      const { survival } = record.rounds.find((known) => known.round === round)!
-      if (kind === 'dagger' && survival === 1) end(kind, round)
-      if (rounds[round + 1] === 'rescue' && !isRescuable(survival)) end('rescue', round)
-    }
+    gathered.push(...(await gather(session, folder, settings, clips, round, record)))
+    weights = await train(session, folder, settings, round, gathered, record, weights)
+    if (!trials) break
+    const samples = gathered.reduce((sum, { steps }) => sum + steps, 0)
+    await tryRound(trials, folder, weights, { round, samples }, record, signal)
+    if (mayEnd && record.rounds[round]!.survival === 1) break
   }
+  trials?.release()
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
-  if (rounds.length > 1) {
+  if (trials) {
     const best = record.rounds[bestRound(record)]!
     say(`policy: that of round ${best.round}, the best in the trials`)
     weights = folder.readPolicy(roundFile(best.round))
@@ -227,14 +160,12 @@ async function run(
   }
   folder.writePolicy('policy.safetensors', weights)
   if (!settings.eval) return say(`policy: ${folder.file('policy.safetensors')}`)
-  await pool.configure(config)
   const results = []
   for (const [index, clip] of clips.entries()) {
     signal.throwIfAborted()
     const result = await evaluate(session, { clip, index }, config, weights, record, {
-      episodes: settings.evalEpisodes,
-      push: false,
-      networkSeed: settings.seed,
+      ...{ episodes: settings.evalEpisodes, push: false, networkSeed: settings.seed },
+      teacher: teachers?.[index],
     })
     results.push(result.evaluation)
     const plot = await drawPlots(`${clip.name}: episodes still upright`, [
@@ -247,6 +178,11 @@ async function run(
   folder.writeEvaluation(results)
   say()
   say(`results: ${folder.file('evaluation.json')}, plots: ${folder.file('plots')}`)
+}
+
+// whether the expert knows what to do where a policy may come to
+function recovers({ expert }: SftSettings): boolean {
+  return expert !== 'pd' && expert !== 'inverse-dynamics'
 }
 
 /** Share of the episodes that have not fallen, over time. */
@@ -265,9 +201,4 @@ function survivalPanel(sets: Record<string, readonly EpisodeMetrics[]>, dt: numb
       return { name, x, y }
     }),
   }
-}
-
-/** Version of webmimic. */
-export function version(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 }

@@ -1,71 +1,28 @@
 /** The training of a round, with its checkpoints, metrics and plots in the run folder. */
 
-import { ErrorMetric } from '../algos/error-metric.ts'
 import { leading, type PolicyWeights } from '../algos/policy.ts'
-import {
-  concat,
-  type Demonstrations,
-  type EpochReport,
-  type SftHooks,
-  trainSft,
-} from '../algos/sft.ts'
-import {
-  ACTION_SIZE,
-  type FeedbackParameters,
-  gainsOf,
-  type HumanoidOptions,
-  OBSERVATION_SIZE,
-  offsetCost,
-  type Pairs,
-  VIEWS,
-} from '../sim/index.ts'
+import { concat, type Demonstrations, type EpochReport, trainSft } from '../algos/sft.ts'
+import { ACTION_SIZE, OBSERVATION_SIZE, VIEWS } from '../sim/index.ts'
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
 import { type SftSettings, UsageError } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { type Round, roundFile } from './rounds.ts'
-import type { RunFolder } from './run-folder.ts'
+import { roundFile } from './rounds.ts'
+import type { EpisodeData, RunFolder } from './run-folder.ts'
 import type { Session } from './session.ts'
 import { EventWriter } from './tensorboard.ts'
 import { duration, Progress, say } from './terminal.ts'
 
 const CHECKPOINT = 'checkpoint-last.safetensors'
 
-/** What every error costs beside what the law says, as a share of the law's mean: none is for nothing. */
-const FLOOR = 0.1
-
-/** What errors cost, by the laws of the clips, which count alike; undefined where no law tells. */
-export function errorMetric(
-  laws: readonly (FeedbackParameters | undefined)[] | undefined,
-  humanoid: HumanoidOptions | undefined,
-): ErrorMetric | undefined {
-  const { unit } = gainsOf(humanoid)
-  const costs = (laws ?? []).flatMap((parameters) => {
-    const cost = parameters && offsetCost(parameters.law)
-    return cost ? [cost] : []
-  })
-  if (costs.length === 0) return undefined
-  const n = ACTION_SIZE
-  const diagonal = Array.from({ length: n }, (_, k) => k * (n + 1))
-  const matrix = new Float64Array(n * n)
-  for (const cost of costs) {
-    // an error is in action units
-    const scaled = cost.map((c, e) => c * unit[Math.floor(e / n)]! * unit[e % n]!)
-    const mean = diagonal.reduce((sum, e) => sum + scaled[e]! / n, 0)
-    for (let e = 0; e < n * n; e++) matrix[e]! += scaled[e]! / mean / costs.length
-  }
-  for (const e of diagonal) matrix[e]! += FLOOR
-  return new ErrorMetric(matrix, n)
-}
-
 /** Trains the policy of a round, from that of the round before if there is one, or goes on training it. */
 export async function train(
   { gpu, signal }: Session,
   folder: RunFolder,
   settings: SftSettings,
-  { round, kind }: Round,
-  episodes: readonly Pairs[],
+  round: number,
+  episodes: readonly EpisodeData[],
   record: TrainingRecord,
-  { start, metric }: Pick<SftHooks, 'start' | 'metric'>,
+  start?: PolicyWeights,
 ): Promise<PolicyWeights> {
   if (folder.has(roundFile(round))) return folder.readPolicy(roundFile(round))
   signal.throwIfAborted()
@@ -82,7 +39,7 @@ export async function train(
       `none of the ${episodes.length} demonstrations is usable: all fell within their first steps; try another --expert`,
     )
   }
-  const epochs = kind === 'demonstrations' ? settings.epochs : settings.daggerEpochs
+  const epochs = round ? settings.daggerEpochs : settings.epochs
   const options = { ...settings, epochs }
   const checkpoint = folder.has(CHECKPOINT) ? folder.readCheckpoint() : undefined
   const resume = checkpoint?.round === round ? checkpoint.state : undefined
@@ -99,7 +56,6 @@ export async function train(
   const result = await trainSft(gpu, data, options, networkRandom(settings.seed), {
     ...(resume && { resume }),
     ...(start && { start }),
-    ...(metric && { metric }),
     signal,
     onProgress: (samples, total) => {
       const epoch = (last?.epoch ?? resume?.epoch ?? 0) + samples / total
@@ -149,7 +105,7 @@ export async function train(
   const x = lines.map((line) => line['epoch']!)
   const plots = await drawPlots(`${folder.name}: training`, [
     {
-      title: metric ? 'cost of errors' : 'mean squared error, action units²',
+      title: 'mean squared error, action units²',
       ...{ xTitle: 'epoch', yTitle: 'loss', log: true },
       lines: ['train', 'validation'].map((name) => ({
         name,

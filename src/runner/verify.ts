@@ -22,8 +22,6 @@ import { warnings } from './clips.ts'
 import { compareExperts, printExperts } from './compare.ts'
 import type { VerifySettings } from './options.ts'
 import { drawPlots } from './plots.ts'
-import { claimExperts } from './prepare.ts'
-import { RunFolder } from './run-folder.ts'
 import {
   humanoidOptions,
   Interrupted,
@@ -50,8 +48,6 @@ export async function verify(settings: VerifySettings): Promise<number> {
   const { clip, capture } = readClip(settings.clip)
   const out = settings.out ?? join('runs', `verify-${clip.name}`)
   mkdirSync(out, { recursive: true })
-  // the comparison comes last, and the checks take a minute
-  if (settings.experts) claimExperts(RunFolder.at(out), clip, settings)
   const figures: Record<string, unknown> = { clip: clip.name, options: settings }
   let failed = 0
   const check = async (name: string, run: Check) => {
@@ -90,7 +86,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
     )
     await check('actions, consistency', () => consistency(session, config, settings))
     if (!settings.experts) return
-    const rows = await compareExperts(session, RunFolder.at(out), config, settings)
+    const rows = await compareExperts(session, config, settings)
     figures['experts'] = rows
     printExperts(rows, settings.trialSeconds)
   })

@@ -2,11 +2,14 @@
  * Experts: what says how to act in a state. They act in whichever mode the environment is in, so what they say can be
  * executed, and written down as a demonstration.
  */
-import { NQ, NU } from '../mocap/skeleton.ts'
+import { NU } from '../mocap/skeleton.ts'
 import type { Environment } from './environment.ts'
-import { referenceTorques } from './inverse-dynamics.ts'
-import { feedback, mpc, planner, policy } from './planning/experts.ts'
-import { type Reference, wholeTurns } from './reference.ts'
+import { feedForward } from './inverse-dynamics.ts'
+import { OBSERVATION_SIZE } from './observation.ts'
+import { feedback } from './planning/feedback.ts'
+import { mpc } from './planning/mpc.ts'
+import { Network, type NetworkWeights } from './planning/network.ts'
+import type { Reference } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
 /**
@@ -34,9 +37,8 @@ const FACTORIES = new Map<string, ExpertFactory>([
   ['inverse-dynamics', inverseDynamics],
   ['feedback', feedback],
   ['mpc', mpc],
-  ['planner', planner],
-  // another run's, who labels, and the one in the making, who acts in DAgger
-  ['policy', policy],
+  // the policy that labels, and the one in the making, which acts in DAgger
+  ['teacher', policy],
   ['student', policy],
 ])
 
@@ -77,21 +79,18 @@ function inverseDynamics(simulator: Simulator, reference: Reference): Expert {
   }
 }
 
-/**
- * Offsets from the leading target that add the reference's torques, [frames, 28], rad. The step from frame i to i + 1
- * gets the mean of the torques at both. The spring is to give those and nothing else while the body is on the reference,
- * in the mean halfway between the frames, yet the leading target is frame i + 1's: half a step's motion is taken off.
- */
-function feedForward(simulator: Simulator, reference: Reference): Float64Array {
-  const torques = referenceTorques(simulator, reference)
-  const offsets = new Float64Array(torques.length)
-  for (let i = 0; i < reference.frames; i++) {
-    const next = reference.frame(i + 1)
-    for (let k = 0; k < NU; k++) {
-      const torque = (torques[i * NU + k] + torques[next * NU + k]) / 2
-      const motion = reference.qpos[next * NQ + 7 + k] - reference.qpos[i * NQ + 7 + k]
-      offsets[i * NU + k] = torque / simulator.gains.kp[k] - (motion - wholeTurns(motion)) / 2
-    }
+/** A policy as an expert. `parameters` are its weights, of the environment's own mode. */
+function policy(_simulator: Simulator, _reference: Reference, parameters: unknown): Expert {
+  if (!(parameters as NetworkWeights | undefined)?.parameters) {
+    throw new Error('an expert that is a policy needs its weights')
   }
-  return offsets
+  const network = new Network(parameters as NetworkWeights)
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  return {
+    name: 'policy',
+    act(environment, action) {
+      environment.observe(observation)
+      network.run(observation, action)
+    },
+  }
 }

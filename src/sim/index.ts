@@ -27,25 +27,6 @@ export {
   type ObservationBlock,
   VIEWS,
 } from './observation.ts'
-export { Evolution, type EvolutionState } from './planning/evolution.ts'
-export type { FeedbackParameters } from './planning/experts.ts'
-export {
-  type Branch,
-  type BranchBasis,
-  type FeedbackLaw,
-  type MeanPath,
-  offsetCost,
-} from './planning/feedback.ts'
-export type { LawItem, TrialItem } from './planning/jobs.ts'
-export { cholesky, type ModelSamples, NX, solve } from './planning/linear.ts'
-export { type Pairs, withNeighbours } from './planning/neighbours.ts'
-export {
-  type Search,
-  searchTrajectory,
-  TRAJECTORY,
-  type Trajectory,
-} from './planning/trajectory.ts'
-export { START_WEIGHTS, trackingWeights, WEIGHT_DEVIATION } from './planning/weights.ts'
 export { type MapOptions, Pool, type PoolOptions, type Progress, values } from './pool.ts'
 export { PoolError, WorkerDeath } from './pool-worker.ts'
 export {

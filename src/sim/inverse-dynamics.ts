@@ -9,7 +9,7 @@
 import { turnVector } from '../mocap/cycle.ts'
 import { GEOMS, HINGES, JOINTS, NQ, NU, NV } from '../mocap/skeleton.ts'
 import { mayTouch } from './floor.ts'
-import type { Reference } from './reference.ts'
+import { type Reference, wholeTurns } from './reference.ts'
 import type { Simulator } from './simulator.ts'
 
 /** Height over which a point's share in carrying the body fades, m. */
@@ -169,4 +169,23 @@ function solve(matrix: Float64Array, right: Float64Array): Float64Array {
     right[r] /= matrix[r * n + r]
   }
   return right
+}
+
+/**
+ * Offsets from the leading target that add the reference's torques, [frames, 28], rad. The step from frame i to i + 1
+ * gets the mean of the torques at both. The spring is to give those and nothing else while the body is on the reference,
+ * in the mean halfway between the frames, yet the leading target is frame i + 1's: half a step's motion is taken off.
+ */
+export function feedForward(simulator: Simulator, reference: Reference): Float64Array {
+  const torques = referenceTorques(simulator, reference)
+  const offsets = new Float64Array(torques.length)
+  for (let i = 0; i < reference.frames; i++) {
+    const next = reference.frame(i + 1)
+    for (let k = 0; k < NU; k++) {
+      const torque = (torques[i * NU + k] + torques[next * NU + k]) / 2
+      const motion = reference.qpos[next * NQ + 7 + k] - reference.qpos[i * NQ + 7 + k]
+      offsets[i * NU + k] = torque / simulator.gains.kp[k] - (motion - wholeTurns(motion)) / 2
+    }
+  }
+  return offsets
 }

@@ -7,7 +7,6 @@ import type { Environment, EpisodeOptions, Status } from './environment.ts'
 import type { Expert } from './experts.ts'
 import { type EpisodeMetrics, Meter, Tally } from './metrics.ts'
 import { OBSERVATION_SIZE } from './observation.ts'
-import { PLANNING_JOBS } from './planning/jobs.ts'
 import { Random } from './random.ts'
 import type { Reference } from './reference.ts'
 import { SimulationState } from './simulator.ts'
@@ -29,8 +28,6 @@ export interface ExpertItem extends EpisodeItem {
 export interface DemonstrationItem extends ExpertItem {
   /** name of the expert that acts, while `expert` says what it would have done (DAgger); default: the same */
   readonly actor?: string
-  /** control steps at most; default: the full episode */
-  readonly limit?: number
   /** steps left out before a fall: what led there is not to be imitated; default 10 */
   readonly cutSteps?: number
 }
@@ -78,16 +75,13 @@ export interface Benchmark {
 
 /** The jobs by name. */
 export const JOBS = {
-  ...PLANNING_JOBS,
-
   /** One episode of an expert as pairs of observation and action. */
   demonstrate(world: World, item: DemonstrationItem): Demonstration {
     const episode = new ExpertEpisode(world, item)
     const { environment, action } = episode
     const observations = new Float32Array(environment.length * OBSERVATION_SIZE)
     const actions = new Float32Array(environment.length * NU)
-    const { limit = environment.length } = item
-    while (environment.status === 'running' && environment.steps < limit) {
+    while (environment.status === 'running') {
       const row = environment.steps
       environment.observe(observations, row * OBSERVATION_SIZE)
       episode.choose()
@@ -101,48 +95,6 @@ export const JOBS = {
       actions: actions.slice(0, steps * NU),
       steps,
       fell,
-      length: environment.length,
-      metrics: environment.result(),
-    }
-  },
-
-  /**
-   * One episode of an actor, and what the expert does about its falls: it takes over some time before each, and hands back
-   * when the time of the fall is past. The pairs are the expert's own, of what it saved; with a fall that it cannot turn
-   * away the episode ends.
-   */
-  rescue(world: World, item: DemonstrationItem & { readonly actor: string }): Demonstration {
-    const episode = new ExpertEpisode(world, item)
-    const { environment, action } = episode
-    const observation = new Float32Array(OBSERVATION_SIZE)
-    const observations: number[] = []
-    const actions: number[] = []
-    let marks = [environment.save()]
-    while (environment.status === 'running') {
-      const status = episode.execute()
-      if (environment.steps % MARK_EVERY === 0) marks.push(environment.save())
-      if (status !== 'fell') continue
-      const fall = environment.steps
-      environment.load(marks.findLast(({ steps }) => steps <= fall - BEFORE_FALL) ?? marks[0])
-      const [seen, said]: [number[], number[]] = [[], []]
-      let saved: Status = 'running'
-      while (saved === 'running' && environment.steps < fall + AFTER_FALL) {
-        environment.observe(observation)
-        episode.choose()
-        seen.push(...observation)
-        said.push(...action)
-        saved = episode.obey()
-      }
-      if (saved === 'fell') break
-      observations.push(...seen)
-      actions.push(...said)
-      marks = [environment.save()]
-    }
-    return {
-      observations: Float32Array.from(observations),
-      actions: Float32Array.from(actions),
-      steps: actions.length / NU,
-      fell: environment.status === 'fell',
       length: environment.length,
       metrics: environment.result(),
     }
@@ -231,14 +183,6 @@ export type JobResult<J extends JobName> = Awaited<ReturnType<Jobs[J]>>
 
 const CUT_STEPS = 10
 
-/**
- * Of a rescue, control steps: from one state that is kept to the next, from where the expert takes over to the fall, and
- * from there to where it hands back. A fall begins a second or two before it is one.
- */
-const MARK_EVERY = 10
-const BEFORE_FALL = 75
-const AFTER_FALL = 30
-
 /** The key of the action noise's stream, apart from the stream of the environment. */
 const NOISE_STREAM = 1
 
@@ -269,19 +213,10 @@ class ExpertEpisode {
     this.expert.act(this.environment, this.action)
   }
 
-  /** A step of the actor, if there is one. */
+  /** A step of the actor, if there is one, else of the expert's latest choice. */
   execute(): Status {
-    if (!this.actor) return this.obey()
-    this.actor.act(this.environment, this.acted)
-    return this.perform(this.acted)
-  }
-
-  /** A step of the expert's latest choice. */
-  obey(): Status {
-    return this.perform(this.action)
-  }
-
-  private perform(action: Float64Array): Status {
+    this.actor?.act(this.environment, this.acted)
+    const action = this.actor ? this.acted : this.action
     const { executed, noise, random } = this
     const { unit } = this.environment.simulator.gains
     for (let k = 0; k < NU; k++) {

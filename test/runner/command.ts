@@ -44,3 +44,9 @@ export const SMALL = [
 
 /** With an expert that there is nothing to find out for. */
 export const PLAIN = [...SMALL, '--expert', 'inverse-dynamics']
+
+/** By a teacher that learns for seconds. */
+export const TAUGHT = [
+  ...['--demonstrations', '4', '--demonstration-seconds', '1', '--dagger-episodes', '3'],
+  ...['--dagger-epochs', '2', '--hidden-size', '32'],
+]

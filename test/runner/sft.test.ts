@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodeTensors } from '../../src/runner/safetensors.ts'
-import { PLAIN, run, SMALL } from './command.ts'
+import { PLAIN, run, SMALL, TAUGHT } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
 const test = suite('runner: sft')
@@ -84,11 +84,11 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
     ...['sft', '--clip', 'squat', '--clip', 'jump', '--expert', 'pd', '--epochs', '2', ...SMALL],
     ...['--demonstrations', '4', '--demonstration-seconds', '1', '--episode-seconds', '1'],
     ...['--dagger-rounds', '2', '--dagger-episodes', '3', '--dagger-epochs', '2'],
-    ...['--demonstration-kicks', '0.2', '--gains', gains],
+    ...['--kicks', '0.2', '--gains', gains],
   ]
   const done = await run([...args, '--out', whole])
   assert.is(done.code, 0, done.stderr)
-  assert.match(done.stderr, /round 2 \(dagger\): \d+ samples in all, score/)
+  assert.match(done.stderr, /round 2: \d+ samples in all, score/)
   assert.is((await run([...args, '--out', parts], /round 1: 6 episodes/)).code, 130)
   rmSync(gains)
   assert.is((await run(['sft', '--resume', parts])).code, 0)
@@ -107,21 +107,52 @@ test('sft of two clips with DAgger: rounds, a policy, evaluations; stopped and r
   assert.equal(json(parts, 'training.json').rounds, json(whole, 'training.json').rounds)
   assert.is(json(whole, 'config.json').options.gains.kp.neck, 1.5)
 
-  // the rounds are those it began with, whatever the defaults are now
-  const config = json(whole, 'config.json')
-  delete config.options.daggerRounds
-  writeFileSync(join(whole, 'config.json'), JSON.stringify(config))
+  // another, whatever was asked for at first
   const more = await run(['dagger', whole, '--rounds', '1'])
   assert.is(more.code, 0, more.stderr)
-  const record = json(whole, 'training.json')
-  assert.is(record.rounds.length, 4)
+  assert.is(json(whole, 'training.json').rounds.length, 4)
+})
 
-  // a run whose rounds would now be others is refused
-  record.rounds[1].kind = 'rescue'
-  writeFileSync(join(whole, 'training.json'), JSON.stringify(record))
-  const other = await run(['dagger', whole])
-  assert.is(other.code, 2)
-  assert.match(other.stderr, /round 1 of .* was one of rescue and would now be one of dagger/)
+test('sft by a teacher: it learns first, is kept as a run, resumes, and teaches again', async () => {
+  const [whole, parts, again] = ['taught', 'taught-interrupted', 'taught-again'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string]
+  const args = [
+    ...['sft', '--clip', 'squat', '--epochs', '2', '--dagger-rounds', '1', ...TAUGHT],
+    ...['--episode-seconds', '1', '--eval-episodes', '4', '--workers', '2'],
+  ]
+  const done = await run([...args, '--teacher-timesteps', '10240', '--out', whole])
+  assert.is(done.code, 0, done.stderr)
+  assert.match(done.stderr, /teacher .*%/)
+  const json = (path: string, file: string) => JSON.parse(readFileSync(join(path, file), 'utf8'))
+  const evaluation = json(whole, 'evaluation.json')
+  assert.ok(evaluation.teacher.score.mean > 0)
+  assert.is(json(whole, 'teachers/squat/config.json').command, 'apg')
+  assert.is(json(whole, 'teachers/squat/training.json').samples, 10240)
+  assert.is(
+    evaluation.wall_seconds.expert,
+    json(whole, 'teachers/squat/training.json').wall_seconds.training,
+  )
+
+  const stopped = await run(
+    [...args, '--teacher-timesteps', '10240', '--out', parts],
+    /window 0, 0 samples/,
+  )
+  assert.is(stopped.code, 130, stopped.stderr)
+  assert.is((await run(['sft', '--resume', parts])).code, 0)
+  for (const file of ['teachers/squat/policy', 'policy', 'demonstrations-1']) {
+    const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
+    assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
+  }
+
+  const known = join(whole, 'teachers', 'squat')
+  const taught = await run([...args, '--load-teacher', known, '--no-eval', '--out', again])
+  assert.is(taught.code, 0, taught.stderr)
+  const bytes = (path: string) => readFileSync(join(path, 'policy.safetensors'))
+  assert.ok(bytes(whole).equals(bytes(again)), 'the same teacher, the same student')
+  const wrong = await run(['sft', '--clip', 'walk', '--load-teacher', known])
+  assert.is(wrong.code, 2)
+  assert.match(wrong.stderr, /--load-teacher: .* has learnt squat, not walk/)
 })
 
 test.after(() => rmSync(folder, { recursive: true }))

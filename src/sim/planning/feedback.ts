@@ -1,291 +1,282 @@
 /**
- * Linear feedback about sampled trajectories: u = u_t - k_t - K_t (x - x_t), by frame of the clip. For a loop x_t and u_t are
- * means over several cycles of the trajectory, and the gains those of a regulator that knows the linear models of all of
- * them: single paths have a tiny basin, what is good for several a useful one.
+ * Error feedback: a linear law about the reference, u = u_t - K_t [e; 1], by the frame of the clip. e are the errors that
+ * an observation begins with, u offsets from the leading PD targets, u_t those of inverse dynamics. The gains are those of
+ * the time-varying linear-quadratic regulator for models of each control step by finite differences of MuJoCo, which
+ * hold a constant as well: the reference is no trajectory of physics. It labels any state for next to nothing, and
+ * holds what is nearly linear: more than open loop, less than a policy by gradients through physics.
  */
+import { quat } from 'gl-matrix'
+import { fromRotationVector, type Quat, readQuat, writeQuat } from '../../mocap/rotation.ts'
 import { NU } from '../../mocap/skeleton.ts'
+import type { Expert } from '../experts.ts'
+import { feedForward } from '../inverse-dynamics.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
 import type { Reference } from '../reference.ts'
-import { type EndCost, linearise, type ModelSamples, NX, regulator } from './linear.ts'
-import type { Rollout } from './rollout.ts'
-import type { Trajectory } from './trajectory.ts'
-import { START_WEIGHTS, weighted } from './weights.ts'
+import { SimulationState, type Simulator } from '../simulator.ts'
+import { Rollout } from './rollout.ts'
 
-/** The path that a branch is about, by frame from `start` on; one row each. */
-export interface MeanPath {
-  readonly start: number
-  /** [rows, 68] errors of the mean state */
-  readonly errors: Float64Array
-  /** [rows, 28] mean offsets, rad */
-  readonly offsets: Float64Array
-}
+/** Errors of a state, the first numbers of an observation; with a constant 1 after them they are the law's z. */
+const ERRORS = 68
+const NZ = ERRORS + 1
 
-/** Feedback about one path, towards the reference. */
-export interface Branch extends MeanPath {
-  /** [rows, 28] what leads from the path towards the reference, added to the offsets, rad */
-  readonly feedForward: Float64Array
-  /** [rows, 28, 68] rad per unit of error */
-  readonly gains: Float64Array
-  /** [rows, 68, 68] P, [rows, 68] s and [rows] c of the cost to go x' P x + 2 s' x + c, for x off the path */
-  readonly values: Float64Array
-  readonly slopes: Float64Array
-  readonly constants: Float64Array
-  /** [28, 28] H of what another offset costs, d' H d for a difference of d; mean over rows */
-  readonly hessian: Float64Array
-  /** [28] R of what offsets cost by themselves, r d^2 for a difference of d from the path's */
-  readonly effort: Float64Array
-}
+/** What errors cost, in 1 / m^2, 1 / rad^2, 1 / (m/s)^2, 1 / (rad/s)^2, and offsets, 1 / rad^2. */
+const COST = {
+  ...{ place: 0.3, height: 200, rotation: 20 },
+  ...{ joints: 3, velocity: 15, angularVelocity: 5, rates: 0.005 },
+  offsets: 10,
+} as const
 
-/**
- * One branch for a loop. A one-shot clip may have more, from other frames on; there acts the one whose cost to go is the
- * least, as in LQR trees (Tedrake, Manchester, Tobenkin, Roberts 2010).
- */
-export type FeedbackLaw = readonly Branch[]
-
-/**
- * Ways onto a loop's path for episodes that start off it: feedback about one path each, from frame `start` on, a row a
- * control step since then.
- */
-export type Bridges = readonly Branch[]
-
-/**
- * What a difference of offsets from the law's costs, by the law's own cost: [28, 28] H of d' H d, mean over the path's rows
- * of all branches.
- */
-export function offsetCost(law: FeedbackLaw): Float64Array {
-  const rows = law.reduce((sum, { offsets }) => sum + offsets.length, 0)
-  return law[0].hessian.map((_, e) =>
-    law.reduce((sum, { hessian, offsets }) => sum + (hessian[e] * offsets.length) / rows, 0),
-  )
-}
-
-/** Beyond this the linear law is no longer to be believed, rad. */
+/** Steps of the finite differences: large, so that a contact that comes and goes is averaged over. rad, m; rates 10x. */
+const STEP = 0.1
+/** Control steps that a loop is gone round for, by when the gains hardly change. */
+const SETTLED = 160
+/** Beyond this, rad, a linear law is no longer to be believed. */
 const MOST = 0.7
 
-/** Where on a path: a row of a branch. */
-export interface Spot {
-  readonly branch: Branch
-  readonly row: number
+/** By frame. */
+export interface LinearLaw {
+  /** [frames, 28] offsets on the reference, rad */
+  readonly offsets: Float64Array
+  /** [28, 69] each: rad per unit of error, and by themselves */
+  readonly gains: readonly Float64Array[]
+  /** [69, 69] each: P of what it costs to go on from there, z' P z */
+  readonly values: readonly Float64Array[]
 }
 
-/** The spot of a law's least cost to go at a frame. */
-export function nearest(law: FeedbackLaw, frame: number, observation: Float32Array): Spot {
-  let best: Spot = { branch: law[0], row: frame - law[0].start }
-  if (law.length === 1) return best
-  let least = Number.POSITIVE_INFINITY
-  for (const branch of law) {
-    const row = frame - branch.start
-    if (row < 0) continue
-    const cost = costToGo({ branch, row }, observation)
-    if (cost < least) [best, least] = [{ branch, row }, cost]
+export function linearLaw(rollout: Rollout): LinearLaw {
+  const { simulator, reference } = rollout
+  const { frames, clip } = reference
+  const offsets = feedForward(simulator, reference)
+  const steps = clip.loop ? frames : frames - 1
+  const models = Array.from({ length: steps }, (_, t) => {
+    const state = new SimulationState()
+    reference.state(t, state.qpos, state.qvel)
+    return linearise(rollout, state, t, offsets.subarray(t * NU, (t + 1) * NU))
+  })
+  const cost = costOfErrors()
+  const gains = new Array<Float64Array>(frames).fill(new Float64Array(NU * NZ))
+  const values = new Array<Float64Array>(frames).fill(cost)
+  let next = cost
+  for (let left = clip.loop ? Math.max(2 * steps, SETTLED) : steps; left > 0; left--) {
+    const t = (left - 1) % steps
+    const { gain, value } = riccati(models[t], next, cost)
+    gains[t] = gain
+    values[t] = next = value
   }
-  return best
+  return { offsets, gains, values }
 }
 
-/** Writes the offset that the feedback of a spot says for an observation, [28] rad. */
-export function applyAt(
-  { branch: { errors, offsets, feedForward, gains }, row }: Spot,
-  observation: Float32Array,
-  out: Float64Array,
-): void {
-  for (let k = 0; k < NU; k++) {
-    const gain = (row * NU + k) * NX
-    let correction = 0
-    for (let j = 0; j < NX; j++)
-      correction += gains[gain + j] * (observation[j] - errors[row * NX + j])
-    const at = row * NU + k
-    out[k] = offsets[at] + feedForward[at] - Math.max(-MOST, Math.min(MOST, correction))
-  }
-}
-
-/** Writes the law's offset for a frame and an observation, [28] rad. */
-export function applyFeedback(
-  law: FeedbackLaw,
+/** Writes the offset that the law says for an observation at a frame, [28] rad. */
+export function applyLaw(
+  { offsets, gains }: LinearLaw,
   frame: number,
   observation: Float32Array,
   out: Float64Array,
 ): void {
-  applyAt(nearest(law, frame, observation), observation, out)
+  const gain = gains[frame]
+  for (let k = 0; k < NU; k++) {
+    let correction = gain[k * NZ + ERRORS]
+    for (let j = 0; j < ERRORS; j++) correction += gain[k * NZ + j] * observation[j]
+    out[k] = offsets[frame * NU + k] - Math.max(-MOST, Math.min(MOST, correction))
+  }
 }
 
-// scratch of `costToGo`
-const x = new Float64Array(NX)
-
-/** What it costs to go from an observation at a spot, by the branch's own cost. */
-export function costToGo({ branch, row }: Spot, observation: Float32Array): number {
-  const { errors, values, slopes, constants } = branch
-  const at = row * NX
-  for (let i = 0; i < NX; i++) x[i] = observation[i] - errors[at + i]
-  let cost = constants[row]
-  // P is symmetric
-  for (let i = 0; i < NX; i++) {
-    const line = (at + i) * NX
-    let sum = slopes[at + i] + 0.5 * values[line + i] * x[i]
-    for (let j = 0; j < i; j++) sum += values[line + j] * x[j]
-    cost += 2 * sum * x[i]
+/** What it costs to go on from an observation at a frame, by the law's own cost. */
+export function costToGo({ values }: LinearLaw, frame: number, observation: Float32Array): number {
+  const p = values[frame]
+  const z = Float64Array.from({ length: NZ }, (_, i) => (i < ERRORS ? observation[i] : 1))
+  let cost = 0
+  for (let i = 0; i < NZ; i++) {
+    for (let j = 0; j < NZ; j++) cost += z[i] * p[i * NZ + j] * z[j]
   }
   return cost
 }
 
-/**
- * Mean errors and offsets by frame of a trajectory over cycles `from` to `to` - 1; a one-shot clip has cycle 0 only.
- * @param closed for a path that goes round: what is missing for it to end where it began is shared out over its rows
- */
-export function meanPath(
-  rollout: Rollout,
-  trajectory: Trajectory,
-  from: number,
-  to: number,
-  { closed = false } = {},
-): MeanPath {
-  const { start } = trajectory
-  const { clip, frames } = rollout.reference
-  const rows = clip.loop ? frames : frames - start
-  const errors = new Float64Array(rows * NX)
-  const offsets = new Float64Array(rows * NU)
+/** The law as an expert; it is made when it first acts. */
+export function feedback(simulator: Simulator, reference: Reference): Expert {
+  let law: LinearLaw | undefined
   const observation = new Float32Array(OBSERVATION_SIZE)
-  for (let cycle = from; cycle < to; cycle++) {
-    for (let row = 0; row < rows; row++) {
-      const i = cycle * frames + row
-      // the last frame of a one-shot clip has no step of its own
-      if (i >= trajectory.offsets.length) break
-      rollout.begin(trajectory.states[i], start + i)
-      rollout.observe(observation)
-      for (let j = 0; j < NX; j++) errors[row * NX + j] += observation[j] / (to - from)
-      for (let k = 0; k < NU; k++) offsets[row * NU + k] += trajectory.offsets[i][k] / (to - from)
-    }
-  }
-  if (closed) {
-    const errorsAt = (i: number) => {
-      rollout.begin(trajectory.states[i], start + i)
-      rollout.observe(observation)
-      return observation.slice(0, NX)
-    }
-    const [first, last] = [errorsAt(from * frames), errorsAt(to * frames)]
-    for (let row = 0; row < rows; row++) {
-      const share = (row / frames - 0.5) / (to - from)
-      for (let j = 0; j < NX; j++) errors[row * NX + j] -= share * (last[j] - first[j])
-    }
-  }
-  if (!clip.loop) {
-    errors.copyWithin((rows - 1) * NX, (rows - 2) * NX, (rows - 1) * NX)
-    offsets.copyWithin((rows - 1) * NU, (rows - 2) * NU, (rows - 1) * NU)
-  }
-  return { start, errors, offsets }
-}
-
-/** Cycles that a mean is of at least, if there are as many. */
-const LEAST_CYCLES = 3
-
-/**
- * The cycles of a loop's trajectory whose mean is one of them most nearly, from the first to before the second. Not the
- * very first, if there are others: it starts on the reference, not where physics settles. And not what drifts: one that
- * is about to fall at the end of a search tracks as well as any, and spoils the mean.
- */
-export function agreeingCycles(rollout: Rollout, { states, start }: Trajectory): [number, number] {
-  const { frames } = rollout.reference
-  const count = Math.floor((states.length - 1) / frames)
-  const first = Math.min(1, count - 1)
-  if (count - first <= LEAST_CYCLES) return [first, count]
-  const observation = new Float32Array(OBSERVATION_SIZE)
-  const errors = Array.from({ length: count * frames }, (_, i) => {
-    rollout.begin(states[i], start + i)
-    rollout.observe(observation)
-    return observation.slice(0, NX)
-  })
-  const weight = weighted(START_WEIGHTS).cost.errors
-  // mean variance of an error between cycles, weighed as a regulator does
-  const spread = (from: number, to: number) => {
-    let sum = 0
-    for (let row = 0; row < frames; row++) {
-      for (let j = 0; j < NX; j++) {
-        let [mean, square] = [0, 0]
-        for (let cycle = from; cycle < to; cycle++) {
-          const x = errors[cycle * frames + row][j]
-          mean += x / (to - from)
-          square += x * x
-        }
-        sum += (weight[j] * (square - (to - from) * mean * mean)) / (to - from - 1)
-      }
-    }
-    return sum
-  }
-  let best: [number, number] = [first, count]
-  let least = Number.POSITIVE_INFINITY
-  for (let from = first; from + LEAST_CYCLES <= count; from++) {
-    for (let to = from + LEAST_CYCLES; to <= count; to++) {
-      // at equal variance a mean of more is better known
-      const cost = spread(from, to) * (1 + 2 / (to - from))
-      if (cost < least) [best, least] = [[from, to], cost]
-    }
-  }
-  return best
-}
-
-/** Linear models at a row of the trajectory's path, one of each of some cycles. */
-export function modelSamples(
-  rollout: Rollout,
-  trajectory: Trajectory,
-  row: number,
-  cycles: readonly number[],
-): ModelSamples {
-  const { frames } = rollout.reference
-  return cycles.map((cycle) => {
-    const i = Math.min(cycle * frames + row, trajectory.offsets.length - 1)
-    return linearise(rollout, trajectory.states[i], trajectory.start + i, trajectory.offsets[i])
-  })
-}
-
-/** What a branch is made of. */
-export interface BranchBasis {
-  readonly path: MeanPath
-  /** of each row of the path */
-  readonly models: readonly ModelSamples[]
-}
-
-/** The law whose regulators have these weights (logarithms: see weights.ts). */
-export function feedbackLaw(
-  { clip: { loop } }: Reference,
-  branches: readonly BranchBasis[],
-  weights: readonly number[],
-): FeedbackLaw {
-  return branches.map((basis) => branchOf(basis, weights, { periodic: loop }))
-}
-
-/** A way onto the path of a law of these weights, whose cost to go counts at its end. */
-export function bridge(basis: BranchBasis, weights: readonly number[], end: EndCost): Branch {
-  return branchOf(basis, weights, { periodic: false, end })
-}
-
-function branchOf(
-  { path, models }: BranchBasis,
-  weights: readonly number[],
-  options: Parameters<typeof regulator>[2],
-): Branch {
-  const { cost, gain, lead } = weighted(weights)
-  const found = regulator(models, cost, {
-    ...options,
-    path: path.errors.map((x) => lead * x),
-  })
-  const { gains, feedForward, values, slopes, constants, hessians } = found
+  const offset = new Float64Array(NU)
   return {
-    ...path,
-    feedForward: concat(feedForward.map((k) => k.map((x) => -x))),
-    gains: concat(gains.map((k) => k.map((x) => gain * x))),
-    values: concat(values),
-    slopes: concat(slopes),
-    constants: Float64Array.from(constants),
-    hessian: mean(hessians),
-    effort: cost.offsets,
+    name: 'feedback',
+    act(environment, action) {
+      law ??= linearLaw(new Rollout(simulator, reference))
+      environment.observe(observation)
+      applyLaw(law, reference.frame(environment.referenceStep), observation, offset)
+      environment.encode(offset, action)
+    },
   }
 }
 
-function mean(parts: readonly Float64Array[]): Float64Array {
-  return parts[0].map((_, e) => parts.reduce((sum, part) => sum + part[e], 0) / parts.length)
+/** z' = F [z; u], F [69, 97]: central differences of one control step about a state and its offsets. */
+export function linearise(
+  rollout: Rollout,
+  state: SimulationState,
+  step: number,
+  offset: Float64Array,
+): Float64Array {
+  const columns = NZ + NU
+  const f = new Float64Array(NZ * columns)
+  const results = [new Float32Array(OBSERVATION_SIZE), new Float32Array(OBSERVATION_SIZE)]
+  const moved = new SimulationState()
+  const pushed = new Float64Array(NU)
+  const run = (out: Float32Array) => {
+    rollout.begin(moved, step)
+    rollout.advance(pushed)
+    rollout.observe(out)
+  }
+  for (let j = 0; j < columns; j++) {
+    if (j === ERRORS) {
+      moved.copy(state)
+      pushed.set(offset)
+      run(results[0])
+      for (let i = 0; i < ERRORS; i++) f[i * columns + j] = results[0][i]
+      f[ERRORS * columns + j] = 1
+      continue
+    }
+    const h = j >= ERRORS / 2 && j < ERRORS ? 10 * STEP : STEP
+    for (const [i, sign] of [1, -1].entries()) {
+      moved.copy(state)
+      pushed.set(offset)
+      if (j < ERRORS) shiftError(moved, j, sign * h, rollout, step)
+      else pushed[j - NZ] += sign * h
+      run(results[i])
+    }
+    for (let i = 0; i < ERRORS; i++) {
+      f[i * columns + j] = (results[0][i] - results[1][i]) / (2 * h)
+    }
+  }
+  return f
 }
 
-function concat(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.length && parts.length * parts[0].length)
-  for (const [i, part] of parts.entries()) all.set(part, i * part.length)
-  return all
+/** Moves error `index` of a state, as the observation has it, by `by`. */
+export function shiftError(
+  { qpos, qvel }: SimulationState,
+  index: number,
+  by: number,
+  { reference }: Rollout,
+  step: number,
+): void {
+  const [cos, sin] = reference.headingAt(step)
+  const along = (out: Float64Array, axis: number) => {
+    if (axis === 2) out[2] += by
+    else {
+      out[0] += axis === 0 ? cos * by : -sin * by
+      out[1] += axis === 0 ? sin * by : cos * by
+    }
+  }
+  if (index < 3) along(qpos, index)
+  else if (index < 6) {
+    const turn: [number, number, number] = [0, 0, 0]
+    turn[index - 3] = by
+    const q: Quat = [0, 0, 0, 1]
+    quat.multiply(q, readQuat(q, qpos, 3), fromRotationVector(turn))
+    writeQuat(qpos, 3, q)
+  } else if (index < 6 + NU) qpos[index + 1] += by
+  else if (index < 9 + NU) along(qvel, index - 6 - NU)
+  else qvel[index - 6 - NU] += by
+}
+
+/** A step of the Riccati recursion for z' = F [z; u]: u = -K z is best, and z' P z is what it costs. */
+export function riccati(
+  f: Float64Array,
+  next: Float64Array,
+  cost: Float64Array,
+): { gain: Float64Array; value: Float64Array } {
+  const m = quadraticForm(f, next)
+  const n = NZ + NU
+  const h = new Float64Array(NU * NU)
+  const g = new Float64Array(NU * NZ)
+  for (let i = 0; i < NU; i++) {
+    for (let j = 0; j < NU; j++) h[i * NU + j] = m[(NZ + i) * n + NZ + j]
+    h[i * NU + i] += COST.offsets
+    for (let j = 0; j < NZ; j++) g[i * NZ + j] = m[(NZ + i) * n + j]
+  }
+  const gain = solve(h, NU, g, NZ)
+  const value = new Float64Array(NZ * NZ)
+  for (let i = 0; i < NZ; i++) {
+    for (let j = 0; j < NZ; j++) {
+      let saved = 0
+      for (let l = 0; l < NU; l++) saved += g[l * NZ + i] * gain[l * NZ + j]
+      value[i * NZ + j] = m[i * n + j] - saved + cost[i * NZ + j]
+    }
+  }
+  return { gain, value }
+}
+
+// F' P F, [97, 97]
+function quadraticForm(f: Float64Array, p: Float64Array): Float64Array {
+  const n = NZ + NU
+  const pf = new Float64Array(NZ * n)
+  const out = new Float64Array(n * n)
+  for (let i = 0; i < NZ; i++) {
+    for (let k = 0; k < NZ; k++) {
+      const w = p[i * NZ + k]
+      for (let j = 0; j < n; j++) pf[i * n + j] += w * f[k * n + j]
+    }
+  }
+  for (let k = 0; k < NZ; k++) {
+    for (let i = 0; i < n; i++) {
+      const w = f[k * n + i]
+      if (w !== 0) for (let j = 0; j < n; j++) out[i * n + j] += w * pf[k * n + j]
+    }
+  }
+  return out
+}
+
+// [69, 69]
+function costOfErrors(): Float64Array {
+  const blocks: [count: number, weight: number][] = [
+    ...([
+      [2, COST.place],
+      [1, COST.height],
+      [3, COST.rotation],
+      [NU, COST.joints],
+    ] as const),
+    ...([
+      [3, COST.velocity],
+      [3, COST.angularVelocity],
+      [NU, COST.rates],
+    ] as const),
+  ].map(([count, weight]) => [count, weight])
+  const cost = new Float64Array(NZ * NZ)
+  blocks
+    .flatMap(([count, weight]) => Array<number>(count).fill(weight))
+    .forEach((weight, i) => {
+      cost[i * NZ + i] = weight
+    })
+  return cost
+}
+
+/**
+ * Solves A X = B for a symmetric positive definite A [n, n] and B [n, columns], by Cholesky's factors.
+ * @throws RangeError if A is not positive definite
+ */
+export function solve(a: Float64Array, n: number, b: Float64Array, columns: number): Float64Array {
+  const l = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let rest = a[i * n + j]
+      for (let k = 0; k < j; k++) rest -= l[i * n + k] * l[j * n + k]
+      if (i > j) l[i * n + j] = rest / l[j * n + j]
+      else if (rest > 0) l[i * n + i] = Math.sqrt(rest)
+      else throw new RangeError(`a matrix of ${n} rows is not positive definite in row ${i}`)
+    }
+  }
+  const x = b.slice()
+  const subtract = (i: number, k: number, factor: number) => {
+    for (let c = 0; c < columns; c++) x[i * columns + c] -= factor * x[k * columns + c]
+  }
+  const divide = (i: number) => {
+    for (let c = 0; c < columns; c++) x[i * columns + c] /= l[i * n + i]
+  }
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) subtract(i, k, l[i * n + k])
+    divide(i)
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) subtract(i, k, l[k * n + i])
+    divide(i)
+  }
+  return x
 }

@@ -1,122 +1,122 @@
 /**
- * Model-predictive control about a feedback law: what the law says, corrected by one Gauss-Newton step on
- *
- *   (u - u_t)' R (u - u_t) + y' P_t+1 y + 2 s_t+1' y,   y = (what physics makes of the present state and u) - x_t+1,
- *
- * the law's own cost of an offset and its cost to go from where that leads. The linear law minimises the same with models
- * of states on its path; this has the Jacobian of the state at hand, with whatever touches the floor there, by finite
- * differences: 30 control steps of simulation for a label, without chance in it. Improving a policy by looking ahead one
- * step and taking its cost to go for what follows is called rollout (Bertsekas 2020).
+ * Model-predictive control by sampling (predictive sampling, Howell et al. 2022): before every step MuJoCo tries some
+ * smooth offsets beside those of the linear law and of the plan so far, a fifth of a second ahead; what comes after that
+ * costs what the law says. The mean of the best is the plan, its first offset acts.
  */
-import { NU } from '../../mocap/skeleton.ts'
+import { HINGES, NU } from '../../mocap/skeleton.ts'
+import type { Environment } from '../environment.ts'
+import type { Expert } from '../experts.ts'
 import { OBSERVATION_SIZE } from '../observation.ts'
-import type { SimulationState } from '../simulator.ts'
-import { applyAt, type Spot } from './feedback.ts'
-import { NX, solve } from './linear.ts'
-import type { Rollout } from './rollout.ts'
+import { Random } from '../random.ts'
+import type { Reference } from '../reference.ts'
+import type { SimulationState, Simulator } from '../simulator.ts'
+import { applyLaw, costToGo, type LinearLaw, linearLaw } from './feedback.ts'
+import { Rollout } from './rollout.ts'
 
-export interface MpcOptions {
-  /** control steps that are looked ahead; after the first the law acts */
-  readonly horizon: number
-  /** step of the finite differences, rad: large, so that a contact that comes and goes is averaged over */
+const SAMPLES = 24
+/** Best samples that are averaged. */
+const ELITES = 4
+/** Control steps ahead, and from one knot of an offset to the next. */
+const HORIZON = 6
+const KNOT = 3
+const KNOTS = HORIZON / KNOT + 1
+/** Standard deviation of a knot, rad; of arms half of it. */
+const NOISE = 0.1
+/** What offsets from the law's cost, 1 / rad^2. */
+const EFFORT = 2
+/** Of each control step of the horizon after a fall: more than anything costs without one. */
+const FALL = 1e5
+
+/** Key of the samples' random stream, apart from those of the environment and the noise. */
+const STREAM = 2
+
+const SIGMAS = HINGES.map(({ joint: { name } }) =>
+  /hip|knee|ankle|chest/.test(name) ? NOISE : NOISE / 2,
+)
+
+/** The plan as an expert; the law is made when it first acts. */
+export function mpc(simulator: Simulator, reference: Reference): Expert {
+  const rollout = new Rollout(simulator, reference)
+  const plans = new WeakMap<Environment, { last: string; plan: Float64Array }>()
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const offset = new Float64Array(NU)
+  let law: LinearLaw | undefined
+  return {
+    name: 'mpc',
+    act(environment, action) {
+      law ??= linearLaw(rollout)
+      const { seed, episode, steps, referenceStep: step, state } = environment
+      const before = plans.get(environment)
+      const goesOn = before?.last === `${episode} ${steps - 1}`
+      const plan = improve(law, rollout, {
+        ...{ state, step, random: new Random(seed, episode, STREAM, steps) },
+        plan: goesOn ? shifted(before.plan) : new Float64Array(KNOTS * NU),
+      })
+      plans.set(environment, { last: `${episode} ${steps}`, plan })
+      environment.observe(observation)
+      applyLaw(law, reference.frame(step), observation, offset)
+      for (let k = 0; k < NU; k++) offset[k] += plan[k]
+      environment.encode(offset, action)
+    },
+  }
+}
+
+interface Planned {
+  readonly state: SimulationState
   readonly step: number
-  /** bound on the correction of each offset, rad */
-  readonly most: number
+  /** [knots, 28] offsets from the law's, rad */
+  readonly plan: Float64Array
+  readonly random: Random
 }
 
-export const MPC: MpcOptions = { horizon: 1, step: 0.1, most: 0.3 }
+// the mean of the best of some plans about this one
+function improve(law: LinearLaw, rollout: Rollout, { state, step, plan, random }: Planned) {
+  const tried = Array.from({ length: SAMPLES }, (_, n) => {
+    // the plan as it stands, none at all, then what chance brings
+    const knots = plan.map((x, i) =>
+      n === 0 ? x : n === 1 ? 0 : x + SIGMAS[i % NU] * random.normal(),
+    )
+    return { knots, cost: evaluate(law, rollout, state, step, knots) }
+  })
+  const best = tried.sort((a, b) => a.cost - b.cost).slice(0, ELITES)
+  return plan.map((_, i) => best.reduce((sum, { knots }) => sum + knots[i] / ELITES, 0))
+}
 
-/** Where on which path a state is seen from, by control step and observation. */
-export type Guide = (step: number, observation: Float32Array) => Spot
-
-export class Mpc {
-  private readonly observation = new Float32Array(OBSERVATION_SIZE)
-  private readonly offset = new Float64Array(NU)
-  /** the law's, after the first step */
-  private readonly later = new Float64Array(NU)
-  /** errors at the end, as it is and with one offset moved */
-  private readonly end = new Float64Array(NX)
-  private readonly moved = new Float64Array(NX)
-  /** [68, 28] of the errors at the end by the offsets */
-  private readonly jacobian = new Float64Array(NX * NU)
-
-  constructor(
-    private readonly rollout: Rollout,
-    private readonly guide: Guide,
-    private readonly options: MpcOptions = MPC,
-  ) {}
-
-  /**
-   * Writes the offset for a state at a control step, [28] rad.
-   * @param observation of that state
-   */
-  act(state: SimulationState, step: number, observation: Float32Array, out: Float64Array): void {
-    const { jacobian, offset, end, moved, options } = this
-    const here = this.guide(step, observation)
-    applyAt(here, observation, out)
-    this.simulate(state, step, out)
-    const there = this.guide(step + options.horizon, this.observation)
-    this.errors(there, end)
-    for (let k = 0; k < NU; k++) {
-      offset.set(out)
-      offset[k] += options.step
-      this.simulate(state, step, offset)
-      this.errors(there, moved)
-      for (let j = 0; j < NX; j++) jacobian[j * NU + k] = (moved[j] - end[j]) / options.step
-    }
-    const correction = newtonStep(here, there, out, end, jacobian)
-    for (let k = 0; k < NU; k++) {
-      out[k] -= Math.max(-options.most, Math.min(options.most, correction[k]))
-    }
-  }
-
-  // leaves the observation at the horizon
-  private simulate(state: SimulationState, step: number, first: Float64Array): void {
-    const { rollout, guide, observation } = this
-    rollout.begin(state, step)
-    rollout.advance(first)
+function evaluate(
+  law: LinearLaw,
+  rollout: Rollout,
+  state: SimulationState,
+  step: number,
+  knots: Float64Array,
+): number {
+  const { reference } = rollout
+  const observation = new Float32Array(OBSERVATION_SIZE)
+  const offset = new Float64Array(NU)
+  let cost = 0
+  rollout.begin(state, step)
+  for (let h = 0; h < HORIZON; h++) {
     rollout.observe(observation)
-    for (let ahead = 1; ahead < this.options.horizon; ahead++) {
-      applyAt(guide(step + ahead, observation), observation, this.later)
-      rollout.advance(this.later)
-      rollout.observe(observation)
+    applyLaw(law, reference.frame(rollout.step), observation, offset)
+    for (let k = 0; k < NU; k++) {
+      const extra = at(knots, h, k)
+      offset[k] += extra
+      cost += EFFORT * extra ** 2
     }
+    if (!rollout.advance(offset)) return cost + FALL * (HORIZON - h)
   }
-
-  private errors({ branch, row }: Spot, out: Float64Array): void {
-    for (let j = 0; j < NX; j++) out[j] = this.observation[j] - branch.errors[row * NX + j]
-  }
+  rollout.observe(observation)
+  return cost + costToGo(law, reference.frame(rollout.step), observation)
 }
 
-// (R + J' P J)^-1 (R (u - u_t) + J' (P y + s)), [28]
-function newtonStep(
-  here: Spot,
-  there: Spot,
-  offset: Float64Array,
-  end: Float64Array,
-  jacobian: Float64Array,
-): Float64Array {
-  const { effort, offsets } = here.branch
-  const p = there.branch.values.subarray(there.row * NX * NX, (there.row + 1) * NX * NX)
-  const pj = new Float64Array(NX * NU)
-  const h = new Float64Array(NU * NU)
-  const g = new Float64Array(NU)
-  for (let i = 0; i < NX; i++) {
-    let px = there.branch.slopes[there.row * NX + i]
-    for (let j = 0; j < NX; j++) {
-      const weight = p[i * NX + j]
-      px += weight * end[j]
-      for (let k = 0; k < NU; k++) pj[i * NU + k] += weight * jacobian[j * NU + k]
-    }
-    for (let k = 0; k < NU; k++) {
-      const slope = jacobian[i * NU + k]
-      g[k] += slope * px
-      for (let c = 0; c < NU; c++) h[k * NU + c] += slope * pj[i * NU + c]
-    }
-  }
-  for (let k = 0; k < NU; k++) {
-    h[k * NU + k] += effort[k]
-    g[k] += effort[k] * (offset[k] - offsets[here.row * NU + k])
-  }
-  return solve(h, NU, g, 1)
+// a control step on, what comes after the last knot is as that
+function shifted(plan: Float64Array): Float64Array {
+  return plan.map((_, i) => at(plan, Math.min(HORIZON, Math.floor(i / NU) * KNOT + 1), i % NU))
+}
+
+// linear between knots
+function at(knots: Float64Array, step: number, k: number): number {
+  const i = Math.floor(step / KNOT)
+  const next = Math.min(KNOTS - 1, i + 1)
+  const share = step / KNOT - i
+  return knots[i * NU + k] * (1 - share) + knots[next * NU + k] * share
 }
