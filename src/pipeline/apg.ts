@@ -75,9 +75,15 @@ export interface ApgContext {
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
 
-/** What the learning rate is lowered by, and how often: no better trial after that ends the run. */
+/**
+ * What the learning rate is lowered by, and how often: no better trial after that ends the run. Each time patience is
+ * halved: what a lower rate brings it brings soon.
+ */
 const FACTOR = 1 / 3
 const LOWERED_MOST = 2
+
+/** A trial is better by more than that. */
+const BETTER = 0.05
 
 /** Progress is kept at least this often, s: a process that is killed loses no more. */
 const KEEP_SECONDS = 60
@@ -102,14 +108,15 @@ export function isOver(
 // the latest window whose trial was better than all before
 function lastBetter(curve: readonly CurvePoint[]): number {
   let [best, at] = [0, 0]
-  for (const { score, iteration } of curve) if (score > best + TIE) [best, at] = [score, iteration]
+  for (const { score, iteration } of curve)
+    if (score > best + BETTER) [best, at] = [score, iteration]
   return at
 }
 
 /**
  * Learns until trials no longer become better, the control steps are used up, or the signal says stop; what there is then
  * is kept. What stands is lost again if learning goes on at the rate that found it: when for `patience` windows no trial
- * was better, learning goes back to the best policy, with a third of the rate.
+ * was better, learning goes back to the best policy, with a third of the rate and half of the patience.
  *
  * @param environments opened with a window of `horizon` steps
  * @param start the network and the parameters that it begins with; its normaliser, by default one of the references
@@ -172,7 +179,8 @@ export async function runApg(
       kept = iteration
     }
     emit({ kind: 'trial', point: { ...point, ...result }, kept: better })
-    if (iteration - Math.max(since, lastBetter(curve)) >= settings.patience) await lower()
+    const patience = settings.patience / 2 ** lowered
+    if (iteration - Math.max(since, lastBetter(curve)) >= patience) await lower()
   }
   const lower = async () => {
     lowered++

@@ -109,7 +109,7 @@ const clips = z
 /** Options that may be given several times. */
 const LISTS = ['clip', 'loadTeacher']
 
-const numTimesteps = count().default(4_000_000)
+const numTimesteps = count().default(6_000_000)
 const observation = z
   .enum(['full', 'compact'])
   .default('full')
@@ -278,9 +278,9 @@ export const apgSchema = z.strictObject({
   envs: count().default(128).describe('environments in lock-step'),
   lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
   patience: count()
-    .default(100)
+    .default(75)
     .describe(
-      'windows without a better trial after which it goes back to the best policy, with a third of the learning rate; the third time it ends',
+      'windows without a better trial after which it goes back to the best policy, with a third of the learning rate and half of the patience; the third time it ends',
     ),
   averaging: number(z.number().min(0).max(0.9999))
     .default(0.98)
