@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DOCUMENTS, pictures, TABLES, withTables } from '../scripts/make-docs.ts'
+import { OPTIONS } from '../scripts/results.ts'
 import {
   apgSchema,
   clipsSchema,
@@ -52,7 +53,7 @@ test('the tables are those of the code', () => {
 test('the pictures are those of the code', async () => {
   const number = /-?\d+(\.\d+)?/g
   const made = await pictures()
-  // pictures of policies come with results/sft.json, from runs
+  // pictures of policies come with results/results.json, from runs
   const there = readdirSync(join(ROOT, 'docs/images'))
     .filter((name) => !name.startsWith('policy-'))
     .map((name) => `docs/images/${name}`)
@@ -65,6 +66,15 @@ test('the pictures are those of the code', async () => {
     a.forEach((x, k) => {
       assert.ok(Math.abs(x - b[k]) < 0.11, `${path}: ${x}, expected ${b[k]}; ${HINT}`)
     })
+  }
+})
+
+test('every picture is in a document', () => {
+  for (const name of readdirSync(join(ROOT, 'docs/images'))) {
+    assert.ok(
+      TEXTS.some(({ text }) => text.includes(`images/${name})`)),
+      `no document shows ${name}`,
+    )
   }
 })
 
@@ -96,7 +106,8 @@ test('every path of the project that is named exists', () => {
 
 test('every command and option that is named exists', () => {
   const scripts: Record<string, string> = JSON.parse(read('package.json')).scripts
-  const known = new Set([...Object.values(COMMANDS).flatMap(flagsOf), ...COMMON])
+  const ofResults = Object.keys(OPTIONS)
+  const known = new Set([...Object.values(COMMANDS).flatMap(flagsOf), ...COMMON, ...ofResults])
   for (const { path, text } of TEXTS) {
     for (const [, run, name] of text.matchAll(/\bnpm (run )?([a-z]+)\b/g)) {
       if (run || ['start', 'test'].includes(name)) {
@@ -111,6 +122,11 @@ test('every command and option that is named exists', () => {
       for (const word of rest.filter((word) => word.startsWith('--'))) {
         const flags = [...flagsOf(schema), ...COMMON]
         assert.ok(flags.includes(word.slice(2)), `${path}: ${command} has no ${word}`)
+      }
+    }
+    for (const [, line] of text.matchAll(/npx tsx scripts\/results\.ts ([^<\n`]*)/g)) {
+      for (const [, flag] of line.split('#')[0].matchAll(/--([a-z-]+)/g)) {
+        assert.ok(ofResults.includes(flag), `${path}: scripts/results.ts has no --${flag}`)
       }
     }
     for (const [, flag] of text.matchAll(/`--([a-z-]+)/g)) {

@@ -1,0 +1,150 @@
+/** Runs a row as a user would, with the command line, and collects what came of it. */
+
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Evaluation } from '../../src/runner/evaluation.ts'
+import {
+  apgSchema,
+  flagOf,
+  parseSettings,
+  parseTrpoSettings,
+  sftSchema,
+} from '../../src/runner/options.ts'
+import { RunFolder } from '../../src/runner/run-folder.ts'
+import { argumentsOf, type Method, type Row } from './rows.ts'
+import { type Result, ROOT } from './store.ts'
+
+/** Levels of noise on the PD targets of a final row, rad. */
+const NOISE = '0.02,0.05'
+/** The evaluation as the run made it: one under noise and pushes writes over it, and knows no teacher. */
+const FIRST_EVALUATION = 'evaluation-first.json'
+/** Commits of webmimic that had a part in a run, a line each. */
+const PROGRAMS = 'programs.txt'
+
+/** Folder of a row's run, from the root of the repository. */
+export const folderOf = (id: string) => `runs/results/${id}`
+
+/** Whether a row's run is here and finished. */
+export const hasRun = (id: string) => existsSync(join(ROOT, folderOf(id), 'evaluation.json'))
+
+/**
+ * Runs a row, or goes on where it was stopped.
+ * @returns its results, one a clip
+ * @throws Error if the command fails or is stopped
+ */
+export async function runRow(row: Row): Promise<Result[]> {
+  const path = join(ROOT, folderOf(row.id))
+  if (!hasRun(row.id)) {
+    noteProgram(path)
+    const begun = existsSync(join(path, 'config.json'))
+    await webmimic(begun ? [row.method, '--resume', folderOf(row.id)] : argumentsOf(row, folderOf))
+  }
+  const folder = RunFolder.open(path)
+  const evaluation = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
+  if (row.final && ![evaluation].flat().every(({ noise, push }) => noise && push)) {
+    noteProgram(path)
+    folder.writeJson(FIRST_EVALUATION, evaluation)
+    await webmimic(['evaluate', folderOf(row.id), '--push', '--noise', NOISE])
+  }
+  return collect(row, folder)
+}
+
+/** Signals that come within this of one another, ms, are one Ctrl-C: npx and tsx hand on what the terminal sent already. */
+const ONE_STROKE = 500
+
+/** A command of webmimic, its output with ours. Ctrl-C is handed on: the first stops it, a second ends it at once. */
+function webmimic(args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['bin/webmimic.mjs', ...args], {
+      ...{ cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
+      // in our group a terminal's Ctrl-C would come twice, which ends a command at once
+      detached: process.platform !== 'win32',
+    })
+    let last = Number.NEGATIVE_INFINITY
+    const forward = () => {
+      if (performance.now() - last > ONE_STROKE) child.kill('SIGINT')
+      last = performance.now()
+    }
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    for (const signal of signals) process.on(signal, forward)
+    const settle = (done: () => void) => {
+      for (const signal of signals) process.off(signal, forward)
+      done()
+    }
+    child.on('error', (error) => settle(() => reject(error)))
+    child.on('close', (code, signal) =>
+      settle(() => {
+        if (code === 0) resolve()
+        else reject(new Error(`webmimic ${args[0]} ended with ${signal ?? `exit code ${code}`}`))
+      }),
+    )
+  })
+}
+
+/** The results of a finished run. */
+export function collect(row: Row, folder: RunFolder): Result[] {
+  const { options, clips } = folder.readConfig<Config>()
+  const read = (name: string) => [folder.readJson<Evaluation | Evaluation[]>(name)].flat()
+  const first = folder.has(FIRST_EVALUATION) ? read(FIRST_EVALUATION) : []
+  const programs = folder.has(PROGRAMS) ? folder.readText(PROGRAMS).trim().split('\n') : []
+  return read('evaluation.json').map((evaluation, i) => {
+    const { expert, demonstrations, training, sft = 0 } = evaluation.wall_seconds
+    const taught = first[i]?.teacher
+    return {
+      ...{ id: row.id, method: row.method, ...(row.from && { from: row.from }) },
+      ...{ own: row.subjects[i]!.own, clips, options: given(row.method, options) },
+      minutes: (expert + demonstrations + training + sft) / 60,
+      program: programs.join(', ') || 'unknown',
+      ...{ ...(taught && { teacher: taught }), ...evaluation },
+    }
+  })
+}
+
+type Config = {
+  readonly command: string
+  readonly clips: readonly string[]
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+const DEFAULTS: Record<Method, Record<string, unknown>> = {
+  sft: parseSettings(sftSchema, {}),
+  trpo: parseTrpoSettings({}),
+  apg: parseSettings(apgSchema, {}),
+}
+
+/** Options that say what a row is about, or where it is. */
+const OMITTED = ['clip', 'seed', 'out', 'workers', 'loadSftPretrain', 'loadTeacher']
+
+// what is not the default, as on the command line
+function given(method: Method, options: Config['options']): string {
+  const said = Object.entries(options)
+    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[method][key]))
+    .filter(([key]) => !OMITTED.includes(key))
+    .map(([key, value]) => {
+      const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+      return `--${flagOf(key)} ${text}`
+    })
+  return said.join(' ')
+}
+
+// written before a command begins: a run may go on with another program
+function noteProgram(path: string): void {
+  const file = join(path, PROGRAMS)
+  const before = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
+  mkdirSync(path, { recursive: true })
+  writeFileSync(file, `${[...new Set([...before, program()])].join('\n')}\n`)
+}
+
+/** The commit, with -dirty where files of the program have changed. */
+function program(): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  try {
+    // results and documents change with every row
+    const changed = git('status', '--porcelain', '-uno', '--', '.', ':!results', ':!docs')
+    return `${git('rev-parse', '--short', 'HEAD').trim()}${changed ? '-dirty' : ''}`
+  } catch {
+    return 'unknown'
+  }
+}
