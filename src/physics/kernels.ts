@@ -26,7 +26,7 @@ export interface Share {
   readonly substeps: number
 }
 
-const WORKGROUP = 64
+const WORKGROUP = 32
 
 /** Environments whose values pass between the pieces of a derivative at a time: the buffer stays within 128 MiB. */
 const CHUNK = 4096

@@ -11,6 +11,7 @@ import type { EvaluateSettings } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import { clipsOf, readClip, simulationConfig, withSession } from './session.ts'
 import type { RunConfig } from './sft.ts'
+import { teacherFile } from './teachers.ts'
 import { say } from './terminal.ts'
 
 /** Evaluates the run in `path`; its evaluation.json is rewritten if the clip is its own. */
@@ -28,6 +29,10 @@ export async function evaluateRun(path: string, settings: EvaluateSettings): Pro
       ? folder.readJson<TrainingRecord>('training.json')
       : NO_TRAINING
   const seed = settings.seed ?? config.options.seed
+  const teacher = (name: string) => {
+    const file = teacherFile(name)
+    return own && folder.has(file) ? folder.readPolicy(file) : undefined
+  }
   const simulation = simulationConfig({ ...config.options, seed }, clips)
   await withSession(settings, async (session) => {
     const evaluations: Evaluation[] = []
@@ -36,6 +41,7 @@ export async function evaluateRun(path: string, settings: EvaluateSettings): Pro
         ...settings,
         noise: settings.noise.filter((level) => level > 0),
         networkSeed: config.options.seed,
+        teacher: teacher(clip.name),
       })
       evaluations.push(result.evaluation)
       if (!settings.json) say(`${evaluationTable(result.evaluation)}\n`)

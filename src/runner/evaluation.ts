@@ -42,7 +42,7 @@ export interface Evaluation extends Summary {
     /** the network before training */
     readonly untrained: Summary
   }
-  /** of trpo: what the policy started from, control steps it learnt from, and what it did in the meantime */
+  /** of trpo and apg: what the policy started from, control steps it learnt from, and what it did in the meantime */
   readonly init?: 'sft' | 'random'
   readonly samples?: number
   /** the policy is that of this iteration of its run, after so many of that run's control steps */
@@ -61,7 +61,7 @@ export interface Evaluation extends Summary {
     readonly expert: number
     readonly demonstrations: number
     readonly training: number
-    /** of trpo: of the runs that it started from */
+    /** of trpo and apg: of the runs that it started from */
     readonly sft?: number
     readonly evaluation: number
   }
@@ -98,12 +98,12 @@ export interface CurvePoint {
 export interface TrainingRecord {
   wall_seconds: { expert: number; demonstrations: number; training: number }
   rounds: RoundRecord[]
-  /** of trpo: control steps learnt from, what the policy did in the meantime */
+  /** of trpo and apg: control steps learnt from, what the policy did in the meantime */
   samples?: number
   curve?: CurvePoint[]
-  /** of trpo: what the runs took that it started from; missing if it started from nothing */
+  /** of trpo and apg: what the runs took that it started from; missing if it started from nothing */
   before?: { readonly init: 'sft' | 'random'; readonly seconds: number; readonly samples: number }
-  /** of trpo: iteration of the policy that is kept, and control steps up to there */
+  /** of trpo and apg: iteration of the policy that is kept, and control steps up to there */
   kept?: { readonly iteration: number; readonly samples: number }
   /** null until trained, or without a validation set */
   validation_loss: number | null

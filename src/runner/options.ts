@@ -273,9 +273,9 @@ export const apgSchema = z.strictObject({
   observation,
   numTimesteps: numTimesteps.describe('control steps to learn from, at most'),
   horizon: count()
-    .default(40)
-    .describe('control steps of a window, which gradients go back through; 24 learns slowly'),
-  envs: count().default(128).describe('environments in lock-step'),
+    .default(80)
+    .describe('control steps of a window, which gradients go back through'),
+  envs: count().default(64).describe('environments in lock-step'),
   lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
   patience: count()
     .default(75)

@@ -57,7 +57,10 @@ async function onGpu(
 /** Episodes of trials, at least. */
 const TRIALS = 128
 
-/** Trials of policies for the clips: as many episodes of each, none disturbed but by `kicks`, if any. */
+/**
+ * Trials of policies for the clips: as many episodes of each, none disturbed but by `kicks`, if any. They start off the
+ * reference by `startNoise`, lest those from the same frame be one and the same.
+ */
 export async function openTrials(
   gpu: Gpu,
   clips: readonly Clip[],
@@ -65,8 +68,8 @@ export async function openTrials(
     Pick<TrpoSettings, 'hiddenSize' | 'numLayers' | 'activation'>,
 ): Promise<Trials> {
   const envs = clips.length * Math.ceil(TRIALS / clips.length)
-  const still = { ...settings, envs, startNoise: 0 }
-  const environments = await openEnvironments(gpu, clips, still, { steps: 1, restart: false })
+  const each = { ...settings, envs }
+  const environments = await openEnvironments(gpu, clips, each, { steps: 1, restart: false })
   const sizes = networkSizes(VIEWS[settings.observation], ACTION_SIZE, settings)
   return new Trials(gpu, environments, { sizes, activation: settings.activation })
 }

@@ -134,7 +134,7 @@ export class RunFolder {
     const config = this.readJson<Partial<T>>('config.json')
     if (typeof config.command === 'string' && typeof config.options === 'object') return config as T
     throw new UsageError(
-      `${this.path} holds no run: its config.json has no command and options, as sft and trpo write them`,
+      `${this.path} holds no run: its config.json has no command and options, as sft, apg and trpo write them`,
     )
   }
 

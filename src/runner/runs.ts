@@ -166,7 +166,9 @@ export function openToResume<C extends string, S extends { readonly numTimesteps
     )
   }
   if (finished && folder.has('evaluation.json')) {
-    say(`${path} is finished: give it a larger --num-timesteps, or use evaluate ${path}`)
+    say(
+      `${path} is finished: use evaluate ${path}, or go on from it with ${command} --load-sft-pretrain ${path}`,
+    )
     return undefined
   }
   folder.writeJson('config.json', { ...config, options: settings })

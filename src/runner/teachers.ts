@@ -95,6 +95,11 @@ export async function learnTeachers(
   return { policies, seconds }
 }
 
+/** Policy of the teacher of a clip, in the folder of the run that it serves. */
+export function teacherFile(name: string): string {
+  return `teachers/${name}/policy.safetensors`
+}
+
 function placeOf(folder: RunFolder, name: string): string {
   return folder.file(`teachers/${name}`)
 }

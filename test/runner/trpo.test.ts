@@ -179,31 +179,30 @@ test('trpo from nothing; what does not fit is refused in one line', async () => 
   }
 })
 
-test('sft --expert policy: one network learns what the policies of other runs do, by DAgger', async () => {
+test('sft --load-teacher: one network learns what the policies of other runs do', async () => {
   const [both, other] = ['random', 'sft'].map((name) => join(folder, name)) as [string, string]
   const out = join(folder, 'distilled')
-  const args = ['sft', '--expert', 'policy', '--load-experts', both, '--no-eval']
+  const args = ['sft', '--load-teacher', both, '--no-eval']
   const done = await run([
-    ...[...args, '--clip', 'punch', '--clip', 'squat', '--load-experts', other, '--out', out],
+    ...[...args, '--clip', 'punch', '--clip', 'squat', '--load-teacher', other, '--out', out],
     ...[...SMALL, '--epochs', '2', '--dagger-rounds', '1', '--dagger-episodes', '2'],
   ])
   assert.is(done.code, 0, done.stderr)
-  assert.match(done.stderr, /round 1: \d+ episodes, labelled by policy/)
+  assert.match(done.stderr, /round 1: \d+ episodes, labelled by apg/)
   const bytes = (path: string, file: string) => readFileSync(join(path, file))
   // of the two runs that learnt the squat the one named last
   for (const [clip, source] of [
     ['punch', both],
     ['squat', other],
   ] as const) {
-    const kept = bytes(out, `experts/${clip}-policy.safetensors`)
+    const kept = bytes(out, `teachers/${clip}/policy.safetensors`)
     assert.ok(kept.equals(bytes(source, 'policy.safetensors')), clip)
   }
   const { wall_seconds } = JSON.parse(String(bytes(out, 'training.json')))
-  assert.ok(wall_seconds.expert > 0, 'what the policies took counts')
+  assert.ok(wall_seconds.expert > 0, 'what the teachers took counts')
 
   const refused: [string[], RegExp][] = [
-    [['--clip', 'walk'], /--load-experts: .* is no run for walk/],
-    [['--clip', 'punch', '--clip', 'walk'], /needs a run with a policy for each.*none for walk/],
+    [['--clip', 'walk'], /--load-teacher: .* has learnt punch, squat, not walk/],
     [['--clip', 'punch', '--kd-scale', '2'], /a policy is for one body; .*--kd-scale 1, got 2/],
     [['--clip', 'punch', '--action', 'absolute'], /--action "offset", got "absolute"/],
   ]
