@@ -24,7 +24,7 @@ interface Choice {
 }
 
 /** multiplications from which a tile may take seconds to compile */
-const LARGE = 2 ** 24
+const LARGE = 2 ** 22
 
 /** repeats of a product in one timing, and timings of which the fastest counts */
 const REPEATS = 4
