@@ -6,6 +6,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { Command } from 'commander'
 import { openGpu } from '../src/engine/gpu.ts'
 import { type Bench, measureRoofs } from './bench.ts'
+import { benchIteration } from './iteration.ts'
 import { benchLatency } from './latency.ts'
 import { FULL, QUICK } from './measure.ts'
 import { benchPhysics } from './physics.ts'
@@ -17,12 +18,12 @@ import { benchTrpo } from './trpo.ts'
 
 const PARTS = [
   ...[benchProducts, benchForward, benchTraining, benchTrpo, benchLatency, benchRollout],
-  benchPhysics,
+  ...[benchIteration, benchPhysics],
 ]
 const NAMES = [
   ...['gemm', 'forward', 'training step', 'fvp', 'policy update'],
-  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu', 'physics step'],
-  ...['physics adjoint', 'physics compile', 'physics, one environment'],
+  ...['sum', 'read back', 'submit', 'rollout', 'rollout, gpu', 'trpo iteration'],
+  ...['physics step', 'physics adjoint', 'physics compile', 'physics, one environment'],
 ]
 
 const command = new Command('bench')

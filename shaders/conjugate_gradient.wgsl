@@ -49,19 +49,8 @@ struct Shape {
 @group(0) @binding(4) var<storage, read_write> scalars: array<f32>;
 #endif
 
-var<workgroup> shares: array<f32, 256>;
-
-// sum of one number a thread, the same in every thread
-fn total(share: f32, index: u32) -> f32 {
-  workgroupBarrier();
-  shares[index] = share;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (index < half) { shares[index] += shares[index + half]; }
-  }
-  workgroupBarrier();
-  return shares[0];
-}
+alias Share = f32;
+#include total
 
 #if ${READS_SCALARS}
 // NaN is done too

@@ -55,7 +55,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 
 #elif ${SPREAD}
 
-var<workgroup> shares: array<f32, 256>;
+alias Share = f32;
+#include total
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -66,17 +67,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     let d = actions[row * shape.columns + k] - mean[row * shape.columns + k];
     share += weights[row] * (d * d * information - 1.0);
   }
-  shares[index] = share;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (index < half) { shares[index] += shares[index + half]; }
-  }
-  if (index == 0u) { gradient[shape.log_std_at + k] = shares[0] / f32(shape.rows); }
+  let sum = total(share, index);
+  if (index == 0u) { gradient[shape.log_std_at + k] = sum / f32(shape.rows); }
 }
 
 #else
 
-var<workgroup> shares: array<vec2f, 256>;
+alias Share = vec2f;
+#include total
 
 @compute @workgroup_size(256)
 fn main(
@@ -102,12 +100,8 @@ fn main(
     }
     share += vec2f((exp(log_ratio) - 1.0) * weights[row], divergence);
   }
-  shares[index] = share;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (index < half) { shares[index] += shares[index + half]; }
-  }
-  if (index == 0u) { partials[group.x] = shares[0]; }
+  let sum = total(share, index);
+  if (index == 0u) { partials[group.x] = sum; }
 }
 
 #endif

@@ -54,7 +54,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 
 #else
 
-var<workgroup> shares: array<vec2f, 256>;
+alias Share = vec2f;
+#include total
 
 @compute @workgroup_size(256)
 fn main(
@@ -70,17 +71,13 @@ fn main(
 #else
   if (index < shape.partials) { share = partials[index]; }
 #endif
-  shares[index] = share;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (index < half) { shares[index] += shares[index + half]; }
-  }
+  let sum = total(share, index);
   if (index != 0u) { return; }
 #if ${SUM}
-  partials[group.x] = shares[0];
+  partials[group.x] = sum;
 #elif ${LENGTH}
-  let gradient = shares[0].x;
-  let curvature = gradient - shares[0].y;
+  let gradient = sum.x;
+  let curvature = gradient - sum.y;
   // NaN and infinity are no step either
   let usable = curvature > 0.0 && curvature < 3e38 && gradient > 0.0;
   let step = sqrt(2.0 * shape.max_kl / curvature);
@@ -92,8 +89,8 @@ fn main(
   scalars[shape.at + 5u] = 0.0;
 #else
   if (scalars[shape.at] != 0.0) { return; }
-  let gain = shares[0].x / f32(shape.rows);
-  let kl = shares[0].y / f32(shape.rows);
+  let gain = sum.x / f32(shape.rows);
+  let kl = sum.y / f32(shape.rows);
   scalars[shape.at + 4u] = gain;
   scalars[shape.at + 5u] = kl;
   // false for NaN

@@ -16,7 +16,8 @@ struct Shape { length: u32, capacity: u32, partials: u32, bound: f32 }
 @group(0) @binding(3) var<storage, read_write> losses: array<f32>;
 #endif
 
-var<workgroup> shares: array<f32, 256>;
+alias Share = f32;
+#include total
 
 @compute @workgroup_size(256)
 fn main(
@@ -35,16 +36,12 @@ fn main(
 #else
   if (index < shape.partials) { share = partials[index]; }
 #endif
-  shares[index] = share;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (index < half) { shares[index] += shares[index + half]; }
-  }
+  let sum = total(share, index);
   if (index == 0u) {
 #if ${GRADIENT}
-    partials[group.x] = shares[0];
+    partials[group.x] = sum;
 #else
-    losses[progress[0] % shape.capacity] = shares[0] / f32(shape.length);
+    losses[progress[0] % shape.capacity] = sum / f32(shape.length);
     progress[0] += 1u;
 #endif
   }

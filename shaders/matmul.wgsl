@@ -113,14 +113,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let column = group.x * (${COLUMNS}u * LANES) + lane;
   let last = min(shape.depth, (group.z + 1u) * shape.slice);
 
+#if ${ONES}
+  // a row of ones adds up the columns of B; in tiles it would cost one more row of them
+  let rows = shape.rows - 1u;
+#unroll j ${COLUMNS}
+  var column_sum{j} = 0.0;
+#end
+#else
+  let rows = shape.rows;
+#endif
   // rows and columns beyond the edge repeat the last one and are not stored
 #unroll g ${ROW_VECTORS}
-  let row{g} = min(row + {g}u * LANES + lane, shape.rows - 1u);
-#if ${ONES}
-  let a{g} = shape.a_offset + min(row{g}, shape.rows - 2u) * shape.a_row;
-#else
-  let a{g} = shape.a_offset + row{g} * shape.a_row;
-#endif
+  let a{g} = shape.a_offset + min(row + {g}u * LANES + lane, rows - 1u) * shape.a_row;
 #end
 #unroll j ${COLUMNS}
   let b{j} = shape.b_offset + min(column + {j}u * LANES, shape.columns - 1u) * shape.b_column;
@@ -139,15 +143,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let inside{u} = k + {u}u < last;
     let k{u} = min(k + {u}u, last - 1u);
 #unroll g ${ROW_VECTORS}
-#if ${ONES}
-    let value{g}_{u} = select(a[a{g} + k{u} * shape.a_depth], 1.0, row{g} == shape.rows - 1u);
-#else
-    let value{g}_{u} = a[a{g} + k{u} * shape.a_depth];
-#endif
-    let x{g}_{u} = select(0.0, value{g}_{u}, inside{u});
+    let x{g}_{u} = select(0.0, a[a{g} + k{u} * shape.a_depth], inside{u});
 #end
 #unroll j ${COLUMNS}
     let y{j}_{u} = select(0.0, b[b{j} + k{u} * shape.b_depth], inside{u});
+#if ${ONES}
+    column_sum{j} += y{j}_{u};
+#endif
 #end
 #end
 #unroll g ${ROW_VECTORS}
@@ -172,11 +174,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
 #end
-  for (var i = 0u; i < ${ROW_VECTORS}u * LANES; i++) {
+  for (var i = 0u; i < min(${ROW_VECTORS}u * LANES, rows - row); i++) {
     for (var j = 0u; j < ${COLUMNS}u; j++) {
       store(row + i, column + j * LANES, group.z, sums[i * ${COLUMNS}u + j]);
     }
   }
+#if ${ONES}
+  if (group.y > 0u) { return; }
+#unroll j ${COLUMNS}
+  store(rows, column + {j}u * LANES, group.z, column_sum{j});
+#end
+#endif
 }
 
 #else

@@ -1,4 +1,4 @@
-// Actions of a Gaussian policy: actions[at, row, k] = mean[row, k] + exp(s[k]) noise. The noise is a function of the seed,
+// Actions of a Gaussian policy: actions[at, row, k] = mean[at, row, k] + exp(s[k]) noise. The noise is a function of the seed,
 // the control step, the environment and k alone, so it does not depend on how environments are shared out.
 
 struct Shape { rows: u32, columns: u32, log_std_at: u32, first: u32, seed: u32, at: u32 }
@@ -18,5 +18,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let environment = shape.first + id.x / shape.columns;
   let bits = pcg4d(vec4u(shape.seed, clock[shape.at], environment, k));
   let noise = normal(bits.xy);
-  actions[shape.at * shape.rows * shape.columns + id.x] = mean[id.x] + exp(parameters[shape.log_std_at + k]) * noise;
+  let i = shape.at * shape.rows * shape.columns + id.x;
+  actions[i] = mean[i] + exp(parameters[shape.log_std_at + k]) * noise;
 }

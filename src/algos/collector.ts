@@ -13,6 +13,7 @@ import type { Environments } from './environments.ts'
 import { sample } from './gaussian.ts'
 import type { Mlp } from './mlp.ts'
 import { concat } from './sft.ts'
+import type { Acted } from './trpo.ts'
 
 /** A Gaussian policy on the GPU. */
 export interface Actor {
@@ -50,6 +51,8 @@ export interface Rollouts {
   readonly actions: GpuArray<'f32'>
   readonly rewards: GpuArray<'f32'>
   readonly ends: GpuArray<'u32'>
+  /** what the policy saw and made of it, time by time, if it is kept */
+  readonly acted?: Acted
   /** [at most `mostFinals`, inputs] the states in which episodes were cut off, by time limits or the end of the batch */
   readonly finals: GpuArray<'f32'>
   readonly mostFinals: number

@@ -61,6 +61,8 @@ export class Critic {
       readonly observations: GpuArray
       readonly statistics: GpuArray
       readonly targets: GpuArray
+      /** [rows, inputs] the observations normalised, if they are already */
+      readonly inputs?: GpuArray | undefined
       /** states in which episodes were cut off, at most */
       readonly mostFinals: number
     },
@@ -79,11 +81,13 @@ export class Critic {
     this.savedMoments = own(gpu.array(2 * net.parameterCount, 'saved value moments'))
     this.finalValues = own(gpu.array(Math.ceil(mostFinals / BLOCK) * BLOCK, 'final values'))
 
-    const inputs = own(gpu.array(rows * columns, 'value inputs'))
+    const inputs = batch.inputs ?? own(gpu.array(rows * columns, 'value inputs'))
     const outputs = net.activations(gpu, rows, 'values').map(own)
     this.values = outputs.at(-1) as GpuArray<'f32'>
     this.evaluation = gpu.plan('values')
-    normalise(this.evaluation, observations, inputs, statistics, { rows, columns })
+    if (!batch.inputs) {
+      normalise(this.evaluation, observations, inputs, statistics, { rows, columns })
+    }
     net.forward(this.evaluation, this.parameters, inputs, outputs, rows)
 
     const blockObservations = own(gpu.array(BLOCK * columns, 'final observations'))

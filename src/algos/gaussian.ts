@@ -116,7 +116,7 @@ export interface Draw extends GaussianShape {
   /** number of the first row's environment */
   readonly first: number
   readonly seed: number
-  /** which of the batch's rows of `actions` and entries of `clock`; default 0 */
+  /** which of the batch's rows of `mean` and `actions` and entries of `clock`; default 0 */
   readonly at?: number
 }
 

@@ -118,7 +118,7 @@ export class Learner {
     this.statistics = gpu.array(3 * columns, 'observation statistics')
     const actor = { net: policyNet, parameters: this.policy, statistics: this.statistics }
     this.rollouts = open(actor)
-    const { size, steps, observations, actions, rewards, ends, mostFinals } = this.rollouts
+    const { size, steps, observations, actions, rewards, ends, mostFinals, acted } = this.rollouts
     const rows = steps * size
     this.advantages = new Advantages(gpu, steps, size, options)
     const { advantages, targets } = this.advantages
@@ -126,7 +126,7 @@ export class Learner {
     this.critic = new Critic(
       gpu,
       valueNet,
-      { rows, observations, statistics, targets, mostFinals },
+      { rows, observations, statistics, targets, mostFinals, inputs: acted?.inputs },
       options,
     )
     this.estimation = gpu.plan('advantages')
@@ -141,7 +141,7 @@ export class Learner {
       gpu,
       policyNet,
       this.policy,
-      { rows, observations, statistics, actions, advantages },
+      { rows, observations, statistics, actions, advantages, acted },
       options,
       this.teacher,
     )

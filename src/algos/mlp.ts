@@ -92,21 +92,21 @@ export class Mlp {
     ])
   }
 
-  /** input [rows, inputs] -> activations, the outputs of every layer. */
+  /** input [rows, inputs] -> activations, the outputs of every layer; of both the rows from row `from` on. */
   forward(
     plan: Plan,
     parameters: GpuArray,
     input: GpuArray,
     activations: readonly GpuArray[],
     rows: number,
-    skip?: Scalar,
+    { skip, from = 0 }: { skip?: Scalar; from?: number } = {},
   ): void {
     this.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
       matmul(plan, {
         ...{ rows, columns: outputs, depth: inputs, skip, label: `forward ${l + 1}` },
-        a: { array: l ? activations[l - 1]! : input },
+        a: { array: l ? activations[l - 1]! : input, offset: from * inputs },
         b: { array: parameters, offset },
-        c: { array: activations[l]! },
+        c: { array: activations[l]!, offset: from * outputs },
         bias,
         activation: this.hidden(l) ? this.activation : 'identity',
       })

@@ -6,6 +6,7 @@ import type { Plan } from '../engine/plan.ts'
 import type { GpuEnvironments, SavedEnvironments } from '../environments/index.ts'
 import type { Actor, Rollouts, RolloutTimes } from './collector.ts'
 import { sample } from './gaussian.ts'
+import type { Acted } from './trpo.ts'
 
 export class GpuRollouts implements Rollouts {
   readonly size: number
@@ -16,6 +17,7 @@ export class GpuRollouts implements Rollouts {
   readonly finals: GpuArray<'f32'>
   readonly mostFinals: number
   readonly finalCount: number
+  readonly acted: Acted
   private readonly clock: GpuArray<'u32'>
   private readonly plan: Plan
   private readonly owned: GpuArray[]
@@ -41,8 +43,9 @@ export class GpuRollouts implements Rollouts {
     this.finals = finals
     this.mostFinals = this.finalCount = finalRows
     const columns = net.inputs
-    const inputs = gpu.array(size * columns, 'inputs')
-    const activations = net.activations(gpu, size)
+    const inputs = gpu.array(steps * size * columns, 'inputs')
+    const activations = net.activations(gpu, steps * size)
+    this.acted = { inputs, activations }
     const mean = activations.at(-1)!
     this.clock = gpu.array(steps, 'clock', 'u32')
     this.owned = [inputs, ...activations, this.clock]
@@ -51,8 +54,10 @@ export class GpuRollouts implements Rollouts {
     for (let t = 0; t < steps; t++) {
       environments.observe(this.plan, t)
       const from = t * size
-      normalise(this.plan, observations, inputs, statistics, { rows: size, columns, from })
-      net.forward(this.plan, parameters, inputs, activations, size)
+      normalise(this.plan, observations, inputs, statistics, {
+        ...{ rows: size, columns, from, to: from },
+      })
+      net.forward(this.plan, parameters, inputs, activations, size, { from })
       const { clock } = this
       sample(this.plan, { ...shape, first: 0, seed, at: t }, { clock, parameters, mean, actions })
       environments.step(this.plan, t)

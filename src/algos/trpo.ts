@@ -42,6 +42,14 @@ export interface TrpoOptions {
   readonly backtrack: number
 }
 
+/** What a policy saw, and what it made of it. */
+export interface Acted {
+  /** [rows, inputs] normalised observations */
+  readonly inputs: GpuArray
+  /** its network's outputs, layer by layer, [rows, outputs] each */
+  readonly activations: readonly GpuArray[]
+}
+
 /** Arrays of a batch, `rows` long. */
 export interface TrpoBatch {
   readonly rows: number
@@ -53,6 +61,8 @@ export interface TrpoBatch {
   readonly actions: GpuArray
   /** [rows] */
   readonly advantages: GpuArray
+  /** of the policy that acted, if acting left it; else it is computed again */
+  readonly acted?: Acted | undefined
 }
 
 /** A policy to stay near to. */
@@ -83,12 +93,8 @@ export interface TrpoReport {
 }
 
 /** What forward and backward passes over `rows` samples need. */
-interface Workspace {
+interface Workspace extends Acted {
   readonly rows: number
-  /** [rows, inputs] normalised observations */
-  readonly inputs: GpuArray
-  /** forward's outputs, layer by layer, [rows, outputs] each */
-  readonly activations: readonly GpuArray[]
   /** backward's cotangents, likewise */
   readonly scratch: readonly GpuArray[]
   /** [slices, parameters] backward's gradient */
@@ -169,11 +175,13 @@ export class TrpoUpdate {
     this.plan = gpu.plan('policy update')
     const { plan, gradient } = this
     sumSlices(plan, old, parameters, 1)
-    const whole = this.workspace(rows)
+    const whole = this.workspace(rows, batch.acted)
     const { inputs, activations, scratch, slices } = whole
     const columns = net.inputs
-    normalise(plan, batch.observations, inputs, batch.statistics, { rows, columns })
-    net.forward(plan, old, inputs, activations, rows)
+    if (!batch.acted) {
+      normalise(plan, batch.observations, inputs, batch.statistics, { rows, columns })
+      net.forward(plan, old, inputs, activations, rows)
+    }
     const gaussian: GaussianBatch = {
       ...{ rows, columns: net.outputs, logStdAt: net.parameterCount },
       ...{ parameters: old, mean: activations.at(-1)!, actions: batch.actions },
@@ -251,7 +259,7 @@ export class TrpoUpdate {
     const skip: Scalar = { array: scalars, at: STATE }
     for (let candidate = 0; candidate < searchSteps; candidate++) {
       dispatch('candidate', { scalars, old, parameters, x }, { candidate })
-      net.forward(plan, parameters, inputs, outputs, batch.rows, skip)
+      net.forward(plan, parameters, inputs, outputs, batch.rows, { skip })
       compare(plan, batch, { parameters, mean: outputs.at(-1)! }, partials, skip)
       dispatch('decide', { partials, scalars }, { candidate, parts: compared, workgroups: 1 })
     }
@@ -290,13 +298,13 @@ export class TrpoUpdate {
     this.gpu.release(...this.owned)
   }
 
-  private workspace(rows: number): Workspace {
+  private workspace(rows: number, acted?: Acted): Workspace {
     const { gpu, net } = this
     const all = (arrays: GpuArray[]) => arrays.map((array) => this.own(array))
     return {
       rows,
-      inputs: this.own(gpu.array(rows * net.inputs, 'inputs')),
-      activations: all(net.activations(gpu, rows)),
+      inputs: acted?.inputs ?? this.own(gpu.array(rows * net.inputs, 'inputs')),
+      activations: acted?.activations ?? all(net.activations(gpu, rows)),
       scratch: all(net.activations(gpu, rows, 'cotangents')),
       slices: this.own(net.gradientSlices(gpu, rows)),
     }

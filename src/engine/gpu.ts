@@ -73,6 +73,7 @@ const SHADERS = [
   'reduce',
   'roof',
   'sample',
+  'total',
   'tracking_loss',
   'trigonometry',
   'vector',

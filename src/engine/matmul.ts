@@ -73,7 +73,9 @@ export function matmul(plan: Plan, product: Product, given?: Tile): void {
   const aStride = a.stride ?? [depth, 1]
   const bStride = b.stride ?? [columns, 1]
   const slice = Math.ceil(depth / slices)
-  const [x, y] = groups(tile, rows, columns)
+  // a subgroup's tiles leave the row of ones to the first of them
+  const tiled = product.ones && tile.kind === 'subgroup' ? rows - 1 : rows
+  const [x, y] = groups(tile, tiled, columns)
   plan.add({
     shader: 'matmul',
     label: product.label ?? `matmul ${rows}x${depth}x${columns}`,

@@ -153,13 +153,13 @@ export function normalise(
   x: GpuArray,
   y: GpuArray,
   statistics: GpuArray,
-  { rows, columns, from = 0, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
+  { rows, columns, from = 0, to = 0, every = 1, bound = 5, epsilon = 1e-8 }: NormaliseShape,
 ): void {
   const length = Math.ceil(rows / every) * columns
   plan.add({
     shader: 'normalise',
     arrays: { x, y, statistics },
-    shape: [length, columns, rows, every, f32(epsilon), f32(bound), from],
+    shape: [length, columns, rows, every, f32(epsilon), f32(bound), from, to],
     groups: [workgroups(length)],
   })
 }
@@ -174,7 +174,7 @@ export function normaliseAdjoint(
   statistics: GpuArray,
   cotangentY: GpuArray,
   cotangentX: GpuArray,
-  { rows, columns, from = 0, bound = 5, epsilon = 1e-8 }: Omit<NormaliseShape, 'every'>,
+  { rows, columns, from = 0, bound = 5, epsilon = 1e-8 }: Omit<NormaliseShape, 'every' | 'to'>,
 ): void {
   const length = rows * columns
   plan.add({
@@ -191,6 +191,8 @@ export interface NormaliseShape {
   readonly columns: number
   /** first row of x that is taken, default 0 */
   readonly from?: number
+  /** row of y that its first result goes to, default 0 */
+  readonly to?: number
   /** default 1 */
   readonly every?: number
   /** default 5 standard deviations */

@@ -24,7 +24,7 @@ interface Choice {
 }
 
 /** multiplications from which a tile may take seconds to compile */
-const LARGE = 2 ** 24
+const LARGE = 2 ** 22
 
 /** repeats of a product in one timing, and timings of which the fastest counts */
 const REPEATS = 4
@@ -65,7 +65,7 @@ export class Tiles {
           ...{ columns, depth },
         }) as const
       return rows * depth * columns >= LARGE
-        ? [subgroup(32, 4, 2), subgroup(16, 8, 2), subgroup(32, 8, 2)]
+        ? [subgroup(32, 8, 2), subgroup(64, 8, 2), subgroup(32, 4, 2), subgroup(16, 8, 2)]
         : [subgroup(16, 4, 1), subgroup(16, 4, 2), subgroup(8, 4, 2)]
     }
     return [

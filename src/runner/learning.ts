@@ -1,10 +1,16 @@
 /** The learning of `trpo`: iterations, with metrics, trials, checkpoints and curves in the run folder. */
 
 import type { EpisodeSums } from '../algos/environments.ts'
-import { type IterationReport, Learner, type LearnerState } from '../algos/learner.ts'
+import {
+  type IterationReport,
+  Learner,
+  type LearnerState,
+  type Practice,
+} from '../algos/learner.ts'
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import { networkSizes } from '../algos/sft.ts'
+import type { Gpu } from '../engine/gpu.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { ACTION_SIZE, Random, VIEWS } from '../sim/index.ts'
 import { networkRandom, type TrainingRecord } from './evaluation.ts'
@@ -54,22 +60,10 @@ export async function learn(
     openPractice(session, clips, settings, configured),
     configured,
   ])
-  const { initial, vfWarmup, maxKl, sizes, valueSizes } = start(folder, settings)
   const iterations = Math.ceil(numTimesteps / timestepsPerBatch)
   const trials = await openTrials(gpu, clips, settings)
-  const learner = await Learner.open(
-    gpu,
-    practice,
-    new Mlp(sizes, settings.activation),
-    new Mlp(valueSizes, settings.activation),
-    {
-      ...settings,
-      ...{ vfWarmup, maxKl },
-      updateStatistics: !folder.has(SFT_POLICY),
-      ...{ searchSteps: 10, backtrack: 0.8, anneal: { logStd: settings.logStdEnd, iterations } },
-    },
-    folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY).parameters : undefined,
-  )
+  const sft = folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY) : undefined
+  const { learner, initial, sizes } = await openLearner(gpu, practice, settings, sft)
   const resumed = folder.has(CHECKPOINT)
   const state = resumed ? folder.readLearner(CHECKPOINT) : initial
   await learner.begin(state)
@@ -180,10 +174,14 @@ function latest(batches: readonly EpisodeSums[]): EpisodeSums[] {
 const CHECKPOINT = 'checkpoint-last.safetensors'
 const RECENT = 'recent-episodes.json'
 
-/** The state that a run begins with. */
-function start(folder: RunFolder, settings: TrpoSettings) {
+/** Opens what learns, and gives the state that a run begins with: from a policy of `sft`, or from nothing. */
+export async function openLearner(
+  gpu: Gpu,
+  practice: Practice,
+  settings: TrpoSettings,
+  sft?: PolicyWeights,
+): Promise<{ learner: Learner; initial: LearnerState; sizes: readonly number[] }> {
   const inputs = VIEWS[settings.observation]
-  const sft = folder.has(SFT_POLICY) ? folder.readPolicy(SFT_POLICY) : undefined
   const sizes = sft?.sizes ?? networkSizes(inputs, ACTION_SIZE, settings)
   const valueSizes = [inputs, settings.vfHiddenSize, settings.vfHiddenSize, 1]
   const policyNet = new Mlp(sizes, settings.activation)
@@ -201,7 +199,20 @@ function start(folder: RunFolder, settings: TrpoSettings) {
     },
   }
   const { vfWarmup = sft ? 5 : 1, maxKl = sft ? 0.02 : 0.05 } = settings
-  return { initial, sizes, valueSizes, vfWarmup, maxKl }
+  const iterations = Math.ceil(settings.numTimesteps / settings.timestepsPerBatch)
+  const learner = await Learner.open(
+    gpu,
+    practice,
+    policyNet,
+    valueNet,
+    {
+      ...settings,
+      ...{ vfWarmup, maxKl, updateStatistics: !sft },
+      ...{ searchSteps: 10, backtrack: 0.8, anneal: { logStd: settings.logStdEnd, iterations } },
+    },
+    sft?.parameters,
+  )
+  return { learner, initial, sizes }
 }
 
 /** Key of the random stream of the value network's starting parameters. */

@@ -180,6 +180,31 @@ export const sftSchema = z.strictObject({
   out: z.string().optional().describe('run folder; default: runs/sft-<clip>-<number>'),
 })
 
+/**
+ * Defaults of trpo by where it practises. In MuJoCo samples are dear, so updates make the most of them; on the GPU they
+ * are cheap, so updates are.
+ */
+const PRACTICE = {
+  wgsl: {
+    ...{ timestepsPerBatch: 4096, envs: 256, cgIters: 6, fisherEvery: 8 },
+    ...{ vfIters: 2, vfLr: 2e-3, vfBatchSize: 512, savePerIter: 200 },
+  },
+  mujoco: {
+    ...{ timestepsPerBatch: 4096, envs: 32, cgIters: 10, fisherEvery: 5 },
+    ...{ vfIters: 5, vfLr: 1e-3, vfBatchSize: 256, savePerIter: 50 },
+  },
+}
+
+type PracticeKey = keyof (typeof PRACTICE)['wgsl']
+
+// an option with such a default
+function practised(key: PracticeKey, option: z.ZodType<number>, text: string) {
+  const { wgsl, mujoco } = PRACTICE
+  return option
+    .optional()
+    .describe(`${text}; default: ${wgsl[key]} on the GPU, ${mujoco[key]} in MuJoCo`)
+}
+
 export const trpoSchema = z.strictObject({
   loadSftPretrain: z
     .string()
@@ -193,32 +218,32 @@ export const trpoSchema = z.strictObject({
     .default('wgsl')
     .describe('where to practise: on the GPU, or in MuJoCo in workers'),
   numTimesteps: count().default(2_000_000).describe('control steps to learn from, in all'),
-  timestepsPerBatch: count()
-    .optional()
-    .describe(
-      'control steps an update, of all environments together; default: 8192 on the GPU, 4096 in MuJoCo',
-    ),
-  envs: count()
-    .optional()
-    .describe('environments in lock-step; default: 256 on the GPU, 32 in MuJoCo'),
+  timestepsPerBatch: practised(
+    'timestepsPerBatch',
+    count(),
+    'control steps an update, of all environments together',
+  ),
+  envs: practised('envs', count(), 'environments in lock-step'),
   maxKl: positive()
     .optional()
     .describe('bound on the KL divergence of an update, nats; default: 0.02 after sft, else 0.05'),
-  cgIters: count().default(10).describe('iterations of conjugate gradient'),
+  cgIters: practised('cgIters', count(), 'iterations of conjugate gradient'),
   damping: atLeastZero()
     .default(0.1)
     .describe('added to the diagonal of the Fisher matrix, for actions of spread 1'),
-  fisherEvery: count()
-    .default(5)
-    .describe('one sample of so many has a part in Fisher-vector products'),
+  fisherEvery: practised(
+    'fisherEvery',
+    count(),
+    'one sample of so many has a part in Fisher-vector products',
+  ),
   gamma: share().default(0.99).describe('discount of a control step'),
   lam: number(z.number().min(0).max(1))
     .default(0.95)
     .describe('lambda of generalised advantages: 0 trusts the value network, 1 the returns'),
   advClip: positive().default(4).describe('bound of normalised advantages'),
-  vfIters: count().default(5).describe('passes of the value network over a batch'),
-  vfLr: positive().default(1e-3).describe('learning rate of the value network'),
-  vfBatchSize: count(1, 65535).default(256).describe('samples a step of the value network'),
+  vfIters: practised('vfIters', count(), 'passes of the value network over a batch'),
+  vfLr: practised('vfLr', positive(), 'learning rate of the value network'),
+  vfBatchSize: practised('vfBatchSize', count(1, 65535), 'samples a step of the value network'),
   vfHiddenSize: count().default(128).describe('units of each of its two hidden layers'),
   vfWarmup: count(0)
     .optional()
@@ -253,9 +278,11 @@ export const trpoSchema = z.strictObject({
   hiddenSize,
   numLayers,
   activation,
-  savePerIter: count()
-    .default(50)
-    .describe('iterations from one trial of the policy, and checkpoint, to the next'),
+  savePerIter: practised(
+    'savePerIter',
+    count(),
+    'iterations from one trial of the policy, and checkpoint, to the next',
+  ),
   eval: flag().default(true).describe('evaluate under physics when trained'),
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),
   seed,
@@ -377,10 +404,7 @@ export const physicsSchema = z.strictObject({
 export type PhysicsSettings = z.output<typeof physicsSchema>
 export type SftSettings = z.output<typeof sftSchema>
 /** Options of trpo, with what suits where it practises. */
-export type TrpoSettings = z.output<typeof trpoSchema> & {
-  readonly timestepsPerBatch: number
-  readonly envs: number
-}
+export type TrpoSettings = z.output<typeof trpoSchema> & Readonly<Record<PracticeKey, number>>
 
 /**
  * Checks options of trpo and fills in what depends on where it practises.
@@ -391,12 +415,9 @@ export function parseTrpoSettings(
   source?: string,
 ): TrpoSettings {
   const settings = parseSettings(trpoSchema, given, source)
-  const gpu = settings.physics === 'wgsl'
-  const filled = {
-    ...settings,
-    timestepsPerBatch: settings.timestepsPerBatch ?? (gpu ? 8192 : 4096),
-    envs: settings.envs ?? (gpu ? 256 : 32),
-  }
+  const suits = Object.entries(PRACTICE[settings.physics]) as [PracticeKey, number][]
+  const practice = Object.fromEntries(suits.map(([key, value]) => [key, settings[key] ?? value]))
+  const filled = { ...settings, ...(practice as Record<PracticeKey, number>) }
   if (filled.timestepsPerBatch % filled.envs !== 0) {
     throw new UsageError(
       `--timesteps-per-batch must be a multiple of --envs, ${filled.envs}; got ${filled.timestepsPerBatch}`,

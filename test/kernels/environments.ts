@@ -2,7 +2,10 @@
 // pushes handed to both. And the way back through a window of them, against central differences of the same window in f64.
 
 import { readAsset } from '#platform'
+import { Mlp } from '../../src/algos/mlp.ts'
+import { GpuRollouts } from '../../src/algos/rollout.ts'
 import type { Gpu } from '../../src/engine/gpu.ts'
+import { normalise } from '../../src/engine/ops.ts'
 import { type EnvironmentsOptions, GpuEnvironments } from '../../src/environments/index.ts'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
 import { allowedContacts } from '../../src/mocap/ground.ts'
@@ -13,7 +16,7 @@ import {
   Reference,
   type Simulator,
 } from '../../src/sim/index.ts'
-import { assert, assertIdentical, type KernelTest, TestRandom } from './support.ts'
+import { assert, assertIdentical, type KernelTest, runPlan, TestRandom } from './support.ts'
 
 export const NQ = 35
 export const NX = 69
@@ -252,6 +255,45 @@ export const environmentTests: KernelTest[] = [
       const { sums } = many
       assert(sums.episodes > 0 && sums.survived <= sums.episodes, JSON.stringify(sums))
       assert(sums.steps < sums.length && sums.return > 0, JSON.stringify(sums))
+      simulator.close()
+    },
+  },
+  {
+    name: 'rollouts: what the policy saw and made of it is kept, as passes over the whole batch give it, to the bit',
+    async run(gpu) {
+      const { simulator, references } = await scene(['walk'])
+      const [size, steps, columns] = [7, 3, 74]
+      const options = { size, steps, observationSize: columns, seed: 9, startNoise: 0.01 }
+      const { environments } = await open(gpu, simulator, references, options)
+      const net = new Mlp([columns, 9, NU], 'tanh')
+      const random = new TestRandom(4)
+      const parameters = gpu.upload(
+        Float32Array.of(...net.initialise(random), ...new Array(NU).fill(-2)),
+        'policy',
+      )
+      const seen = Float32Array.from({ length: 3 * columns }, (_, i) => (i < columns ? 50 : 20))
+      const statistics = gpu.upload(seen, 'statistics')
+      const rollouts = new GpuRollouts(gpu, environments, { net, parameters, statistics }, steps, 1)
+      await rollouts.collect(0)
+      const rows = steps * size
+      const inputs = gpu.array(rows * columns, 'inputs')
+      const activations = net.activations(gpu, rows)
+      await runPlan(gpu, (plan) => {
+        normalise(plan, rollouts.observations, inputs, statistics, { rows, columns })
+        net.forward(plan, parameters, inputs, activations, rows)
+      })
+      const { acted } = rollouts
+      for (const [i, array] of [acted.inputs, ...acted.activations].entries()) {
+        const expected = await gpu.read([inputs, ...activations][i]!)
+        assertIdentical(await gpu.read(array), expected, `layer ${i}`)
+      }
+      // and actions are drawn about them
+      const drawn = await gpu.read(rollouts.actions)
+      const mean = await gpu.read(activations.at(-1)!)
+      const z = drawn.map((a, i) => (a - mean[i]!) / Math.exp(-2))
+      const variance = z.reduce((sum, x) => sum + x * x, 0) / z.length
+      assert(Math.abs(variance - 1) < 0.3, `noise of variance ${variance}`)
+      rollouts.release()
       simulator.close()
     },
   },

@@ -102,6 +102,25 @@ export const networkTests: KernelTest[] = [
     },
   })),
   {
+    name: 'mlp: forward of some rows leaves those rows of the whole, to the bit, and touches no other',
+    async run(gpu) {
+      const [net, rows, from, count] = [new Mlp([5, 7, 3], 'tanh'), 40, 11, 17]
+      const random = new TestRandom(3)
+      const parameters = gpu.upload(net.initialise(random, 1), 'parameters')
+      const input = gpu.upload(random.normals(rows * net.inputs), 'input')
+      const [whole, part] = [net.activations(gpu, rows), net.activations(gpu, rows)]
+      await runPlan(gpu, (plan) => {
+        net.forward(plan, parameters, input, whole, rows)
+        net.forward(plan, parameters, input, part, count, { from })
+      })
+      for (const [l, { outputs }] of net.layers.entries()) {
+        const expected = await gpu.read(whole[l]!)
+        expected.fill(0, 0, from * outputs).fill(0, (from + count) * outputs)
+        assertIdentical(await gpu.read(part[l]!), expected, `layer ${l + 1}`)
+      }
+    },
+  },
+  {
     name: 'mlp: gradient against central differences of the loss, and not identical to them',
     async run(gpu) {
       const { net, p, x, dy, rows, gradient } = await passes(gpu, CASES[2]!, 9)

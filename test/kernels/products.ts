@@ -169,35 +169,44 @@ export const productTests: KernelTest[] = [
     name: 'matmul: slices of the depth add up, a row of ones sums the columns',
     async run(gpu) {
       const random = new TestRandom(4)
-      // slices of 11: an odd number, where tiles take two steps at a time
-      const [inputs, outputs, samples, slices] = [9, 14, 53, 5]
-      const x = random.normals(samples * inputs)
-      const dy = random.normals(samples * outputs)
-      const rows = inputs + 1
-      const ones = Float64Array.from({ length: rows * samples }, (_, i) => {
-        const [r, k] = [Math.floor(i / samples), i % samples]
-        return r === inputs ? 1 : x[k * inputs + r]!
-      })
-      const expected = reference.matmul(ones, dy, rows, samples, outputs)
-      const X = gpu.upload(x, 'x')
-      for (const tile of [...tiles(gpu), gpu.tiles.candidates(SMALL)[1]!]) {
-        const parts = await product(gpu, [rows, samples, outputs], x, dy, tile, {
-          a: { array: X, stride: [1, inputs] },
-          ...{ ones: true, slices },
+      // slices of 11: an odd number, where tiles take two steps at a time; inputs that fill tiles, and that do not
+      const [samples, slices] = [53, 5]
+      for (const [inputs, outputs] of [
+        [9, 14],
+        [64, 40],
+        [1, 70],
+      ] as const) {
+        const x = random.normals(samples * inputs)
+        const dy = random.normals(samples * outputs)
+        const rows = inputs + 1
+        const ones = Float64Array.from({ length: rows * samples }, (_, i) => {
+          const [r, k] = [Math.floor(i / samples), i % samples]
+          return r === inputs ? 1 : x[k * inputs + r]!
         })
-        const sum = Float64Array.from(expected, (_, i) =>
-          Array.from({ length: slices }).reduce<number>(
-            (s, _, slice) => s + parts[slice * rows * outputs + i]!,
-            0,
-          ),
-        )
-        assertClose(sum, expected, { rtol: 1e-5, atol: 1e-5 }, tile.kind)
-        assert(
-          parts.slice(0, rows * outputs).some((v, i) => Math.abs(v - expected[i]!) > 1e-3),
-          'one slice is not the sum',
-        )
+        const expected = reference.matmul(ones, dy, rows, samples, outputs)
+        const X = gpu.upload(x, 'x')
+        let first: Float32Array | undefined
+        for (const tile of [...tiles(gpu), gpu.tiles.candidates(SMALL)[1]!]) {
+          const parts = await product(gpu, [rows, samples, outputs], x, dy, tile, {
+            a: { array: X, stride: [1, inputs] },
+            ...{ ones: true, slices },
+          })
+          first ??= parts
+          assertIdentical(parts, first, `${tile.kind} and naive`)
+          const sum = Float64Array.from(expected, (_, i) =>
+            Array.from({ length: slices }).reduce<number>(
+              (s, _, slice) => s + parts[slice * rows * outputs + i]!,
+              0,
+            ),
+          )
+          assertClose(sum, expected, { rtol: 1e-5, atol: 1e-5 }, tile.kind)
+          assert(
+            parts.slice(0, rows * outputs).some((v, i) => Math.abs(v - expected[i]!) > 1e-3),
+            'one slice is not the sum',
+          )
+        }
+        gpu.release(X)
       }
-      gpu.release(X)
     },
   },
   {

@@ -4,7 +4,13 @@ import { Advantages, ENDS, explainedVariance } from '../../src/algos/advantages.
 import { ConjugateGradient, scalarCount } from '../../src/algos/conjugate-gradient.ts'
 import { sample } from '../../src/algos/gaussian.ts'
 import { Mlp } from '../../src/algos/mlp.ts'
-import { fisherProduct, type Teacher, type TrpoOptions, TrpoUpdate } from '../../src/algos/trpo.ts'
+import {
+  type Acted,
+  fisherProduct,
+  type Teacher,
+  type TrpoOptions,
+  TrpoUpdate,
+} from '../../src/algos/trpo.ts'
 import type { Gpu, GpuArray } from '../../src/engine/gpu.ts'
 import { forward } from './reference.ts'
 import {
@@ -46,7 +52,13 @@ function batchOf(sizes: readonly number[], rows: number, seed: number): referenc
 // no observation has been seen: the normaliser then passes them on
 const identity = (inputs: number) => new Float32Array(3 * inputs)
 
-function open(gpu: Gpu, batch: reference.Batch, options: TrpoOptions = OPTIONS, teacher?: Teacher) {
+function open(
+  gpu: Gpu,
+  batch: reference.Batch,
+  options: TrpoOptions = OPTIONS,
+  teacher?: Teacher,
+  acted?: Acted,
+) {
   const { net, rows } = batch
   const upload = (data: ArrayLike<number>, label: string) =>
     gpu.upload(Float32Array.from(data), label)
@@ -57,7 +69,7 @@ function open(gpu: Gpu, batch: reference.Batch, options: TrpoOptions = OPTIONS, 
     net,
     parameters,
     {
-      ...{ rows, advantages },
+      ...{ rows, advantages, acted },
       observations: upload(batch.inputs, 'observations'),
       statistics: upload(identity(net.inputs), 'statistics'),
       actions: upload(batch.actions, 'actions'),
@@ -271,6 +283,36 @@ export const trpoTests: KernelTest[] = [
           assert((await result()).accepted, `${what}: the next update goes on`)
         }
       }
+    },
+  },
+  {
+    name: 'trpo: what acting left of the policy spares a pass and changes no bit; the update does read it',
+    async run(gpu) {
+      const batch = batchOf([4, 8, 6, 3], 300, 2)
+      const { net, rows } = batch
+      const inputs = gpu.upload(Float32Array.from(batch.inputs), 'inputs')
+      const activations = net.activations(gpu, rows)
+      const run = async (acted?: Acted) => {
+        const opened = open(gpu, batch, { ...OPTIONS, fisherEvery: 3 }, undefined, acted)
+        await runPlan(gpu, (plan) =>
+          net.forward(plan, opened.parameters, inputs, activations, rows),
+        )
+        if (acted) gpu.write(acted.activations[0]!, Float32Array.of(spoilt))
+        await opened.update.plan.run()
+        return { length: opened.update.plan.length, policy: await gpu.read(opened.parameters) }
+      }
+      let spoilt = 0
+      const without = await run()
+      spoilt = (await gpu.read(activations[0]!))[0]!
+      const given = await run({ inputs, activations })
+      assertIdentical(given.policy, without.policy, 'policy')
+      assert(given.length === without.length - 4, 'a pass of three layers and its inputs')
+      spoilt += 0.5
+      const wrong = await run({ inputs, activations })
+      assert(
+        wrong.policy.some((x, i) => x !== given.policy[i]),
+        'what is given is used',
+      )
     },
   },
   {

@@ -141,7 +141,7 @@ export const vectorTests: KernelTest[] = [
     },
   },
   {
-    name: 'normalise: by the statistics, clamped; a constant column only shifts; nothing seen, nothing scaled',
+    name: 'normalise: by the statistics, clamped; a constant column only shifts; nothing seen, nothing scaled; from row to row',
     async run(gpu) {
       const statistics = gpu.upload(Float32Array.of(4, 4, 4, 1, -2, 3, 16, 1, 0), 'statistics')
       const x = gpu.upload(Float32Array.of(3, -2, 4, 100, -100, 3), 'x')
@@ -152,6 +152,10 @@ export const vectorTests: KernelTest[] = [
       const unseen = gpu.array(9, 'unseen')
       await runPlan(gpu, (plan) => normalise(plan, x, y, unseen, { ...shape, bound: 10 }))
       assertClose(await gpu.read(y), [3, -2, 4, 10, -10, 3])
+      const moved = { rows: 1, columns: 3, from: 1, to: 2 }
+      const z = gpu.array(12, 'z')
+      await runPlan(gpu, (plan) => normalise(plan, x, z, statistics, moved))
+      assertClose(await gpu.read(z), [0, 0, 0, 0, 0, 0, 5, -5, 0, 0, 0, 0], { rtol: 1e-5 })
     },
   },
   {

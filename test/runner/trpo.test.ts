@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parseTrpoSettings } from '../../src/runner/options.ts'
 import { lines, PLAIN, run, SMALL } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
@@ -117,6 +118,21 @@ test('trpo on the GPU: from sft, stopped and resumed to the same bytes, judged b
   assert.match(older.stderr, /the episodes to go on with are not those of workers/)
 })
 
+test('trpo: updates are cheaper by default where samples are; what is given counts, and what was settled stays', () => {
+  const [gpu, mujoco] = [
+    parseTrpoSettings({ clip: 'walk' }),
+    parseTrpoSettings({ physics: 'mujoco' }),
+  ]
+  assert.is(gpu.physics, 'wgsl')
+  for (const key of ['cgIters', 'vfIters'] as const) assert.ok(gpu[key] < mujoco[key], key)
+  assert.ok(gpu.fisherEvery > mujoco.fisherEvery)
+  assert.is(parseTrpoSettings({ cgIters: 12 }).cgIters, 12)
+  assert.is(parseTrpoSettings({ cgIters: 12 }).vfIters, gpu.vfIters)
+  // a run goes on by the options of its config.json
+  const written = JSON.parse(JSON.stringify(mujoco))
+  assert.equal(parseTrpoSettings(written), mujoco)
+})
+
 test('trpo from nothing; what does not fit is refused in one line', async () => {
   const out = join(folder, 'random')
   const done = await run([
@@ -161,7 +177,7 @@ test('trpo from nothing; what does not fit is refused in one line', async () => 
   writeFileSync(join(older, 'config.json'), JSON.stringify(config))
   const refused: [string[], RegExp][] = [
     [['--resume', older], /older\/config\.json, perhaps of another version.*no option "gone"/],
-    [['--envs', '7'], /must be a multiple of --envs, 7; got 8192/],
+    [['--envs', '7'], /must be a multiple of --envs, 7; got 4096/],
     [['--load-sft-pretrain', folder], /holds no run/],
     [
       ['--load-sft-pretrain', join(folder, 'sft'), '--hidden-size', '8'],
