@@ -1,6 +1,7 @@
 // The step of a trust region update and its backtracking line search. scalars from `at` on:
 //   [0] state: 0 searching, j + 1 once candidate j is taken, -1 if there is no step to search along
 //   [1] step length  [2] gain that the gradient promises  [3] x.F x  [4] gain and [5] KL of the latest candidate
+//   [6] max_kl, the owner's to write
 //   SUM        partials of (x.g, x.r), r what conjugate gradient left of g
 //   LENGTH     x.F x = x.(g - r); the step length is sqrt(2 max_kl / x.F x): by the quadratic model of the KL
 //              divergence it is max_kl there
@@ -10,7 +11,7 @@
 
 struct Shape {
   length: u32, rows: u32, partials: u32, at: u32, candidate: u32,
-  max_kl: f32, scale: f32,
+  scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
@@ -80,7 +81,7 @@ fn main(
   let curvature = gradient - sum.y;
   // NaN and infinity are no step either
   let usable = curvature > 0.0 && curvature < 3e38 && gradient > 0.0;
-  let step = sqrt(2.0 * shape.max_kl / curvature);
+  let step = sqrt(2.0 * scalars[shape.at + 6u] / curvature);
   scalars[shape.at] = select(-1.0, 0.0, usable);
   scalars[shape.at + 1u] = select(0.0, step, usable);
   scalars[shape.at + 2u] = select(0.0, step * gradient, usable);
@@ -94,7 +95,7 @@ fn main(
   scalars[shape.at + 4u] = gain;
   scalars[shape.at + 5u] = kl;
   // false for NaN
-  if (gain > 0.0 && gain < 3e38 && kl <= shape.max_kl) { scalars[shape.at] = f32(shape.candidate + 1u); }
+  if (gain > 0.0 && gain < 3e38 && kl <= scalars[shape.at + 6u]) { scalars[shape.at] = f32(shape.candidate + 1u); }
 #endif
 }
 

@@ -21,8 +21,15 @@ export interface LearnerOptions extends TrpoOptions, AdvantageOptions, CriticOpt
    */
   readonly imitation?: number
   readonly imitationDecay?: number
-  /** the mean of log_std goes evenly to `logStd` in `iterations`, whatever updates do to it; default: as updates do */
-  readonly anneal?: { readonly logStd: number; readonly iterations: number }
+  /**
+   * the mean of log_std goes evenly to `logStd` in `iterations`, whatever updates do to it, and the bound on the KL
+   * divergence from `maxKl` to this one; default: as updates do, and the same bound throughout
+   */
+  readonly anneal?: {
+    readonly logStd: number
+    readonly maxKl: number
+    readonly iterations: number
+  }
   /** observations of every batch are merged into the normaliser's statistics, after it; else those stay */
   readonly updateStatistics: boolean
 }
@@ -192,6 +199,7 @@ export class Learner {
     if (updates) {
       this.gpu.copy(this.policy, this.actedPolicy)
       this.weighTeacher()
+      this.annealMaxKl()
       await this.update.plan.runInPortions()
     }
     await critic.fit()
@@ -239,6 +247,14 @@ export class Learner {
     const weight = imitation * imitationDecay ** (this.iteration - vfWarmup)
     const { weights } = this.teacher
     this.gpu.write(weights, new Float32Array(weights.length).fill(weight))
+  }
+
+  // wide steps first, fine ones last: at the same bound to the end a policy goes to and fro about what it could be
+  private annealMaxKl(): void {
+    const { anneal, maxKl } = this.options
+    if (!anneal) return
+    const done = Math.min(1, this.iteration / anneal.iterations)
+    this.update.trust(maxKl + (anneal.maxKl - maxKl) * done)
   }
 
   // after the update and outside its trust region: in a run of hundreds of iterations a few thousandths each

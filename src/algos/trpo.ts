@@ -127,8 +127,8 @@ export function fisherProduct(
 }
 
 /** scalars of the line search */
-const [STATE, STEP, EXPECTED, CURVATURE, GAIN, KL] = [0, 1, 2, 3, 4, 5]
-const SEARCH_SCALARS = 6
+const [STATE, STEP, EXPECTED, CURVATURE, GAIN, KL, MAX_KL] = [0, 1, 2, 3, 4, 5, 6]
+const SEARCH_SCALARS = 7
 
 export class TrpoUpdate {
   readonly plan: Plan
@@ -162,6 +162,7 @@ export class TrpoUpdate {
     this.gradient = this.own(gpu.array(length, 'policy gradient'))
     const count = SEARCH_SCALARS + scalarCount(options.cgIters)
     this.scalars = this.own(gpu.array(count, 'update scalars'))
+    this.trust(options.maxKl)
     this.conjugateGradient = new ConjugateGradient(
       gpu,
       length,
@@ -227,7 +228,7 @@ export class TrpoUpdate {
   ): void {
     const { gpu, net, plan, parameters, gradient, scalars } = this
     const { x, residual: r } = this.conjugateGradient
-    const { maxKl, searchSteps, backtrack } = this.options
+    const { searchSteps, backtrack } = this.options
     const length = parameters.length
     const groups = Math.min(256, Math.ceil(length / 256))
     const sums = this.own(gpu.array(2 * groups, 'search sums'))
@@ -248,10 +249,7 @@ export class TrpoUpdate {
           RESTORE: what === 'restore',
         },
         arrays,
-        shape: [
-          ...[length, batch.rows, parts, 0, candidate],
-          ...[f32(maxKl), f32(backtrack ** candidate)],
-        ],
+        shape: [...[length, batch.rows, parts, 0, candidate], f32(backtrack ** candidate)],
         groups: [workgroups],
       })
     dispatch('sum', { x, gradient, r, partials: sums })
@@ -264,6 +262,11 @@ export class TrpoUpdate {
       dispatch('decide', { partials, scalars }, { candidate, parts: compared, workgroups: 1 })
     }
     dispatch('restore', { scalars, old, parameters })
+  }
+
+  /** Bounds the KL divergence of the updates from now on, nats. */
+  trust(maxKl: number): void {
+    this.gpu.write(this.scalars, Float32Array.of(maxKl), MAX_KL)
   }
 
   /** What the update came to, of `scalars` as read back. */

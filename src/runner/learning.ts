@@ -198,7 +198,8 @@ export async function openLearner(
       steps: 0,
     },
   }
-  const { vfWarmup = sft ? 5 : 1, maxKl = sft ? 0.02 : 0.05 } = settings
+  const { vfWarmup = sft ? 5 : 1, maxKl = sft ? 0.02 : 0.05, logStdEnd: logStd } = settings
+  const anneal = { logStd, maxKl: settings.maxKlEnd ?? maxKl / 5 }
   const iterations = Math.ceil(settings.numTimesteps / settings.timestepsPerBatch)
   const learner = await Learner.open(
     gpu,
@@ -208,7 +209,7 @@ export async function openLearner(
     {
       ...settings,
       ...{ vfWarmup, maxKl, updateStatistics: !sft },
-      ...{ searchSteps: 10, backtrack: 0.8, anneal: { logStd: settings.logStdEnd, iterations } },
+      ...{ searchSteps: 10, backtrack: 0.8, anneal: { ...anneal, iterations } },
     },
     sft?.parameters,
   )

@@ -187,11 +187,11 @@ export const sftSchema = z.strictObject({
 const PRACTICE = {
   wgsl: {
     ...{ timestepsPerBatch: 4096, envs: 256, cgIters: 6, fisherEvery: 8 },
-    ...{ vfIters: 2, vfLr: 2e-3, vfBatchSize: 512, savePerIter: 200 },
+    ...{ vfIters: 2, vfLr: 2e-3, vfBatchSize: 512 },
   },
   mujoco: {
     ...{ timestepsPerBatch: 4096, envs: 32, cgIters: 10, fisherEvery: 5 },
-    ...{ vfIters: 5, vfLr: 1e-3, vfBatchSize: 256, savePerIter: 50 },
+    ...{ vfIters: 5, vfLr: 1e-3, vfBatchSize: 256 },
   },
 }
 
@@ -217,7 +217,7 @@ export const trpoSchema = z.strictObject({
     .enum(['wgsl', 'mujoco'])
     .default('wgsl')
     .describe('where to practise: on the GPU, or in MuJoCo in workers'),
-  numTimesteps: count().default(2_000_000).describe('control steps to learn from, in all'),
+  numTimesteps: count().default(4_000_000).describe('control steps to learn from, in all'),
   timestepsPerBatch: practised(
     'timestepsPerBatch',
     count(),
@@ -226,7 +226,12 @@ export const trpoSchema = z.strictObject({
   envs: practised('envs', count(), 'environments in lock-step'),
   maxKl: positive()
     .optional()
-    .describe('bound on the KL divergence of an update, nats; default: 0.02 after sft, else 0.05'),
+    .describe(
+      'bound on the KL divergence of an update at first, nats; default: 0.02 after sft, else 0.05',
+    ),
+  maxKlEnd: positive()
+    .optional()
+    .describe('what it comes to at the end, evenly; default: a fifth of it'),
   cgIters: practised('cgIters', count(), 'iterations of conjugate gradient'),
   damping: atLeastZero()
     .default(0.1)
@@ -278,11 +283,9 @@ export const trpoSchema = z.strictObject({
   hiddenSize,
   numLayers,
   activation,
-  savePerIter: practised(
-    'savePerIter',
-    count(),
-    'iterations from one trial of the policy, and checkpoint, to the next',
-  ),
+  savePerIter: count()
+    .default(50)
+    .describe('iterations from one trial of the policy, and checkpoint, to the next'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
   evalEpisodes: count().default(100).describe('episodes of the evaluation'),
   seed,

@@ -307,11 +307,12 @@ export const controlTests: KernelTest[] = [
     },
   },
   {
-    name: 'learner: the spread is where it was to end, and nothing else changes for it',
+    name: 'learner: spread and step are led to where they are to end, and nothing else changes for it',
     async run(gpu) {
       const iterations = 5
+      const maxKl = OPTIONS.maxKl / 10
       const policies = []
-      for (const options of [{}, { anneal: { logStd: -1.5, iterations } }]) {
+      for (const options of [{}, { anneal: { logStd: -1.5, maxKl, iterations } }]) {
         const { learner, policyNet, initial } = await open(gpu, {
           ...OPTIONS,
           vfWarmup: 0,
@@ -321,7 +322,11 @@ export const controlTests: KernelTest[] = [
         const start = policyNet.parameterCount
         let [net, logStds] = [new Float32Array(), [initial.policy[start]!]]
         for (let i = 0; i < iterations; i++) {
-          await learner.iterate()
+          const { update } = await learner.iterate()
+          const bound =
+            OPTIONS.maxKl + ('anneal' in options ? (i / iterations) * (maxKl - OPTIONS.maxKl) : 0)
+          assert(update.kl <= 1.001 * bound, `update ${i}: KL ${update.kl}, bound ${bound}`)
+          assert(update.kl > 0.2 * bound, `update ${i}: KL ${update.kl}, bound ${bound}`)
           const { policy } = await learner.state()
           if (i === 0) net = policy.slice(0, start)
           logStds.push(policy[start]!)
@@ -341,7 +346,7 @@ export const controlTests: KernelTest[] = [
   {
     name: 'learner: a run that was stopped goes on to the same bits',
     async run(gpu) {
-      const anneal = { logStd: -2, iterations: 4 }
+      const anneal = { logStd: -2, maxKl: 0.005, iterations: 4 }
       const options = { ...OPTIONS, updateStatistics: true, anneal }
       const whole = await open(gpu, options)
       await whole.learner.begin(whole.initial)
