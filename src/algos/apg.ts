@@ -27,8 +27,6 @@ export interface TrackingWeights {
   readonly velocity: number
   readonly angularVelocity: number
   readonly rates: number
-  /** of what may not touch the floor and comes near it, 1 / m^2 (src/environments/programs.ts) */
-  readonly touch: number
 }
 
 export interface ApgOptions {
@@ -44,7 +42,6 @@ export interface ApgOptions {
 export const TRACKING_WEIGHTS: TrackingWeights = {
   ...{ place: 0.1, height: 4, rotation: 4, joints: 1 },
   ...{ velocity: 0.3, angularVelocity: 0.1, rates: 0.01 },
-  touch: 20,
 }
 
 /** What an error is measured by, m, rad, m/s, rad/s: the normaliser of what the policy sees, and the unit of `robust`. */
@@ -109,7 +106,6 @@ export class Apg {
     const actor = { net, parameters: this.parameters, statistics: normaliser }
     this.window = new Window(gpu, environments, actor, horizon, {
       longest: LONGEST / (size * horizon),
-      touch: weights.touch / (size * horizon),
     })
     const [scales, weight] = errorTables(weights).map((table, i) =>
       gpu.upload(table, ['error scales', 'error weights'][i]!),

@@ -22,14 +22,14 @@ export class Window {
   /**
    * @param environments opened with a window of so many steps
    * @param actor whose mean actions act
-   * @param more longest adjoint of a state that is not shortened; cotangent of coming near a touch (GpuEnvironments.backward)
+   * @param longest adjoint of a state that is not shortened
    */
   constructor(
     private readonly gpu: Gpu,
     environments: GpuEnvironments,
     { net, parameters, statistics }: Pick<Actor, 'net' | 'parameters' | 'statistics'>,
     steps: number,
-    more: { readonly longest?: number; readonly touch?: number } = {},
+    { longest = 1e30 }: { longest?: number } = {},
   ) {
     const { size, observations } = environments
     const columns = net.inputs
@@ -61,7 +61,7 @@ export class Window {
 
     this.backwardPlan = gpu.plan('window, backwards')
     const back = this.backwardPlan
-    environments.backward(back, steps, this.cotangents, more)
+    environments.backward(back, steps, this.cotangents, longest)
     for (const t of [...all].reverse()) {
       environments.actionCotangents(back, t, actionCotangents)
       net.backward(
@@ -77,7 +77,7 @@ export class Window {
       )
       const shape = { rows: size, columns, from: t * size }
       normaliseAdjoint(back, observations, statistics, inputGradient, this.cotangents, shape)
-      environments.backward(back, t, this.cotangents, more)
+      environments.backward(back, t, this.cotangents, longest)
     }
   }
 

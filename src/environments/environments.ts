@@ -131,7 +131,7 @@ export class GpuEnvironments {
       ...{ nq: model.nq, nv: model.nv, nu: model.nu, features: FEATURES.length },
       ...{ endEffectors: body.endEffectors.length, joints: model.bodies.length },
     })
-    this.constants = kernelConstants(model, layout, observationSize, simulator.gains.unit)
+    this.constants = kernelConstants(model, layout, options, simulator.gains.unit)
 
     const { groups, clips } = shareOut(gpu, model, layout, body, references, options)
     this.groups = groups
@@ -302,22 +302,14 @@ export class GpuEnvironments {
    * Records the way back of a window from row `t` to what acted before it: `adjoint`, of the state at row t, takes up the
    * `cotangents` of the observation there [rows, size, observationSize], and goes to that of the state at row t - 1;
    * adjoints of the controls go to row t - 1 of `controlAdjoints`. It begins at the last row; at row 0 only the first half
-   * is done. An adjoint longer than `longest` is shortened. `touch` is the cotangent of what it costs in a row to come near
-   * a touch that ends the episode, 1 / m^2 (programs.ts).
+   * is done. An adjoint longer than `longest` is shortened.
    */
-  backward(
-    plan: Plan,
-    t: number,
-    cotangents: GpuArray,
-    { longest = 1e30, touch = 0 }: { longest?: number; touch?: number } = {},
-  ): void {
+  backward(plan: Plan, t: number, cotangents: GpuArray, longest = 1e30): void {
     const { states, marks, table, ends, adjoint, trajectory, controls, timesteps } = this
-    for (const group of this.groups) {
-      dispatch(plan, this.size, group, 'environment_observe_adjoint', group.observeAdjoint!, {
-        arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
-        shape: [t, Number(t === this.options.steps), f32(longest), f32(t > 0 ? touch : 0)],
-      })
-    }
+    this.each(plan, 'environment_observe_adjoint', this.constants.observeAdjoint, {
+      arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
+      shape: [t, Number(t === this.options.steps), f32(longest)],
+    })
     if (t === 0) return
     const control = t - 1
     for (const { physics, first, count, substeps } of this.groups) {

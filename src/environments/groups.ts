@@ -8,7 +8,7 @@ import type { Constants } from '../engine/shader.ts'
 import { type Geom, PhysicsKernels, type PhysicsModel } from '../physics/index.ts'
 import type { Reference } from '../sim/index.ts'
 import type { BodyRecord } from './body.ts'
-import { judgeConstants, observeAdjointConstants } from './kernels.ts'
+import { judgeConstants } from './kernels.ts'
 import type { RowLayout } from './table.ts'
 
 const WORKGROUP = 64
@@ -23,8 +23,6 @@ export interface Group {
   readonly substeps: number
   readonly physics: PhysicsKernels
   readonly judge: Constants
-  /** with a window */
-  readonly observeAdjoint?: Constants
 }
 
 /**
@@ -37,17 +35,7 @@ export function shareOut(
   layout: RowLayout,
   body: BodyRecord,
   references: readonly Reference[],
-  {
-    size,
-    pieces,
-    window,
-    observationSize,
-  }: {
-    readonly size: number
-    readonly pieces?: number
-    readonly window?: boolean
-    readonly observationSize: number
-  },
+  { size, pieces }: { readonly size: number; readonly pieces?: number },
 ): { groups: Group[]; clips: Reference[] } {
   if (size < references.length) {
     throw new RangeError(`${references.length} clips need as many environments, got ${size}`)
@@ -72,9 +60,6 @@ export function shareOut(
         ...(pieces !== undefined && { pieces }),
       }),
       judge: judgeConstants(model, layout, body, mayTouch),
-      ...(window && {
-        observeAdjoint: observeAdjointConstants(model, layout, observationSize, mayTouch),
-      }),
     }
     clip += of.length
     return group
