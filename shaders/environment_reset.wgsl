@@ -1,10 +1,11 @@
 // The next episode of every environment whose last one is over: a clip of its share, a frame drawn evenly, noise on the
 // joints, lifted out of the floor where it is in it. An episode that was cut off leaves its last observation first.
-// With `all` every environment begins.
+// With `all` every environment begins. Episodes are as long as the clip says, or with `shortest` (a share of that) above 0
+// of lengths drawn log-evenly from there on.
 //
 // finals [cuts and the end of the batch, environments, OBSERVED]; timesteps [environments], s
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32, seed: u32, clip: u32, clips: u32, all: u32, noise: f32, kick: f32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, seed: u32, clip: u32, clips: u32, all: u32, noise: f32, kick: f32, shortest: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> states: array<f32>;
@@ -71,7 +72,9 @@ ${LOWEST}
   info[STEP * N + e] = start;
   info[START * N + e] = start;
   info[STEPS * N + e] = 0u;
-  info[LENGTH * N + e] = select(min(clip.length, clip.frames - 1u - start), clip.length, clip.loops == 1u);
+  let drawn = select(1.0, pow(shape.shortest, u.w), shape.shortest > 0.0);
+  let length = max(1u, u32(round(f32(clip.length) * drawn)));
+  info[LENGTH * N + e] = select(min(length, clip.frames - 1u - start), length, clip.loops == 1u);
   info[EPISODE * N + e] = turn + 1u;
   info[CLIP * N + e] = number;
   info[OVER * N + e] = 0u;

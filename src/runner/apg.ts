@@ -23,6 +23,12 @@ export type ApgConfig = PracticeConfig<'apg', ApgSettings>
 export const FIRST_POLICY = 'policy-first.safetensors'
 const CHECKPOINT = 'checkpoint-last.safetensors'
 
+/**
+ * s: episodes of many lengths, of which the shortest make starts from the reference frequent. An evaluation starts there,
+ * and what stands for long starts seldom: it would forget how.
+ */
+const SHORTEST = 1.5
+
 /** m, rad: a body that is further off the reference learns nothing that leads back to it. */
 const LOST = { distance: 3, turn: 2.5 }
 
@@ -86,7 +92,8 @@ export async function learnApg(
   const names = clips.map(({ name }) => name).join(', ')
   say(`${colour.bold('apg')} ${names} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
   const { horizon: steps, targetNoise } = settings
-  const more = { steps, targetNoise, window: true, lost: LOST }
+  const shortestSeconds = Number(process.env['SHORTEST'] ?? SHORTEST)
+  const more = { steps, targetNoise, window: true, lost: LOST, shortestSeconds }
   const environments = await openEnvironments(gpu, clips, settings, more)
   const weights = folder.has(FIRST_POLICY) ? folder.readPolicy(FIRST_POLICY) : undefined
   const inputs = VIEWS[settings.observation]

@@ -84,7 +84,7 @@ export async function openEnvironments(
   >,
   more: Pick<
     EnvironmentsOptions,
-    'steps' | 'window' | 'restart' | 'scoreShare' | 'targetNoise' | 'lost'
+    'steps' | 'window' | 'restart' | 'shortestSeconds' | 'scoreShare' | 'targetNoise' | 'lost'
   >,
 ): Promise<GpuEnvironments> {
   const simulator = await createSimulator(humanoidOptions(settings))
