@@ -152,16 +152,15 @@ export class Apg {
   /**
    * Acts for a window and learns from it.
    * @param lr learning rate of Adam
-   * @param since iteration at which Adam began anew
    */
-  async iterate(lr: number, since = 0): Promise<ApgReport> {
+  async iterate(lr: number): Promise<ApgReport> {
     const { gpu, window } = this
     const started = performance.now()
     await window.forward()
     const acted = performance.now()
     await this.loss.run()
     await window.backward()
-    gpu.write(this.progress, Uint32Array.of(this.iteration - since))
+    gpu.write(this.progress, Uint32Array.of(this.iteration))
     await this.update(lr).run()
     this.environments.carryOver()
     const losses = await gpu.read(this.losses)

@@ -187,7 +187,8 @@ export async function runApg(
     since = state.iteration
     if (over()) return
     const { parameters } = await store.policy()
-    const moments = new Float32Array(state.moments.length)
+    // the gradient's mean was another policy's; its square stays, without which Adam's first steps are the largest
+    const moments = state.moments.slice().fill(0, 0, parameters.length)
     state = { ...state, parameters, averaged: parameters, moments }
     await apg.begin(state)
     emit({ kind: 'rate', lr: rate(), from: kept })
@@ -208,7 +209,7 @@ export async function runApg(
   try {
     if (!before || due(state.iteration)) await keep()
     while (!over() && !signal.aborted) {
-      const report = await apg.iterate(rate(), since)
+      const report = await apg.iterate(rate())
       const { iteration } = report
       recent = latest([...recent, await environments.takeEnded()])
       for (const { message } of await environments.takeFailures())

@@ -92,8 +92,7 @@ export async function learnApg(
   const names = clips.map(({ name }) => name).join(', ')
   say(`${colour.bold('apg')} ${names} → ${folder.path}   ${colour.dim(gpu.report.name)}`)
   const { horizon: steps, targetNoise } = settings
-  const shortestSeconds = Number(process.env['SHORTEST'] ?? SHORTEST)
-  const more = { steps, targetNoise, window: true, lost: LOST, shortestSeconds }
+  const more = { steps, targetNoise, window: true, lost: LOST, shortestSeconds: SHORTEST }
   const environments = await openEnvironments(gpu, clips, settings, more)
   const weights = folder.has(FIRST_POLICY) ? folder.readPolicy(FIRST_POLICY) : undefined
   const inputs = VIEWS[settings.observation]
