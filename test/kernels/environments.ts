@@ -62,7 +62,7 @@ function record(gpu: Gpu, environments: GpuEnvironments, steps: number) {
   return plan
 }
 
-export const INFO = { start: 1, episode: 4, clip: 5, nextKick: 6 }
+export const INFO = { start: 1, length: 3, episode: 4, clip: 5, nextKick: 6 }
 
 // the kick that shaders/environment_act.wgsl gives: pcg4d twice
 function kickOf(seed: number, environment: number, episode: number, steps: number, speed: number) {

@@ -5,6 +5,7 @@ import { physicsTests } from './physics.ts'
 import { printedTests } from './printed.ts'
 import { productTests } from './products.ts'
 import type { KernelTest } from './support.ts'
+import { trialTests } from './trials.ts'
 import { trpoTests } from './trpo.ts'
 import { vectorTests } from './vectors.ts'
 import { windowTests } from './window.ts'
@@ -19,5 +20,6 @@ export const kernelTests: KernelTest[] = [
   ...printedTests,
   ...physicsTests,
   ...environmentTests,
+  ...trialTests,
   ...windowTests,
 ]

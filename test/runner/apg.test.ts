@@ -48,6 +48,23 @@ test('apg: it learns to squat from nothing; stopped and resumed it ends in the s
   assert.match(less.stderr, /has learnt from 5120 control steps already, got 256/)
 })
 
+test('apg: where trials do not become better the rate is lowered, twice, and then it ends', async () => {
+  const out = join(folder, 'patience')
+  const done = await run([
+    ...[...SMALL, '--no-eval', '--out', out],
+    ...['--lr', '1e-9', '--patience', '4', '--save-per-iter', '2'],
+  ])
+  assert.is(done.code, 0, done.stderr)
+  const rates = [...done.stderr.matchAll(/back to window (\d+), learning rate (\S+)/g)]
+  assert.equal(
+    rates.map(([, , rate]) => rate),
+    ['3.3e-10', '1.1e-10'],
+  )
+  // a patience of 4 windows, 2 and 1, of which the last ends with the next trial
+  assert.is(json(out, 'training.json').samples, 256 * (4 + 2 + 2))
+  assert.match((await run(['apg', '--resume', out])).stderr, /policy: /)
+})
+
 test('apg goes on from another run, of several clips; what does not fit is refused in one line', async () => {
   const out = join(folder, 'more')
   const done = await run([
