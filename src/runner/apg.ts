@@ -21,7 +21,8 @@ export type ApgConfig = PracticeConfig<'apg', ApgSettings>
 
 /** The policy that a run starts from, if there is one. */
 export const FIRST_POLICY = 'policy-first.safetensors'
-const CHECKPOINT = 'checkpoint-last.safetensors'
+/** What a run goes on from. */
+export const CHECKPOINT = 'checkpoint-last.safetensors'
 
 /**
  * s: episodes of many lengths, of which the shortest make starts from the reference frequent. An evaluation starts there,

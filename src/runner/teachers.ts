@@ -5,7 +5,7 @@
  */
 
 import type { PolicyWeights } from '../algos/policy.ts'
-import { FIRST_POLICY, finished, learnApg } from './apg.ts'
+import { CHECKPOINT, FIRST_POLICY, finished, learnApg } from './apg.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import { apgSchema, flagOf, parseSettings, type SftSettings, UsageError } from './options.ts'
 import { RunFolder } from './run-folder.ts'
@@ -82,11 +82,9 @@ export async function learnTeachers(
     const teacher = folder.has(`teachers/${subject.clip.name}/config.json`)
       ? RunFolder.open(out)
       : createRun('apg', { settings: own, loaded: [subject] }, session, FIRST_POLICY)
-    const { command } = teacher.readConfig<PracticeConfig<string, object>>()
-    const adopted = settings.loadTeacher.length > 0 && teacher.has('policy.safetensors')
-    if (!adopted && command === 'apg' && !finished(teacher, own)) {
-      await learnApg(session, teacher, [subject], own)
-    }
+    // one that was adopted has a policy and nothing to go on from
+    const adopted = teacher.has('policy.safetensors') && !teacher.has(CHECKPOINT)
+    if (!adopted && !finished(teacher, own)) await learnApg(session, teacher, [subject], own)
     const { wall_seconds, before } = teacher.readJson<TrainingRecord>('training.json')
     const { expert, demonstrations, training } = wall_seconds
     seconds += expert + demonstrations + training + (before?.seconds ?? 0)
