@@ -102,11 +102,11 @@ function placeOf(folder: RunFolder, name: string): string {
   return folder.file(`teachers/${name}`)
 }
 
-// a teacher learns with the options of the run, as far as there are such
+// a teacher learns with the options of the run, as far as there are such, but sees all and has a network of its own
 function teacherSettings(settings: SftSettings, { clip }: LoadedClip, out: string) {
   const { teacherTimesteps, episodeSeconds, seed, kicks, startNoise } = settings
   const inherited = Object.fromEntries(
-    INHERITED.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]),
+    BODY.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]),
   )
   return parseSettings(apgSchema, {
     ...{ ...inherited, clip: clip.name, numTimesteps: teacherTimesteps, out },
