@@ -1,12 +1,13 @@
 // Backwards through an observation and the end of the control step before it: adds the vector-Jacobian product of the
 // observation at a row of a window to the adjoint of the state there, then takes it back to the state as physics left it:
 // nothing where a new episode began, and the motion of a cycle undone where a loop closed. An adjoint longer than `most`
-// (velocities count five times) is shortened to that.
+// (velocities count five times) is shortened to that. With gamma below 1 what comes later counts less, by that factor a
+// control step.
 //
 // cotangents [rows, environments, OBSERVED] of the observations; adjoint [NX, environments]; marks, ends as in
 // environment_observe.wgsl and environment_judge.wgsl
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32, most: f32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32, most: f32, gamma: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> states: array<f32>;
@@ -45,7 +46,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 ${PROGRAM}
   }
   // at a window's end there is nothing yet to add to
-  if (shape.begin == 0u) { for (var k = 0u; k < ${NX}u; k++) { y[k] += adjoint[k * N + e]; } }
+  if (shape.begin == 0u) { for (var k = 0u; k < ${NX}u; k++) { y[k] = fma(shape.gamma, adjoint[k * N + e], y[k]); } }
   if (shape.row > 0u && clip.loops == 1u && at == clip.first_row) {
     let c = clip.back_cos;
     let s = clip.back_sin;

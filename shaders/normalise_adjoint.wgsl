@@ -1,7 +1,7 @@
 // Backwards through normalise.wgsl (with every = 1): adds to the cotangents of x those of y = clamp((x - mean) scale),
-// times scale where nothing was clamped. Rows of x and of its cotangents are counted from `from_row` on.
+// times scale where nothing was clamped, and times factor. Rows of x and of its cotangents are counted from `from_row` on.
 
-struct Shape { length: u32, columns: u32, epsilon: f32, bound: f32, from_row: u32 }
+struct Shape { length: u32, columns: u32, epsilon: f32, bound: f32, from_row: u32, factor: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> statistics: array<f32>;
@@ -18,6 +18,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let scale = select(1.0, inverseSqrt(variance + shape.epsilon), variance > shape.epsilon);
     let at = shape.from_row * shape.columns + i;
     let inside = abs((x[at] - mean) * scale) < shape.bound;
-    cotangent_x[at] += select(0.0, scale * cotangent_y[i], inside);
+    cotangent_x[at] += select(0.0, shape.factor * scale * cotangent_y[i], inside);
   }
 }

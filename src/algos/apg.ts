@@ -32,6 +32,8 @@ export interface TrackingWeights {
 export interface ApgOptions {
   /** control steps of a window */
   readonly horizon: number
+  /** discount of a control step, of what an action leads to */
+  readonly gamma: number
   /** share of the average that a window leaves as it was */
   readonly averaging: number
   /** in units of an error's scale: further off, an error counts by its logarithm */
@@ -94,7 +96,7 @@ export class Apg {
     statistics: Float32Array,
     options: ApgOptions,
   ) {
-    const { horizon, averaging, robust, weights = TRACKING_WEIGHTS } = options
+    const { horizon, gamma, averaging, robust, weights = TRACKING_WEIGHTS } = options
     this.averaging = averaging
     const { size, observations, ends } = environments
     const count = net.parameterCount
@@ -106,6 +108,7 @@ export class Apg {
     const actor = { net, parameters: this.parameters, statistics: normaliser }
     this.window = new Window(gpu, environments, actor, horizon, {
       longest: LONGEST / (size * horizon),
+      gamma,
     })
     const [scales, weight] = errorTables(weights).map((table, i) =>
       gpu.upload(table, ['error scales', 'error weights'][i]!),

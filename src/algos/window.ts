@@ -7,7 +7,7 @@
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { normalise, normaliseAdjoint } from '../engine/ops.ts'
 import type { Plan } from '../engine/plan.ts'
-import type { GpuEnvironments } from '../environments/index.ts'
+import type { BackwardOptions, GpuEnvironments } from '../environments/index.ts'
 import type { Actor } from './collector.ts'
 
 export class Window {
@@ -22,14 +22,14 @@ export class Window {
   /**
    * @param environments opened with a window of so many steps
    * @param actor whose mean actions act
-   * @param longest adjoint of a state that is not shortened
+   * @param tamed how the way back is, by default not at all
    */
   constructor(
     private readonly gpu: Gpu,
     environments: GpuEnvironments,
     { net, parameters, statistics }: Pick<Actor, 'net' | 'parameters' | 'statistics'>,
     steps: number,
-    { longest = 1e30 }: { longest?: number } = {},
+    tamed: BackwardOptions = {},
   ) {
     const { size, observations } = environments
     const columns = net.inputs
@@ -61,7 +61,7 @@ export class Window {
 
     this.backwardPlan = gpu.plan('window, backwards')
     const back = this.backwardPlan
-    environments.backward(back, steps, this.cotangents, longest)
+    environments.backward(back, steps, this.cotangents, tamed)
     for (const t of [...all].reverse()) {
       environments.actionCotangents(back, t, actionCotangents)
       net.backward(
@@ -76,8 +76,10 @@ export class Window {
         { inputGradient, accumulate: t < steps - 1 },
       )
       const shape = { rows: size, columns, from: t * size }
-      normaliseAdjoint(back, observations, statistics, inputGradient, this.cotangents, shape)
-      environments.backward(back, t, this.cotangents, longest)
+      // what it does through a later action counts less than what it does now, as through physics
+      const discounted = { ...shape, factor: tamed.gamma ?? 1 }
+      normaliseAdjoint(back, observations, statistics, inputGradient, this.cotangents, discounted)
+      environments.backward(back, t, this.cotangents, tamed)
     }
   }
 

@@ -174,13 +174,20 @@ export function normaliseAdjoint(
   statistics: GpuArray,
   cotangentY: GpuArray,
   cotangentX: GpuArray,
-  { rows, columns, from = 0, bound = 5, epsilon = 1e-8 }: Omit<NormaliseShape, 'every' | 'to'>,
+  {
+    rows,
+    columns,
+    from = 0,
+    bound = 5,
+    epsilon = 1e-8,
+    factor = 1,
+  }: Omit<NormaliseShape, 'every' | 'to'> & { readonly factor?: number },
 ): void {
   const length = rows * columns
   plan.add({
     shader: 'normalise_adjoint',
     arrays: { x, statistics, cotangent_y: cotangentY, cotangent_x: cotangentX },
-    shape: [length, columns, f32(epsilon), f32(bound), from],
+    shape: [length, columns, f32(epsilon), f32(bound), from, f32(factor)],
     groups: [workgroups(length)],
   })
 }

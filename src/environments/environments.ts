@@ -66,6 +66,14 @@ export interface EnvironmentsOptions {
   readonly pieces?: number
 }
 
+/** What tames a way back through many control steps. */
+export interface BackwardOptions {
+  /** default: as long as it is */
+  readonly longest?: number
+  /** default 1 */
+  readonly gamma?: number
+}
+
 /** bytes, what every adapter binds at most */
 const LARGEST_TRAJECTORY = 128 * 2 ** 20
 
@@ -305,13 +313,18 @@ export class GpuEnvironments {
    * Records the way back of a window from row `t` to what acted before it: `adjoint`, of the state at row t, takes up the
    * `cotangents` of the observation there [rows, size, observationSize], and goes to that of the state at row t - 1;
    * adjoints of the controls go to row t - 1 of `controlAdjoints`. It begins at the last row; at row 0 only the first half
-   * is done. An adjoint longer than `longest` is shortened.
+   * is done. An adjoint longer than `longest` is shortened; what comes later counts `gamma` times as much a control step.
    */
-  backward(plan: Plan, t: number, cotangents: GpuArray, longest = 1e30): void {
+  backward(
+    plan: Plan,
+    t: number,
+    cotangents: GpuArray,
+    { longest = 1e30, gamma = 1 }: BackwardOptions = {},
+  ): void {
     const { states, marks, table, ends, adjoint, trajectory, controls, timesteps } = this
     this.each(plan, 'environment_observe_adjoint', this.constants.observeAdjoint, {
       arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
-      shape: [t, Number(t === this.options.steps), f32(longest)],
+      shape: [t, Number(t === this.options.steps), f32(longest), f32(gamma)],
     })
     if (t === 0) return
     const control = t - 1

@@ -14,6 +14,6 @@
 
 export { type BodyRecord, HUMANOID } from './body.ts'
 export { type Agreement, compareWithJudge } from './check.ts'
-export { type EnvironmentsOptions, GpuEnvironments } from './environments.ts'
+export { type BackwardOptions, type EnvironmentsOptions, GpuEnvironments } from './environments.ts'
 export type { EndedEpisodes, EnvironmentEpisode, Failure, SavedEnvironments } from './episodes.ts'
 export { rowLayout, rowsOf } from './table.ts'

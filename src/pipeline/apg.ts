@@ -14,6 +14,7 @@ export interface ApgSettings {
   /** control steps to learn from, at most */
   readonly numTimesteps: number
   readonly horizon: number
+  readonly gamma: number
   /** learning rate at first */
   readonly lr: number
   /** windows without a better trial after which the rate is lowered */

@@ -142,7 +142,7 @@ export const windowTests: KernelTest[] = [
         let worst = 0
         for (let e = 0; e < size; e++) {
           const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
-          const seen = reference(parameters, x, saved.info[INFO.start * size + e]!)
+          const seen = reference(() => parameters, x, saved.info[INFO.start * size + e]!)
           seen.forEach((o, t) => {
             const at = ((t + 1) * size + e) * OBSERVATION_SIZE
             o.forEach((value, k) => {
@@ -172,6 +172,39 @@ export const windowTests: KernelTest[] = [
           `direction ${d}: expected ${expected}, got ${actual}, length ${length}`,
         )
       }
+      // discounted: what an action does to the last row counts gamma once for every row between
+      const gamma = 0.8
+      const discounted = new Window(gpu, environments, actor, steps, { gamma })
+      environments.load(saved)
+      await discounted.forward()
+      const last = cotangents.slice().fill(0, 0, steps * size * OBSERVATION_SIZE)
+      gpu.write(discounted.cotangents, last)
+      await discounted.backward()
+      const share = (await gpu.read(discounted.gradient)) as Float32Array
+      const lastLoss = (at: (t: number) => Float64Array) => {
+        let sum = 0
+        for (let e = 0; e < size; e++) {
+          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
+          const seen = reference(at, x, saved.info[INFO.start * size + e]!).at(-1)!
+          const row = (steps * size + e) * OBSERVATION_SIZE
+          seen.forEach((value, k) => {
+            sum += value * last[row + k]!
+          })
+        }
+        return sum
+      }
+      const direction = theta.map(() => random.normal())
+      const moved = (epsilon: number) =>
+        lastLoss((t) => theta.map((x, i) => x + epsilon * gamma ** (steps - 1 - t) * direction[i]!))
+      const expected = (moved(1e-6) - moved(-1e-6)) / 2e-6
+      const actual = share.reduce((sum, g, i) => sum + g * direction[i]!, 0)
+      const length = share.reduce((sum, g) => sum + g * g, 0) ** 0.5
+      assert(length > 1, 'the discounted gradient is not zero')
+      assert(
+        Math.abs(actual - expected) / length < 2e-3,
+        `discounted: expected ${expected}, got ${actual}, length ${length}`,
+      )
+      discounted.release()
       window.release()
       environments.release()
       simulator.close()
@@ -217,13 +250,17 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
     })
     return values
   }
-  return (parameters: Float64Array, start: Float64Array, startStep: number): Float64Array[] => {
+  return (
+    parametersAt: (t: number) => Float64Array,
+    start: Float64Array,
+    startStep: number,
+  ): Float64Array[] => {
     const x = start.slice()
     body.qacc.fill(0)
     const seen: Float64Array[] = []
     let observation = seenAt(x, startStep)
     for (let t = 0; t < steps; t++) {
-      const action = act(parameters, observation)
+      const action = act(parametersAt(t), observation)
       const lead = reference.frame(startStep + t) * NU
       action.forEach((a, k) => {
         body.ctrl[k] = Math.fround(reference.lead[lead + k]!) + unit[k]! * a
