@@ -306,7 +306,7 @@ export const apgSchema = z.strictObject({
     .default(80)
     .describe('control steps of a window, which gradients go back through'),
   gamma: number(z.number().positive().max(1))
-    .default(0.97)
+    .default(0.95)
     .describe('discount of a control step, of what an action leads to within its window'),
   envs: count().default(64).describe('environments in lock-step'),
   lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
