@@ -17,8 +17,6 @@ import { type Result, ROOT } from './store.ts'
 
 /** Levels of noise on the PD targets of a final row, rad. */
 const NOISE = '0.02,0.05'
-/** The evaluation as the run made it: one under noise and pushes writes over it, and knows no teacher. */
-const FIRST_EVALUATION = 'evaluation-first.json'
 /** Commits of webmimic that had a part in a run, a line each. */
 const PROGRAMS = 'programs.txt'
 
@@ -44,7 +42,6 @@ export async function runRow(row: Row): Promise<Result[]> {
   const evaluation = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
   if (row.final && ![evaluation].flat().every(({ noise, push }) => noise && push)) {
     noteProgram(path)
-    folder.writeJson(FIRST_EVALUATION, evaluation)
     await webmimic(['evaluate', folderOf(row.id), '--push', '--noise', NOISE])
   }
   return collect(row, folder)
@@ -86,17 +83,15 @@ function webmimic(args: readonly string[]): Promise<void> {
 export function collect(row: Row, folder: RunFolder): Result[] {
   const { options, clips } = folder.readConfig<Config>()
   const read = (name: string) => [folder.readJson<Evaluation | Evaluation[]>(name)].flat()
-  const first = folder.has(FIRST_EVALUATION) ? read(FIRST_EVALUATION) : []
   const programs = folder.has(PROGRAMS) ? folder.readText(PROGRAMS).trim().split('\n') : []
   return read('evaluation.json').map((evaluation, i) => {
     const { expert, demonstrations, training, sft = 0 } = evaluation.wall_seconds
-    const taught = first[i]?.teacher
     return {
       ...{ id: row.id, method: row.method, ...(row.from && { from: row.from }) },
       ...{ own: row.subjects[i]!.own, clips, options: given(row.method, options) },
       minutes: (expert + demonstrations + training + sft) / 60,
       program: programs.join(', ') || 'unknown',
-      ...{ ...(taught && { teacher: taught }), ...evaluation },
+      ...evaluation,
     }
   })
 }
