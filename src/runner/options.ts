@@ -151,7 +151,7 @@ export const sftSchema = z.strictObject({
   daggerRounds: count(0)
     .optional()
     .describe(
-      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 3, until no trial falls, else 0',
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 6, until no trial falls, else 0',
     ),
   daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
   daggerEpochs: count().default(5).describe('passes over all data so far, each round'),

@@ -8,7 +8,7 @@ import type { RunFolder } from './run-folder.ts'
 import { say } from './terminal.ts'
 
 /** Rounds of DAgger at most, where none are asked for, with an expert that recovers. */
-export const DAGGER_ROUNDS = 3
+export const DAGGER_ROUNDS = 6
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.05
