@@ -166,7 +166,9 @@ export class GpuEnvironments {
     this.rewards = array(steps * size, 'batch rewards')
     this.ends = array(steps * size, 'batch ends', 'u32')
     const shortest = Math.min(
-      ...clips.map(({ dt }) => Math.max(1, Math.floor(shortestSeconds / dt))),
+      ...clips.map(({ dt }) =>
+        Math.max(1, Math.floor(Math.min(shortestSeconds, episodeSeconds) / dt)),
+      ),
     )
     this.finalRows = (1 + Math.ceil(steps / shortest)) * size
     this.finals = array(this.finalRows * observationSize, 'final observations')
