@@ -89,6 +89,9 @@ export const trialTests: KernelTest[] = [
           ...{ size, steps: 1, observationSize: OBSERVATION_SIZE, seed: 3, episodeSeconds: 20 },
           ...(shortestSeconds && { shortestSeconds }),
         })
+        // the final states of a batch have room, also where the shortest is longer than all
+        const { finalRows } = environments
+        assert(finalRows === 2 * size, `${finalRows} final rows`)
         await environments.begin()
         const { info } = await environments.save()
         environments.release()
@@ -104,6 +107,13 @@ export const trialTests: KernelTest[] = [
       assert(drawn.at(-1)! <= most && drawn.at(-1)! > most / 1.2, `the longest ${drawn.at(-1)}`)
       const middle = drawn[200]! / (most / 4)
       assert(middle > 0.8 && middle < 1.25, `half are shorter than ${drawn[200]} of ${most}`)
+      const brief = new GpuEnvironments(gpu, simulator, references, {
+        ...{ size: 2, steps: 80, observationSize: OBSERVATION_SIZE, seed: 3 },
+        ...{ episodeSeconds: 1, shortestSeconds: 1.5 },
+      })
+      // episodes of 30 steps: three may end in 80, and one goes on
+      assert(brief.finalRows === 2 * 4, `${brief.finalRows} final rows of 2 bodies`)
+      brief.release()
       simulator.close()
     },
   },
