@@ -12,14 +12,13 @@ import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
-  optionEntries,
   physicsSchema,
-  type Schema,
   sftSchema,
   trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 import { type Moment, renderStrip } from '../src/runner/render.ts'
+import { optionEntries, type Schema } from '../src/runner/settings.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'

@@ -12,13 +12,12 @@ import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
-  optionEntries,
   physicsSchema,
-  type Schema,
   sftSchema,
   trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
+import { optionEntries, type Schema } from '../src/runner/settings.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')

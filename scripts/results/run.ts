@@ -4,14 +4,9 @@ import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Evaluation } from '../../src/runner/evaluation.ts'
-import {
-  apgSchema,
-  flagOf,
-  parseSettings,
-  parseTrpoSettings,
-  sftSchema,
-} from '../../src/runner/options.ts'
+import { apgSchema, parseTrpoSettings, sftSchema } from '../../src/runner/options.ts'
 import { RunFolder } from '../../src/runner/run-folder.ts'
+import { flagOf, parseSettings } from '../../src/runner/settings.ts'
 import { argumentsOf, type Method, type Row } from './rows.ts'
 import { type Result, ROOT } from './store.ts'
 

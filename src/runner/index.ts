@@ -10,18 +10,20 @@ import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
-  type OptionEntry,
-  optionEntries,
-  parseSettings,
   physicsSchema,
-  type Schema,
   sftSchema,
   trpoSchema,
-  UsageError,
   verifySchema,
 } from './options.ts'
 import { physics } from './physics.ts'
 import { Interrupted } from './session.ts'
+import {
+  type OptionEntry,
+  optionEntries,
+  parseSettings,
+  type Schema,
+  UsageError,
+} from './settings.ts'
 import { dagger, resumeSft, sft } from './sft.ts'
 import { colour, say } from './terminal.ts'
 import { trpo } from './trpo.ts'

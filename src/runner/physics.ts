@@ -21,8 +21,9 @@ import { floorContactsOnly, overwrite, Truth } from '../physics/truth.ts'
 import { mayTouch } from '../sim/floor.ts'
 import { humanoidXml, mujocoOfThread, Random, recordStates, World } from '../sim/index.ts'
 import { PHYSICS_RATE } from '../sim/reference.ts'
-import { type PhysicsSettings, UsageError } from './options.ts'
+import type { PhysicsSettings } from './options.ts'
 import { Interrupted, readClip, withSession } from './session.ts'
+import { UsageError } from './settings.ts'
 import { colour, Progress, say } from './terminal.ts'
 
 /** Physics steps of a control step that is timed. */

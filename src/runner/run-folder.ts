@@ -32,8 +32,8 @@ import { concat } from '../algos/sft.ts'
 import type { Activation } from '../engine/matmul.ts'
 import type { ApgProgress } from '../pipeline/apg.ts'
 import type { Evaluation } from './evaluation.ts'
-import { UsageError } from './options.ts'
 import { decodeTensors, encodeTensors, type TensorFile } from './safetensors.ts'
+import { UsageError } from './settings.ts'
 
 /** Demonstrated episodes; those still to do are undefined. */
 export interface EpisodeData {

@@ -6,15 +6,10 @@ import type { AdapterReport } from '../engine/gpu.ts'
 import type { Clip } from '../mocap/clip.ts'
 import type { SimulationConfig } from '../sim/index.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
-import {
-  flagOf,
-  parseSettings,
-  type SimulationSettings,
-  trpoSchema,
-  UsageError,
-} from './options.ts'
+import { type SimulationSettings, trpoSchema } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import { clipsOf, type LoadedClip, parseClip, readClips, type Session } from './session.ts'
+import { flagOf, parseSettings, UsageError } from './settings.ts'
 import type { RunConfig } from './sft.ts'
 import { say } from './terminal.ts'
 import { version } from './version.ts'

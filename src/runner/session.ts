@@ -9,8 +9,9 @@ import { toClip } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
 import { type HumanoidOptions, Pool, type SimulationConfig } from '../sim/index.ts'
-import { type SimulationSettings, UsageError } from './options.ts'
+import type { SimulationSettings } from './options.ts'
 import type { RunFolder } from './run-folder.ts'
+import { UsageError } from './settings.ts'
 import { finishProgress, say } from './terminal.ts'
 
 /** Folder of the clips that ship with webmimic. */

@@ -6,13 +6,7 @@ import type { EpisodeMetrics } from '../sim/index.ts'
 import { sayHeadings } from './clips.ts'
 import { evaluate, evaluationTable, NO_TRAINING, type TrainingRecord } from './evaluation.ts'
 import { gather } from './gather.ts'
-import {
-  type DaggerSettings,
-  parseSettings,
-  type SftSettings,
-  sftSchema,
-  UsageError,
-} from './options.ts'
+import { type DaggerSettings, type SftSettings, sftSchema } from './options.ts'
 import { drawPlots } from './plots.ts'
 import { openTrials } from './practice.ts'
 import { bestRound, DAGGER_ROUNDS, plotRounds, roundFile, tryRound } from './rounds.ts'
@@ -25,6 +19,7 @@ import {
   simulationConfig,
   withSession,
 } from './session.ts'
+import { parseSettings, UsageError } from './settings.ts'
 import { adoptTeachers, learnTeachers, readTeachers } from './teachers.ts'
 import { colour, say } from './terminal.ts'
 import { train } from './train.ts'

@@ -7,10 +7,11 @@
 import type { PolicyWeights } from '../algos/policy.ts'
 import { CHECKPOINT, FIRST_POLICY, finished, learnApg } from './apg.ts'
 import type { TrainingRecord } from './evaluation.ts'
-import { apgSchema, flagOf, parseSettings, type SftSettings, UsageError } from './options.ts'
+import { apgSchema, type SftSettings } from './options.ts'
 import { RunFolder } from './run-folder.ts'
 import { createRun, INHERITED, type PracticeConfig } from './runs.ts'
 import type { LoadedClip, Session } from './session.ts'
+import { flagOf, parseSettings, UsageError } from './settings.ts'
 
 /** What a policy must be made for to teach: what it sees and the network are its own. */
 const BODY = INHERITED.slice(0, INHERITED.indexOf('observation'))

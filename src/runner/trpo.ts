@@ -3,10 +3,11 @@
 import { sayHeadings } from './clips.ts'
 import type { TrainingRecord } from './evaluation.ts'
 import { finished, learn, SFT_POLICY } from './learning.ts'
-import { parseTrpoSettings, type TrpoSettings, UsageError } from './options.ts'
+import { parseTrpoSettings, type TrpoSettings } from './options.ts'
 import type { RunFolder } from './run-folder.ts'
 import { createRun, endRun, openToResume, type PracticeConfig, settle } from './runs.ts'
 import { type LoadedClip, type Session, simulationConfig, withSession } from './session.ts'
+import { UsageError } from './settings.ts'
 import { colour, say } from './terminal.ts'
 
 export type TrpoConfig = PracticeConfig<'trpo', TrpoSettings>

@@ -5,7 +5,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
 import { itemsOf } from '../../src/runner/gather.ts'
-import { parseSettings, sftSchema } from '../../src/runner/options.ts'
+import { sftSchema } from '../../src/runner/options.ts'
+import { parseSettings } from '../../src/runner/settings.ts'
 
 const clips = ['walk', 'punch'].map((name) =>
   loadClip(readFileSync(new URL(`../../clips/${name}.txt`, import.meta.url), 'utf8'), name),
