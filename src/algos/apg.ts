@@ -26,6 +26,7 @@ export interface TrackingWeights {
   readonly joints: number
   readonly velocity: number
   readonly angularVelocity: number
+  /** of the joints: little, else a fast motion is tracked by its rates, and its angles are left behind */
   readonly rates: number
 }
 
@@ -43,7 +44,7 @@ export interface ApgOptions {
 
 export const TRACKING_WEIGHTS: TrackingWeights = {
   ...{ place: 0.1, height: 4, rotation: 4, joints: 1 },
-  ...{ velocity: 0.3, angularVelocity: 0.1, rates: 0.01 },
+  ...{ velocity: 0.3, angularVelocity: 0.03, rates: 0.003 },
 }
 
 /** What an error is measured by, m, rad, m/s, rad/s: the normaliser of what the policy sees, and the unit of `robust`. */
