@@ -78,9 +78,7 @@ ${LOWEST}
   info[EPISODE * N + e] = turn + 1u;
   info[CLIP * N + e] = number;
   info[OVER * N + e] = 0u;
-  // kicked in every second episode
   let wait = f32(clip.kick_low) + u.y * f32(clip.kick_high - clip.kick_low);
-  let kicked = shape.kick > 0.0 && u.z < 0.5;
-  info[NEXT_KICK * N + e] = select(0xffffffffu, max(1u, u32(round(wait))), kicked);
+  info[NEXT_KICK * N + e] = select(0xffffffffu, max(1u, u32(round(wait))), shape.kick > 0.0);
   for (var k = SUM_SCORE; k <= SUM_ERROR; k++) { tally[k * N + e] = 0.0; }
 }

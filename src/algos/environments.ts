@@ -58,7 +58,7 @@ export interface ImitationOptions {
   readonly startNoise: number
   /** share of the reward that is the score of joint angles, a tenth of it; the rest is DeepMimic's reward */
   readonly scoreShare: number
-  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in every second episode */
+  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s */
   readonly kicks: number
 }
 
@@ -132,7 +132,7 @@ export class Imitation implements Environments {
         ...{ environment, episode: FIRST_EPISODE + number },
         clip: number % clips.length,
         startNoise: { position: startNoise, velocity: 10 * startNoise },
-        ...(kicks > 0 && turn % 2 === 1 && { perturbation }),
+        ...(kicks > 0 && { perturbation }),
       }
     })
     await this.vector.reset(episodes)

@@ -46,7 +46,7 @@ export interface EnvironmentsOptions {
   readonly targetNoise?: number
   /** share of the reward that is the score of joint angles, a tenth of it; the rest is DeepMimic's. Default 0 */
   readonly scoreShare?: number
-  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s, in half of the episodes; default none */
+  /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s; default none */
   readonly kicks?: number
   /**
    * how far a root may be from the reference, m, and turned, rad, before its episode is given up as lost; default: as far

@@ -45,8 +45,7 @@ export function itemsOf(
         ...{ position: startNoise, velocity: 10 * startNoise },
         ...(clip.loop && startNoise > 0 && { place: START_PLACE }),
       },
-      ...(kicks > 0 &&
-        turn % 5 < 2 && { perturbation: { kicks: { speed: kicks, every: KICKED_EVERY } } }),
+      ...(kicks > 0 && { perturbation: { kicks: { speed: kicks, every: KICKED_EVERY } } }),
     })),
   )
   // streams of their own for every round, far below those of evaluations

@@ -137,11 +137,7 @@ export const sftSchema = z.strictObject({
     .default(40)
     .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
   demonstrationSeconds: positive().default(10).describe('length of such an episode, s'),
-  kicks: atLeastZero()
-    .default(0)
-    .describe(
-      'kick the root every 1 to 3 s, in half of the episodes that a teacher learns from and in two of five that are demonstrated, m/s',
-    ),
+  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
   daggerRounds: count(0)
     .optional()
     .describe(
@@ -271,9 +267,7 @@ export const trpoSchema = z.strictObject({
     .describe(
       "share of the reward that is score / 10, which is of joint angles alone; the rest is DeepMimic's",
     ),
-  kicks: atLeastZero()
-    .default(0)
-    .describe('kick the root every 1 to 3 s, in half of the episodes, m/s'),
+  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
   hiddenSize,
   numLayers,
   activation,
@@ -319,9 +313,7 @@ export const apgSchema = z.strictObject({
     ),
   targetNoise: atLeastZero().default(0.02).describe('noise on the PD targets while it learns, rad'),
   startNoise,
-  kicks: atLeastZero()
-    .default(0)
-    .describe('kick the root every 1 to 3 s, in half of the episodes, m/s'),
+  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
   hiddenSize,
   numLayers,
   activation,

@@ -93,12 +93,12 @@ export const environmentTests: KernelTest[] = [
       const { environments, saved } = await open(gpu, simulator, references, {
         ...{ size, steps, observationSize: OBSERVATION_SIZE, seed: 3, startNoise: 0.02, kicks },
       })
-      // every second environment is in an episode that is kicked, at a step of its own; others are pushed
+      // every second environment is kicked first at a step of its own; the others are never kicked, but pushed
       const { info } = saved
       const push = new Float32Array(5 * size)
       for (let e = 0; e < size; e++) {
-        if (e % 2) info[INFO.nextKick * size + e] = 3 + (e % 5)
-        else for (const [k, x] of [40, -25, 0, 4, 6].entries()) push[k * size + e] = x
+        info[INFO.nextKick * size + e] = e % 2 ? 3 + (e % 5) : 0xffffffff
+        if (e % 2 === 0) for (const [k, x] of [40, -25, 0, 4, 6].entries()) push[k * size + e] = x
       }
       environments.load(saved)
       gpu.write(environments.push, push)
