@@ -7,7 +7,7 @@
 // cotangents [rows, environments, OBSERVED] of the observations; adjoint [NX, environments]; marks, ends as in
 // environment_observe.wgsl and environment_judge.wgsl
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32, most: f32, gamma: f32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, begin: u32, most: f32, gamma: f32, touch: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> states: array<f32>;
@@ -41,6 +41,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   for (var k = 0u; k < ${ROW}u; k++) { row[k] = table[at * ${ROW}u + k]; }
   var g: array<f32, ${ERRORS}>;
   for (var k = 0u; k < ${ERRORS}u; k++) { g[k] = cotangents[(shape.row * N + e) * ${OBSERVED}u + k]; }
+  // of what it costs to come near a touch
+  var touch: array<f32, 1>;
+  touch[0] = shape.touch;
   var y: array<f32, ${NX}>;
   {
 ${PROGRAM}

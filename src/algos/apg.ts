@@ -28,6 +28,8 @@ export interface TrackingWeights {
   readonly angularVelocity: number
   /** of the joints: little, else a fast motion is tracked by its rates, and its angles are left behind */
   readonly rates: number
+  /** of what may not touch the floor and comes near it (src/environments/programs.ts); no part of the loss that is told */
+  readonly touch: number
 }
 
 export interface ApgOptions {
@@ -45,6 +47,7 @@ export interface ApgOptions {
 export const TRACKING_WEIGHTS: TrackingWeights = {
   ...{ place: 0.1, height: 4, rotation: 4, joints: 1 },
   ...{ velocity: 0.3, angularVelocity: 0.03, rates: 0.003 },
+  touch: 500,
 }
 
 /** What an error is measured by, m, rad, m/s, rad/s: the normaliser of what the policy sees, and the unit of `robust`. */
@@ -110,6 +113,7 @@ export class Apg {
     this.window = new Window(gpu, environments, actor, horizon, {
       longest: LONGEST / (size * horizon),
       gamma,
+      touch: weights.touch / (size * horizon),
     })
     const [scales, weight] = errorTables(weights).map((table, i) =>
       gpu.upload(table, ['error scales', 'error weights'][i]!),

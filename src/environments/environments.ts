@@ -72,6 +72,8 @@ export interface BackwardOptions {
   readonly longest?: number
   /** default 1 */
   readonly gamma?: number
+  /** cotangent of what it costs in a row to come near a touch that ends the episode (programs.ts), 1 / m^2; default 0 */
+  readonly touch?: number
 }
 
 /** bytes, what every adapter binds at most */
@@ -142,7 +144,7 @@ export class GpuEnvironments {
       ...{ nq: model.nq, nv: model.nv, nu: model.nu, features: FEATURES.length },
       ...{ endEffectors: body.endEffectors.length, joints: model.bodies.length },
     })
-    this.constants = kernelConstants(model, layout, options, simulator.gains.unit)
+    this.constants = kernelConstants(model, layout, observationSize, simulator.gains.unit)
 
     const { groups, clips } = shareOut(gpu, model, layout, body, references, options)
     this.groups = groups
@@ -315,19 +317,28 @@ export class GpuEnvironments {
    * Records the way back of a window from row `t` to what acted before it: `adjoint`, of the state at row t, takes up the
    * `cotangents` of the observation there [rows, size, observationSize], and goes to that of the state at row t - 1;
    * adjoints of the controls go to row t - 1 of `controlAdjoints`. It begins at the last row; at row 0 only the first half
-   * is done. An adjoint longer than `longest` is shortened; what comes later counts `gamma` times as much a control step.
+   * is done. An adjoint longer than `longest` is shortened; what comes later counts `gamma` times as much a control step;
+   * with `touch`, coming near a touch costs too.
    */
   backward(
     plan: Plan,
     t: number,
     cotangents: GpuArray,
-    { longest = 1e30, gamma = 1 }: BackwardOptions = {},
+    { longest = 1e30, gamma = 1, touch = 0 }: BackwardOptions = {},
   ): void {
     const { states, marks, table, ends, adjoint, trajectory, controls, timesteps } = this
-    this.each(plan, 'environment_observe_adjoint', this.constants.observeAdjoint, {
-      arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
-      shape: [t, Number(t === this.options.steps), f32(longest), f32(gamma)],
-    })
+    for (const group of this.groups) {
+      dispatch(plan, this.size, group, 'environment_observe_adjoint', group.observeAdjoint!, {
+        arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
+        shape: [
+          t,
+          Number(t === this.options.steps),
+          f32(longest),
+          f32(gamma),
+          f32(t > 0 ? touch : 0),
+        ],
+      })
+    }
     if (t === 0) return
     const control = t - 1
     for (const { physics, first, count, substeps } of this.groups) {

@@ -8,7 +8,7 @@ import type { Constants } from '../engine/shader.ts'
 import { type Geom, PhysicsKernels, type PhysicsModel } from '../physics/index.ts'
 import type { Reference } from '../sim/index.ts'
 import type { BodyRecord } from './body.ts'
-import { judgeConstants } from './kernels.ts'
+import { judgeConstants, observeAdjointConstants } from './kernels.ts'
 import type { RowLayout } from './table.ts'
 
 const WORKGROUP = 64
@@ -23,6 +23,8 @@ export interface Group {
   readonly substeps: number
   readonly physics: PhysicsKernels
   readonly judge: Constants
+  /** with a window */
+  readonly observeAdjoint?: Constants
 }
 
 /**
@@ -35,7 +37,17 @@ export function shareOut(
   layout: RowLayout,
   body: BodyRecord,
   references: readonly Reference[],
-  { size, pieces }: { readonly size: number; readonly pieces?: number },
+  {
+    size,
+    pieces,
+    window,
+    observationSize,
+  }: {
+    readonly size: number
+    readonly pieces?: number
+    readonly window?: boolean
+    readonly observationSize: number
+  },
 ): { groups: Group[]; clips: Reference[] } {
   if (size < references.length) {
     throw new RangeError(`${references.length} clips need as many environments, got ${size}`)
@@ -60,6 +72,9 @@ export function shareOut(
         ...(pieces !== undefined && { pieces }),
       }),
       judge: judgeConstants(model, layout, body, mayTouch),
+      ...(window && {
+        observeAdjoint: observeAdjointConstants(model, layout, observationSize, mayTouch),
+      }),
     }
     clip += of.length
     return group

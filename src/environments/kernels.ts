@@ -23,7 +23,7 @@ import type { RowLayout } from './table.ts'
 
 /** By kernel, those that all environments share. */
 export type KernelConstants = Readonly<
-  Record<'observe' | 'observeAdjoint' | 'act' | 'actAdjoint' | 'reset', Constants>
+  Record<'observe' | 'act' | 'actAdjoint' | 'reset', Constants>
 >
 
 /**
@@ -34,7 +34,7 @@ export type KernelConstants = Readonly<
 export function kernelConstants(
   model: PhysicsModel,
   layout: RowLayout,
-  { observationSize, window }: { readonly observationSize: number; readonly window?: boolean },
+  observationSize: number,
   unit: Float64Array,
 ): KernelConstants {
   const { nq, nv, nu } = model
@@ -43,14 +43,27 @@ export function kernelConstants(
   const UNIT = [...unit].join()
   const OBSERVATION = print(observationProgram(model, layout))
   const observe = { NS, NX, ROW, FEATURES: layout.features, ERRORS, OBSERVED, OBSERVATION }
-  const PROGRAM = window ? print(observationAdjointProgram(model, layout)) : ''
   const LOWEST = print(lowestProgram(model))
   return {
     observe,
-    observeAdjoint: { NS, NX, NQ: nq, ROW, ERRORS, OBSERVED, PROGRAM },
     act: { NU: nu, NQ: nq, NS, NC, ROW, LEAD: layout.lead, UNIT },
     actAdjoint: { NU: nu, NC, UNIT },
     reset: { ...observe, QPOS: layout.qpos, NQ: nq, NU: nu, LOWEST },
+  }
+}
+
+/** Of the kernel that goes backwards through observations, for clips in which these geoms may touch the floor. */
+export function observeAdjointConstants(
+  model: PhysicsModel,
+  layout: RowLayout,
+  observationSize: number,
+  mayTouch: (geom: Geom) => boolean,
+): Constants {
+  const { nq, nv } = model
+  return {
+    ...{ NS: nq + 2 * nv, NX: nq + nv, NQ: nq },
+    ...{ ROW: layout.size, ERRORS: 2 * nv, OBSERVED: observationSize },
+    PROGRAM: print(observationAdjointProgram(model, layout, mayTouch)),
   }
 }
 

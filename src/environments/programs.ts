@@ -19,6 +19,7 @@ import {
   Graph,
   less,
   max,
+  min,
   mul,
   neg,
   type Program,
@@ -28,7 +29,7 @@ import {
   sub,
 } from '../physics/graph.ts'
 import { bodyInertia, momentum } from '../physics/inertia.ts'
-import { clearance, kinematics, motion } from '../physics/kinematics.ts'
+import { clearance, clearances, kinematics, motion } from '../physics/kinematics.ts'
 import type { Geom, PhysicsModel } from '../physics/model.ts'
 import {
   dot,
@@ -85,17 +86,59 @@ export function observationProgram(model: PhysicsModel, layout: RowLayout): Prog
 }
 
 /**
- * Backwards through it.
+ * Height up to which a geom that may not touch the floor is kept off it, m; less where the reference is lower. Below that
+ * of shins over a foot that stands, .05 m: else standing costs as well.
+ */
+const CLEAR = 0.04
+
+// squares of how much lower each geom that may not touch is than CLEAR, and than it is in the reference, m^2
+function touchCost(
+  model: PhysicsModel,
+  qpos: readonly Expr[],
+  wantedQpos: readonly Expr[],
+  mayTouch: (geom: Geom) => boolean,
+): Expr {
+  const heights = (of: readonly Expr[]) =>
+    clearances(model, kinematics(model, of), of, (geom) => !mayTouch(geom))
+  const references = heights(wantedQpos)
+  return heights(qpos).reduce<Expr>((sum, height, g) => {
+    const low = max(0, sub(min(CLEAR, references[g]!), height))
+    return fma(low, low, sum)
+  }, 0)
+}
+
+/**
+ * What it costs to come near a touch that ends the episode.
  *
- *   inputs   besides, cotangents of the errors: cotangent [2 nv]
+ * outputs  cost [1], m^2
+ */
+export function touchProgram(
+  model: PhysicsModel,
+  layout: RowLayout,
+  mayTouch: (geom: Geom) => boolean,
+): Program {
+  const { graph, qpos, wantedQpos } = open(model, layout)
+  return graph.program({ cost: [touchCost(model, qpos, wantedQpos, mayTouch)] })
+}
+
+/**
+ * Backwards through an observation and what a touch costs.
+ *
+ *   inputs   besides, cotangents: of the errors, cotangent [2 nv], and of the cost, touch [1]
  *   outputs  adjoint [nq + nv] of the state
  */
-export function observationAdjointProgram(model: PhysicsModel, layout: RowLayout): Program {
+export function observationAdjointProgram(
+  model: PhysicsModel,
+  layout: RowLayout,
+  mayTouch: (geom: Geom) => boolean,
+): Program {
   const { graph, outputs } = observationProgram(model, layout)
-  const errors = outputs['errors']!
-  const seeds = errors.map((of, k) => ({ of, adjoint: graph.input('cotangent', k) }))
+  const seeds = outputs['errors']!.map((of, k) => ({ of, adjoint: graph.input('cotangent', k) }))
   const x = graph.inputs('x', model.nq + model.nv)
-  return graph.program({ adjoint: gradient(seeds, x) })
+  const wanted = Array.from({ length: model.nq }, (_, k) => graph.input('row', layout.qpos + k))
+  const cost = touchCost(model, x.slice(0, model.nq), wanted, mayTouch)
+  const touch = { of: cost, adjoint: graph.input('touch', 0) }
+  return graph.program({ adjoint: gradient([...seeds, touch], x) })
 }
 
 /** What the reward program gives, in its order. */

@@ -237,16 +237,25 @@ export function lowestPoint(frame: Frame, geom: Geom): Expr {
 /** Lowest of all geoms that `of` picks, above the plane, m; undefined where it picks none. */
 export function clearance(
   model: PhysicsModel,
-  { frames }: Kinematics,
+  { frames }: Pick<Kinematics, 'frames'>,
   qpos: readonly Expr[],
   of: (geom: Geom, body: Body) => boolean,
 ): Expr | undefined {
-  let lowest: Expr | undefined
-  model.bodies.forEach((body, k) => {
-    for (const geom of body.geoms.filter((geom) => of(geom, body))) {
-      const height = lowestPoint(frames[k]!, geom)
-      lowest = lowest === undefined ? height : select(less(height, lowest), height, lowest)
-    }
-  })
-  return lowest === undefined ? undefined : add(lowest, sub(qpos[2]!, model.floor ?? 0))
+  const [first, ...others] = clearances(model, { frames }, qpos, of)
+  return first && others.reduce((low, height) => select(less(height, low), height, low), first)
+}
+
+/** The same of each of these geoms, m. */
+export function clearances(
+  model: PhysicsModel,
+  { frames }: Pick<Kinematics, 'frames'>,
+  qpos: readonly Expr[],
+  of: (geom: Geom, body: Body) => boolean,
+): Expr[] {
+  const above = sub(qpos[2]!, model.floor ?? 0)
+  return model.bodies.flatMap((body, k) =>
+    body.geoms
+      .filter((geom) => of(geom, body))
+      .map((geom) => add(lowestPoint(frames[k]!, geom), above)),
+  )
 }
