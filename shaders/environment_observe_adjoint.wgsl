@@ -2,7 +2,7 @@
 // observation at a row of a window to the adjoint of the state there, then takes it back to the state as physics left it:
 // nothing where a new episode began, and the motion of a cycle undone where a loop closed. An adjoint longer than `most`
 // (velocities count five times) is shortened to that. With gamma below 1 what comes later counts less, by that factor a
-// control step.
+// control step. `touch` is the cotangent of what it costs to come near a touch that ends the episode.
 //
 // cotangents [rows, environments, OBSERVED] of the observations; adjoint [NX, environments]; marks, ends as in
 // environment_observe.wgsl and environment_judge.wgsl

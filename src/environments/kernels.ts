@@ -52,6 +52,11 @@ export function kernelConstants(
   }
 }
 
+// how long a state is, as kept and as compared, and a row of the table
+function stateConstants({ nq, nv }: PhysicsModel, layout: RowLayout): Constants {
+  return { NS: nq + 2 * nv, NX: nq + nv, NQ: nq, ROW: layout.size }
+}
+
 /** Of the kernel that goes backwards through observations, for clips in which these geoms may touch the floor. */
 export function observeAdjointConstants(
   model: PhysicsModel,
@@ -59,10 +64,9 @@ export function observeAdjointConstants(
   observationSize: number,
   mayTouch: (geom: Geom) => boolean,
 ): Constants {
-  const { nq, nv } = model
   return {
-    ...{ NS: nq + 2 * nv, NX: nq + nv, NQ: nq },
-    ...{ ROW: layout.size, ERRORS: 2 * nv, OBSERVED: observationSize },
+    ...stateConstants(model, layout),
+    ...{ ERRORS: 2 * model.nv, OBSERVED: observationSize },
     PROGRAM: print(observationAdjointProgram(model, layout, mayTouch)),
   }
 }
@@ -74,11 +78,10 @@ export function judgeConstants(
   body: BodyRecord,
   mayTouch: (geom: Geom) => boolean,
 ): Constants {
-  const { nq, nv } = model
   const { fall } = body
   return {
-    ...{ NS: nq + 2 * nv, NX: nq + nv, NQ: nq },
-    ...{ ROW: layout.size, QPOS: layout.qpos, MEASURES: MEASURES.length },
+    ...stateConstants(model, layout),
+    ...{ QPOS: layout.qpos, MEASURES: MEASURES.length },
     ...{ FALL_HEIGHT: fall.height, FALL_UP_COSINE: fall.upCosine },
     PROGRAM: print(rewardProgram(model, layout, body, mayTouch)),
   }
