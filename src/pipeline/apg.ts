@@ -106,11 +106,14 @@ export function isOver(
   return state.iteration >= windowsOf(settings, environments) || lowered > LOWERED_MOST
 }
 
-// the latest window whose trial was better than all before
-function lastBetter(curve: readonly CurvePoint[]): number {
-  let [best, at] = [0, 0]
+/**
+ * The latest window whose trial was better than all before, of those since the rate was lowered: of many trials the best
+ * was lucky, too, and nothing after it may seem better for long.
+ */
+function lastBetter(curve: readonly CurvePoint[], since: number): number {
+  let [best, at] = [0, since]
   for (const { score, iteration } of curve)
-    if (score > best + BETTER) [best, at] = [score, iteration]
+    if (iteration > since && score > best + BETTER) [best, at] = [score, iteration]
   return at
 }
 
@@ -181,7 +184,7 @@ export async function runApg(
     }
     emit({ kind: 'trial', point: { ...point, ...result }, kept: better })
     const patience = settings.patience / 2 ** lowered
-    if (iteration - Math.max(since, lastBetter(curve)) >= patience) await lower()
+    if (iteration - lastBetter(curve, since) >= patience) await lower()
   }
   const lower = async () => {
     lowered++

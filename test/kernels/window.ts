@@ -2,10 +2,11 @@
 
 import { Mlp } from '../../src/algos/mlp.ts'
 import { Window } from '../../src/algos/window.ts'
+import type { Gpu } from '../../src/engine/gpu.ts'
 import { HUMANOID, rowLayout, rowsOf } from '../../src/environments/index.ts'
-import { observationProgram } from '../../src/environments/programs.ts'
+import { observationProgram, touchProgram } from '../../src/environments/programs.ts'
 import { moveByCycles } from '../../src/mocap/cycle.ts'
-import { compileJavaScript, readModel, SingleBody } from '../../src/physics/index.ts'
+import { compileJavaScript, type Geom, readModel, SingleBody } from '../../src/physics/index.ts'
 import {
   FEATURES,
   OBSERVATION_SIZE,
@@ -94,18 +95,8 @@ export const windowTests: KernelTest[] = [
         window: true,
       }
       const { environments, saved } = await open(gpu, simulator, references, options)
-      const net = new Mlp([OBSERVATION_SIZE, 16, NU], 'tanh')
-      const random = new Random(4)
-      const theta = Float64Array.from(net.initialise(random, 0.5), Math.fround)
-      // the normaliser: variance 1/4, mean 0
-      const statistics = new Float32Array(3 * OBSERVATION_SIZE)
-      statistics.fill(100, 0, OBSERVATION_SIZE)
-      statistics.fill(25, 2 * OBSERVATION_SIZE)
-      const actor = {
-        net,
-        parameters: gpu.upload(Float32Array.from(theta), 'policy'),
-        statistics: gpu.upload(statistics, 'statistics'),
-      }
+      const { actor, theta } = actorOf(gpu)
+      const random = new Random(6)
       const window = new Window(gpu, environments, actor, steps)
       // a loss that is linear in the observations
       const cotangents = new Float32Array((steps + 1) * size * OBSERVATION_SIZE)
@@ -136,14 +127,14 @@ export const windowTests: KernelTest[] = [
         'nobody falls',
       )
 
-      const reference = windowIn64(simulator, references[0]!, net, steps)
+      const reference = windowIn64(simulator, references[0]!, actor.net, steps)
       const loss = (parameters: Float64Array) => {
         let sum = 0
         let worst = 0
         for (let e = 0; e < size; e++) {
           const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
           const seen = reference(() => parameters, x, saved.info[INFO.start * size + e]!)
-          seen.forEach((o, t) => {
+          seen.forEach(({ observation: o }, t) => {
             const at = ((t + 1) * size + e) * OBSERVATION_SIZE
             o.forEach((value, k) => {
               sum += value * cotangents[at + k]!
@@ -187,7 +178,7 @@ export const windowTests: KernelTest[] = [
           const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
           const seen = reference(at, x, saved.info[INFO.start * size + e]!).at(-1)!
           const row = (steps * size + e) * OBSERVATION_SIZE
-          seen.forEach((value, k) => {
+          seen.observation.forEach((value, k) => {
             sum += value * last[row + k]!
           })
         }
@@ -210,9 +201,76 @@ export const windowTests: KernelTest[] = [
       simulator.close()
     },
   },
+  {
+    name: 'window: the gradient of what it costs to come near a touch, against f64 differences',
+    async run(gpu) {
+      const { simulator, references } = await scene(['walk'])
+      const [size, steps, touch] = [8, 2, 1e4]
+      const options = {
+        ...{ size, steps, observationSize: OBSERVATION_SIZE, seed: 2, startNoise: 0.02 },
+        window: true,
+      }
+      const { environments, saved } = await open(gpu, simulator, references, options)
+      // shins are at 5 cm where a foot stands: 4.5 cm further down some are near, and none touches
+      for (let e = 0; e < size; e++) saved.states[2 * size + e]! -= 0.045
+      environments.load(saved)
+      const { actor, theta } = actorOf(gpu)
+      const window = new Window(gpu, environments, actor, steps, { touch })
+      await window.forward()
+      gpu.write(window.cotangents, new Float32Array((steps + 1) * size * OBSERVATION_SIZE))
+      await window.backward()
+      const gradient = (await gpu.read(window.gradient)) as Float32Array
+      assert(
+        (await gpu.read(environments.ends)).every((end) => end === 0),
+        'nobody touches the floor',
+      )
+      const reference = windowIn64(simulator, references[0]!, actor.net, steps)
+      const cost = (parameters: Float64Array) => {
+        let sum = 0
+        for (let e = 0; e < size; e++) {
+          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
+          for (const row of reference(() => parameters, x, saved.info[INFO.start * size + e]!)) {
+            sum += touch * row.touch
+          }
+        }
+        return sum
+      }
+      const random = new Random(5)
+      const length = gradient.reduce((sum, g) => sum + g * g, 0) ** 0.5
+      assert(length > 1e-3, `the gradient is not zero, got ${length}`)
+      for (let d = 0; d < 4; d++) {
+        const direction = theta.map(() => random.normal())
+        const at = (by: number) => cost(theta.map((x, i) => x + by * direction[i]!))
+        const expected = (at(1e-6) - at(-1e-6)) / 2e-6
+        const actual = gradient.reduce((sum, g, i) => sum + g * direction[i]!, 0)
+        assert(
+          Math.abs(actual - expected) / length < 2e-3,
+          `direction ${d}: expected ${expected}, got ${actual}, length ${length}`,
+        )
+      }
+      window.release()
+      environments.release()
+      simulator.close()
+    },
+  },
 ]
 
-// observations of the steps of a window in f64: policy, targets, physics, observation
+/** A small network, far from its first weights, with a normaliser of mean 0 and variance 1/4. */
+function actorOf(gpu: Gpu) {
+  const net = new Mlp([OBSERVATION_SIZE, 16, NU], 'tanh')
+  const theta = Float64Array.from(net.initialise(new Random(4), 0.5), Math.fround)
+  const statistics = new Float32Array(3 * OBSERVATION_SIZE)
+  statistics.fill(100, 0, OBSERVATION_SIZE)
+  statistics.fill(25, 2 * OBSERVATION_SIZE)
+  const actor = {
+    net,
+    parameters: gpu.upload(Float32Array.from(theta), 'policy'),
+    statistics: gpu.upload(statistics, 'statistics'),
+  }
+  return { actor, theta }
+}
+
+// observations of the steps of a window in f64, and the cost of what comes near a touch: policy, targets, physics, observation
 function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps: number) {
   const model = readModel(simulator.mujoco, simulator.model)
   const layout = rowLayout({
@@ -221,13 +279,15 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
   })
   const rows = Float64Array.from(rowsOf(reference, layout))
   const observe = compileJavaScript(observationProgram(model, layout))
+  const mayTouch = (geom: Geom) => HUMANOID.mayTouch(reference.contacts, geom.name)
+  const touch = compileJavaScript(touchProgram(model, layout, mayTouch))
   const body = new SingleBody(model, {
-    mayTouch: (geom) => HUMANOID.mayTouch(reference.contacts, geom.name),
+    mayTouch,
     iterations: 50,
   })
   const { unit } = simulator.gains
 
-  const seenAt = (x: Float64Array, step: number): Float64Array => {
+  const seenAt = (x: Float64Array, step: number) => {
     const row = rows.subarray(
       reference.frame(step) * layout.size,
       (reference.frame(step) + 1) * layout.size,
@@ -235,7 +295,9 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
     const errors = new Float64Array(FEATURES.start)
     observe({ x, row, errors })
     const features = row.subarray(layout.features, layout.features + FEATURES.length)
-    return Float64Array.from([...errors, ...features])
+    const cost = new Float64Array(1)
+    touch({ x, row, cost })
+    return { observation: Float64Array.from([...errors, ...features]), touch: cost[0]! }
   }
   const act = (parameters: Float64Array, observation: Float64Array): Float64Array => {
     let values = observation.map((o) => Math.max(-5, Math.min(5, o / Math.sqrt(0.25 + 1e-8))))
@@ -250,15 +312,11 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
     })
     return values
   }
-  return (
-    parametersAt: (t: number) => Float64Array,
-    start: Float64Array,
-    startStep: number,
-  ): Float64Array[] => {
+  return (parametersAt: (t: number) => Float64Array, start: Float64Array, startStep: number) => {
     const x = start.slice()
     body.qacc.fill(0)
-    const seen: Float64Array[] = []
-    let observation = seenAt(x, startStep)
+    const seen: ReturnType<typeof seenAt>[] = []
+    let { observation } = seenAt(x, startStep)
     for (let t = 0; t < steps; t++) {
       const action = act(parametersAt(t), observation)
       const lead = reference.frame(startStep + t) * NU
@@ -278,8 +336,9 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
       if (reference.frame(startStep + t + 1) === 0) {
         moveByCycles(reference.clip, -1, x.subarray(0, NQ), x.subarray(NQ))
       }
-      observation = seenAt(x, startStep + t + 1)
-      seen.push(observation)
+      const after = seenAt(x, startStep + t + 1)
+      observation = after.observation
+      seen.push(after)
     }
     return seen
   }

@@ -60,8 +60,8 @@ test('apg: where trials do not become better the rate is lowered, twice, and the
     rates.map(([, , rate]) => rate),
     ['3.3e-10', '1.1e-10'],
   )
-  // a patience of 4 windows, 2 and 1, of which the last ends with the next trial
-  assert.is(json(out, 'training.json').samples, 256 * (4 + 2 + 2))
+  // a patience of 4 windows, then of 2 and of 1 after the first trial at the new rate
+  assert.is(json(out, 'training.json').samples, 256 * (4 + (2 + 2) + (2 + 2)))
   assert.match((await run(['apg', '--resume', out])).stderr, /policy: /)
 })
 
