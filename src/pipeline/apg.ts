@@ -39,7 +39,7 @@ export interface ApgProgress {
   readonly curve: readonly CurvePoint[]
   /** window of the policy that is kept */
   readonly kept: number
-  /** times that the rate was lowered, and the window in which it was last */
+  /** times that the rate was lowered in this cycle, and the window in which it was changed last */
   readonly lowered: number
   readonly since: number
   readonly seconds: number
@@ -77,11 +77,14 @@ export interface ApgContext {
 const TIE = 0.02
 
 /**
- * What the learning rate is lowered by, and how often: no better trial after that ends the run. Each time patience is
- * halved: what a lower rate brings it brings soon.
+ * What the learning rate is lowered by, and how often in a cycle. Each time patience is halved: what a lower rate brings
+ * it brings soon. No better trial after that ends the run, or, where the policy still falls, begins another cycle with the
+ * first rate: what is not learnt yet is not learnt by small steps.
  */
 const FACTOR = 1 / 3
 const LOWERED_MOST = 2
+/** Survival of a policy that stands. */
+const STANDS = 0.95
 
 /** A trial is better by more than that. */
 const BETTER = 0.05
@@ -120,7 +123,8 @@ function lastBetter(curve: readonly CurvePoint[], since: number): number {
 /**
  * Learns until trials no longer become better, the control steps are used up, or the signal says stop; what there is then
  * is kept. What stands is lost again if learning goes on at the rate that found it: when for `patience` windows no trial
- * was better, learning goes back to the best policy, with a third of the rate and half of the patience.
+ * was better, learning goes back to the best policy, with a third of the rate and half of the patience; the third time it
+ * ends, or where that policy still falls, goes on with the first rate.
  *
  * @param environments opened with a window of `horizon` steps
  * @param start the network and the parameters that it begins with; its normaliser, by default one of the references
@@ -187,7 +191,8 @@ export async function runApg(
     if (iteration - lastBetter(curve, since) >= patience) await lower()
   }
   const lower = async () => {
-    lowered++
+    const falls = curve.some((p) => p.iteration === kept && p.survival < STANDS)
+    lowered = lowered === LOWERED_MOST && falls ? 0 : lowered + 1
     since = state.iteration
     if (over()) return
     const { parameters } = await store.policy()

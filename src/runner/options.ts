@@ -301,7 +301,7 @@ export const apgSchema = z.strictObject({
   patience: count()
     .default(75)
     .describe(
-      'windows without a better trial after which it goes back to the best policy, with a third of the learning rate and half of the patience; the third time it ends',
+      'windows without a better trial after which it goes back to the best policy, with a third of the learning rate and half of the patience; the third time it ends, or begins again with the first rate where episodes still fall',
     ),
   averaging: number(z.number().min(0).max(0.9999))
     .default(0.98)

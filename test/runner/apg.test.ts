@@ -48,21 +48,36 @@ test('apg: it learns to squat from nothing; stopped and resumed it ends in the s
   assert.match(less.stderr, /has learnt from 5120 control steps already, got 256/)
 })
 
-test('apg: where trials do not become better the rate is lowered, twice, and then it ends', async () => {
+test('apg: where trials do not become better the rate is lowered twice; where it still falls, all begins again', async () => {
   const out = join(folder, 'patience')
   const done = await run([
-    ...[...SMALL, '--no-eval', '--out', out],
-    ...['--lr', '1e-9', '--patience', '4', '--save-per-iter', '2'],
+    ...['apg', '--clip', 'walk', '--envs', '16', '--horizon', '16', '--hidden-size', '32'],
+    ...['--num-timesteps', '5120', '--no-eval', '--out', out],
+    ...['--episode-seconds', '2', '--lr', '1e-9', '--patience', '4', '--save-per-iter', '2'],
   ])
   assert.is(done.code, 0, done.stderr)
+  assert.ok(json(out, 'training.json').curve[0].survival < 0.5)
   const rates = [...done.stderr.matchAll(/back to window (\d+), learning rate (\S+)/g)]
   assert.equal(
     rates.map(([, , rate]) => rate),
-    ['3.3e-10', '1.1e-10'],
+    ['3.3e-10', '1.1e-10', '1.0e-9'],
   )
-  // a patience of 4 windows, then of 2 and of 1 after the first trial at the new rate
-  assert.is(json(out, 'training.json').samples, 256 * (4 + (2 + 2) + (2 + 2)))
+  assert.is(json(out, 'training.json').samples, 5120)
   assert.match((await run(['apg', '--resume', out])).stderr, /policy: /)
+})
+
+test('apg: what stands has learnt when no trial is better after the rate was lowered twice', async () => {
+  const out = join(folder, 'stands')
+  const done = await run([
+    ...['apg', '--load-sft-pretrain', join(folder, 'whole'), '--no-eval', '--out', out],
+    ...['--envs', '16', '--horizon', '16', '--num-timesteps', '5120'],
+    ...['--episode-seconds', '0.1', '--lr', '1e-9', '--patience', '4', '--save-per-iter', '2'],
+  ])
+  assert.is(done.code, 0, done.stderr)
+  const { curve, samples } = json(out, 'training.json')
+  assert.is(curve[0].survival, 1)
+  // each time the first trial, then a patience of 4 windows, of 2 and of 1
+  assert.is(samples, 256 * (2 + 4 + (2 + 2) + (2 + 2)))
 })
 
 test('apg goes on from another run, of several clips; what does not fit is refused in one line', async () => {
