@@ -2,7 +2,7 @@
 
 import type { Gpu } from '../src/engine/gpu.ts'
 import { f32 } from '../src/engine/plan.ts'
-import { type Case, type Effort, interleave, type Times } from './measure.ts'
+import { type Case, type Effort, interleave, type Times } from '../src/selftest/measure.ts'
 import type { Row } from './report.ts'
 
 export interface Bench {

@@ -1,12 +1,15 @@
 // Whole iterations of `trpo`, rollout and update, by its defaults from nothing: on the GPU against MuJoCo in workers.
 
-import { openLearner } from '../src/runner/learning.ts'
-import { parseTrpoSettings } from '../src/runner/options.ts'
-import { openPractice } from '../src/runner/practice.ts'
-import { readClip, type Session, simulationConfig } from '../src/runner/session.ts'
+import type { Context } from '../src/pipeline/context.ts'
+import { openPractice } from '../src/pipeline/environments.ts'
+import { parseTrpoSettings } from '../src/pipeline/options.ts'
+import { simulationConfig } from '../src/pipeline/simulation.ts'
+import { memoryStore } from '../src/pipeline/store.ts'
+import { openLearner } from '../src/pipeline/trpo.ts'
+import { readClip } from '../src/runner/session.ts'
+import { interleave } from '../src/selftest/measure.ts'
 import { Pool } from '../src/sim/index.ts'
 import type { Bench } from './bench.ts'
-import { interleave } from './measure.ts'
 import type { Row } from './report.ts'
 
 const CLIP = 'walk'
@@ -16,8 +19,9 @@ export async function benchIteration({ gpu, effort, wants, say }: Bench): Promis
   say('trpo iteration')
   const pool = new Pool()
   try {
-    const session = { gpu, pool, signal: new AbortController().signal }
-    const [wgsl, mujoco] = [await open(session, 'wgsl'), await open(session, 'mujoco')]
+    const { signal } = new AbortController()
+    const context = { gpu, pool, signal, store: memoryStore(), emit: () => {} }
+    const [wgsl, mujoco] = [await open(context, 'wgsl'), await open(context, 'mujoco')]
     // those of the first iteration, in which only the value network learns, are not timed
     const [ours, theirs] = await interleave([wgsl.run, mujoco.run], effort)
     for (const { close } of [wgsl, mujoco]) await close()
@@ -36,13 +40,13 @@ export async function benchIteration({ gpu, effort, wants, say }: Bench): Promis
   }
 }
 
-async function open(session: Session, physics: 'wgsl' | 'mujoco') {
+async function open(context: Context, physics: 'wgsl' | 'mujoco') {
   const settings = parseTrpoSettings({ clip: CLIP, physics })
   const clips = [readClip(CLIP).clip]
-  const configured = session.pool.configure(simulationConfig(settings, clips))
-  const practice = await openPractice(session, clips, settings, configured)
+  const configured = context.pool.configure(simulationConfig(settings, clips))
+  const practice = await openPractice(context, clips, settings, configured)
   await configured
-  const { learner, initial, sizes } = await openLearner(session.gpu, practice, settings)
+  const { learner, initial, sizes } = await openLearner(context.gpu, practice, settings)
   await learner.begin(initial)
   return {
     samples: settings.timestepsPerBatch,

@@ -1,8 +1,8 @@
 // What surrounds the arithmetic: sums over long arrays, the way of a number back, the cost of a dispatch.
 
 import { reduce, scale } from '../src/engine/ops.ts'
+import { interleave } from '../src/selftest/measure.ts'
 import { type Bench, kernelRow, replay } from './bench.ts'
-import { interleave } from './measure.ts'
 import type { Row } from './report.ts'
 
 const SUMMED = 1_000_000

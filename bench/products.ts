@@ -4,9 +4,9 @@ import { Mlp } from '../src/algos/mlp.ts'
 import type { GpuArray } from '../src/engine/gpu.ts'
 import { matmul, type Tile } from '../src/engine/matmul.ts'
 import type { ProductShape } from '../src/engine/tuner.ts'
+import { interleave } from '../src/selftest/measure.ts'
 import { Random } from '../src/sim/random.ts'
 import { type Bench, kernelRow, replay, type Work } from './bench.ts'
-import { interleave } from './measure.ts'
 import type { Row } from './report.ts'
 
 /** [rows, depth, columns]: square, then layers of our networks, and the gradient of one over a batch of 1024 */

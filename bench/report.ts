@@ -1,6 +1,6 @@
 // What a benchmark gives: rows, as a table or as JSON.
 
-import type { Times } from './measure.ts'
+import type { Times } from '../src/selftest/measure.ts'
 
 export interface Row extends Times {
   readonly name: string

@@ -11,6 +11,7 @@ import { GpuEnvironments } from '../src/environments/index.ts'
 import type { Clip } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { allowedContacts } from '../src/mocap/ground.ts'
+import { describe } from '../src/selftest/measure.ts'
 import {
   createSimulator,
   FLAGS,
@@ -22,7 +23,6 @@ import {
 import { Random } from '../src/sim/random.ts'
 import { PHYSICS_RATE } from '../src/sim/reference.ts'
 import type { Bench } from './bench.ts'
-import { describe } from './measure.ts'
 import type { Row } from './report.ts'
 
 /** A walk: nothing that a body at rest would make cheap. */

@@ -7,21 +7,19 @@ import { fileURLToPath } from 'node:url'
 import { type Clip, stateAt } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { HINGES, NQ, NV } from '../src/mocap/skeleton.ts'
+import { apgSchema, sftSchema, trpoSchema } from '../src/pipeline/options.ts'
+import { optionEntries, type Schema } from '../src/pipeline/settings.ts'
 import {
-  apgSchema,
   clipsSchema,
   daggerSchema,
   evaluateSchema,
   physicsSchema,
-  sftSchema,
-  trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
-import { type Moment, renderStrip } from '../src/runner/render.ts'
-import { optionEntries, type Schema } from '../src/runner/settings.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
 import { OBSERVATION } from '../src/sim/observation.ts'
 import { World } from '../src/sim/world.ts'
+import { type Moment, renderStrip } from '../src/view/strip.ts'
 import { readResults } from './results/store.ts'
 import {
   bestTable,

@@ -9,7 +9,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { RunFolder } from '../src/runner/run-folder.ts'
+import { openRun } from '../src/runner/folder-store.ts'
 import { renderPolicy } from './results/render.ts'
 import {
   argumentsOf,
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
       addResults(results)
       const picture = pictureOf(results[0]!)
       if (picture) {
-        const svg = await renderPolicy(RunFolder.open(join(ROOT, folderOf(row.id))))
+        const svg = await renderPolicy(openRun(join(ROOT, folderOf(row.id))))
         writeFileSync(join(ROOT, 'docs', picture), svg)
       }
     } catch (error) {

@@ -7,17 +7,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DOCUMENTS, pictures, TABLES, withTables } from '../scripts/make-docs.ts'
 import { OPTIONS } from '../scripts/results.ts'
+import { apgSchema, sftSchema, trpoSchema } from '../src/pipeline/options.ts'
+import { optionEntries, type Schema } from '../src/pipeline/settings.ts'
 import {
-  apgSchema,
   clipsSchema,
   daggerSchema,
   evaluateSchema,
   physicsSchema,
-  sftSchema,
-  trpoSchema,
   verifySchema,
 } from '../src/runner/options.ts'
-import { optionEntries, type Schema } from '../src/runner/settings.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')

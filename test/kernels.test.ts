@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu'
 import { openGpu } from '../src/engine/gpu.ts'
-import { kernelTests } from './kernels/index.ts'
+import { kernelTests } from '../src/selftest/kernels/index.ts'
 
 const gpu = await openGpu()
 console.log(`adapter: ${gpu.report.name} (Node)`)

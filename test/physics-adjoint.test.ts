@@ -5,9 +5,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadClip } from '../src/mocap/deepmimic.ts'
-import { humanoidXml } from '../src/sim/humanoid.ts'
-import { TestRandom } from './kernels/support.ts'
-import { recorded, SUBSTEPS } from './support/recorded.ts'
+import { TestRandom } from '../src/selftest/kernels/support.ts'
+import { recorded, SUBSTEPS } from '../src/selftest/recorded.ts'
 import {
   type Adjoints,
   centralDifferences,
@@ -15,7 +14,8 @@ import {
   relative,
   type Situation,
   Twin,
-} from './support/twin.ts'
+} from '../src/selftest/twin.ts'
+import { humanoidXml } from '../src/sim/humanoid.ts'
 
 const url = new URL('../clips/walk.txt', import.meta.url)
 const walk = loadClip(readFileSync(url, 'utf8'), 'walk')

@@ -37,9 +37,9 @@ import {
 import { adjointProgram, compileJavaScript, readModel, stepProgram } from '../src/physics/index.ts'
 import { printPiece, printWgsl } from '../src/physics/print-wgsl.ts'
 import { type Cut, cut, isLoop, type Schedule, schedule } from '../src/physics/schedule.ts'
+import { TestRandom } from '../src/selftest/kernels/support.ts'
+import { Twin } from '../src/selftest/twin.ts'
 import { humanoidXml } from '../src/sim/humanoid.ts'
-import { TestRandom } from './kernels/support.ts'
-import { Twin } from './support/twin.ts'
 
 function inputs(count: number): { graph: Graph; x: Node[] } {
   const graph = new Graph()

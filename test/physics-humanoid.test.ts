@@ -5,11 +5,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Clip } from '../src/mocap/clip.ts'
 import { loadClip } from '../src/mocap/deepmimic.ts'
+import { TestRandom } from '../src/selftest/kernels/support.ts'
+import { recorded } from '../src/selftest/recorded.ts'
+import { difference, Twin, Worst } from '../src/selftest/twin.ts'
 import { humanoidXml } from '../src/sim/humanoid.ts'
-import { TestRandom } from './kernels/support.ts'
-import { recorded } from './support/recorded.ts'
 import { StageReader, worstOf } from './support/stages.ts'
-import { difference, Twin, Worst } from './support/twin.ts'
 
 const STATES = 1000
 

@@ -2,9 +2,9 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { TestRandom } from './kernels/support.ts'
+import { TestRandom } from '../src/selftest/kernels/support.ts'
+import { farthest, Twin, Worst } from '../src/selftest/twin.ts'
 import { StageReader, worstOf } from './support/stages.ts'
-import { farthest, Twin, Worst } from './support/twin.ts'
 
 /** Attributes and elements that a case adds to the plain model. */
 interface Parts {

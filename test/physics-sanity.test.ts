@@ -4,8 +4,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type PhysicsModel, readModel, SingleBody } from '../src/physics/index.ts'
+import { TestRandom } from '../src/selftest/kernels/support.ts'
 import { createSimulator } from '../src/sim/simulator.ts'
-import { TestRandom } from './kernels/support.ts'
 import { hinge, STANDING } from './sim-clips.ts'
 
 const simulator = await createSimulator()

@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { TestRandom } from './kernels/support.ts'
-import { centralDifferences, relative, Twin, Worst } from './support/twin.ts'
+import { TestRandom } from '../src/selftest/kernels/support.ts'
+import { centralDifferences, relative, Twin, Worst } from '../src/selftest/twin.ts'
 
 // in thousandths: fast-check's own doubles are mostly 1e-200 and the like
 const number = (min: number, max: number) =>

@@ -1,21 +1,23 @@
 /** The picture of a policy: the end of an episode, beside the reference. */
 
-import { type Moment, renderStrip } from '../../src/runner/render.ts'
-import type { RunFolder } from '../../src/runner/run-folder.ts'
-import { clipsOf, simulationConfig } from '../../src/runner/session.ts'
-import type { RunConfig } from '../../src/runner/sft.ts'
+import { clipsOf } from '../../src/pipeline/clips.ts'
+import type { SftSettings } from '../../src/pipeline/options.ts'
+import type { RunConfig } from '../../src/pipeline/records.ts'
+import type { Run } from '../../src/pipeline/run.ts'
+import { simulationConfig } from '../../src/pipeline/simulation.ts'
 import { World } from '../../src/sim/world.ts'
+import { type Moment, renderStrip } from '../../src/view/strip.ts'
 
 /** Further than this from the reference, m, a body is drawn where the reference is: beside it one would not see it. */
 const IN_SIGHT = 1.5
 
 /** The end of an episode of a run's policy, from the first frame; an SVG's text. */
-export async function renderPolicy(folder: RunFolder): Promise<string> {
-  const { options } = folder.readConfig<RunConfig>()
-  const clips = clipsOf(folder).map(({ clip }) => clip)
+export async function renderPolicy(run: Run): Promise<string> {
+  const { options } = await run.config<RunConfig<'sft', SftSettings>>()
+  const clips = (await clipsOf(run)).map(({ clip }) => clip)
   const world = await World.create({
     ...simulationConfig(options, clips),
-    experts: { student: [folder.readPolicy()] },
+    experts: { student: [await run.policy()] },
   })
   const clip = clips[0]!
   const environment = world.environment()

@@ -3,10 +3,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Evaluation } from '../../src/runner/evaluation.ts'
-import { apgSchema, parseTrpoSettings, sftSchema } from '../../src/runner/options.ts'
-import { RunFolder } from '../../src/runner/run-folder.ts'
-import { flagOf, parseSettings } from '../../src/runner/settings.ts'
+import { apgSchema, parseTrpoSettings, sftSchema } from '../../src/pipeline/options.ts'
+import type { Evaluation } from '../../src/pipeline/records.ts'
+import type { Run } from '../../src/pipeline/run.ts'
+import { flagOf, parseSettings } from '../../src/pipeline/settings.ts'
+import { openRun } from '../../src/runner/folder-store.ts'
 import { argumentsOf, type Method, type Row } from './rows.ts'
 import { type Result, ROOT } from './store.ts'
 
@@ -33,13 +34,13 @@ export async function runRow(row: Row): Promise<Result[]> {
     const begun = existsSync(join(path, 'config.json'))
     await webmimic(begun ? [row.method, '--resume', folderOf(row.id)] : argumentsOf(row, folderOf))
   }
-  const folder = RunFolder.open(path)
-  const evaluation = folder.readJson<Evaluation | Evaluation[]>('evaluation.json')
+  const run = openRun(path)
+  const evaluation = await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
   if (row.final && ![evaluation].flat().every(({ noise, push }) => noise && push)) {
     noteProgram(path)
     await webmimic(['evaluate', folderOf(row.id), '--push', '--noise', NOISE])
   }
-  return collect(row, folder)
+  return collect(row, run)
 }
 
 /** Signals that come within this of one another, ms, are one Ctrl-C: npx and tsx hand on what the terminal sent already. */
@@ -75,11 +76,12 @@ function webmimic(args: readonly string[]): Promise<void> {
 }
 
 /** The results of a finished run. */
-export function collect(row: Row, folder: RunFolder): Result[] {
-  const { options, clips } = folder.readConfig<Config>()
-  const read = (name: string) => [folder.readJson<Evaluation | Evaluation[]>(name)].flat()
-  const programs = folder.has(PROGRAMS) ? folder.readText(PROGRAMS).trim().split('\n') : []
-  return read('evaluation.json').map((evaluation, i) => {
+export async function collect(row: Row, run: Run): Promise<Result[]> {
+  const { options, clips } = await run.config()
+  const evaluations = await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
+  const noted = (await run.has(PROGRAMS)) ? await run.readText(PROGRAMS) : ''
+  const programs = noted.split('\n').filter(Boolean)
+  return [evaluations].flat().map((evaluation, i) => {
     const { expert, demonstrations, training, sft = 0 } = evaluation.wall_seconds
     return {
       ...{ id: row.id, method: row.method, ...(row.from && { from: row.from }) },
@@ -89,12 +91,6 @@ export function collect(row: Row, folder: RunFolder): Result[] {
       ...evaluation,
     }
   })
-}
-
-type Config = {
-  readonly command: string
-  readonly clips: readonly string[]
-  readonly options: Readonly<Record<string, unknown>>
 }
 
 const DEFAULTS: Record<Method, Record<string, unknown>> = {
@@ -107,7 +103,7 @@ const DEFAULTS: Record<Method, Record<string, unknown>> = {
 const OMITTED = ['clip', 'seed', 'out', 'workers', 'loadSftPretrain', 'loadTeacher']
 
 // what is not the default, as on the command line
-function given(method: Method, options: Config['options']): string {
+function given(method: Method, options: Readonly<Record<string, unknown>>): string {
   const said = Object.entries(options)
     .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[method][key]))
     .filter(([key]) => !OMITTED.includes(key))

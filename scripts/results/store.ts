@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Evaluation } from '../../src/runner/evaluation.ts'
+import type { Evaluation } from '../../src/pipeline/records.ts'
 import type { Method } from './rows.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Summary } from '../../src/algos/evaluate.ts'
-import { drawPlots, drawSpec, type Line, type Panel } from '../../src/runner/plots.ts'
+import { drawPlots, drawSpec, type Line, type Panel } from '../../src/view/plots.ts'
 import type { Method } from './rows.ts'
 import { pictureOf, type Result, variationOf } from './store.ts'
 

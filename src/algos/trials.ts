@@ -17,6 +17,15 @@ export interface TrialResult {
   readonly nr: number
 }
 
+/** A point of a learning curve: a trial, when it was. */
+export interface CurvePoint extends TrialResult {
+  readonly iteration: number
+  /** control steps learnt from */
+  readonly samples: number
+  /** of learning, all sessions of the run together */
+  readonly seconds: number
+}
+
 /** Control steps of a submit. */
 const STEPS_PER_SUBMIT = 20
 

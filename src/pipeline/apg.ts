@@ -1,206 +1,146 @@
-/**
- * How a run of `apg` goes, from options to the policy that is kept. It knows neither files nor terminals: it is given a
- * place to keep things, somebody to tell, and a signal to stop.
- */
+/** A run of `apg`: a policy by gradients through physics, from a run or from nothing. */
+
 import { Apg, type ApgReport, type ApgState, trackingStatistics } from '../algos/apg.ts'
 import type { EpisodeSums } from '../algos/environments.ts'
-import type { Mlp } from '../algos/mlp.ts'
-import type { PolicyWeights } from '../algos/policy.ts'
-import type { TrialResult } from '../algos/trials.ts'
-import type { Gpu } from '../engine/gpu.ts'
-import type { GpuEnvironments } from '../environments/index.ts'
-
-export interface ApgSettings {
-  /** control steps to learn from, at most */
-  readonly numTimesteps: number
-  readonly horizon: number
-  readonly gamma: number
-  /** learning rate at first */
-  readonly lr: number
-  /** windows without a better trial after which the rate is lowered */
-  readonly patience: number
-  readonly averaging: number
-  readonly robust: number
-  /** windows from one trial of the policy, and checkpoint, to the next */
-  readonly savePerIter: number
-}
-
-/** A trial, when it was. */
-export interface CurvePoint extends TrialResult {
-  readonly iteration: number
-  readonly samples: number
-  /** of learning, all sessions of the run together */
-  readonly seconds: number
-}
-
-/** What a run has come to, from which it goes on to the same bits. */
-export interface ApgProgress {
-  readonly state: ApgState
-  readonly curve: readonly CurvePoint[]
-  /** window of the policy that is kept */
-  readonly kept: number
-  /** times that the rate was lowered in this cycle, and the window in which it was changed last */
-  readonly lowered: number
-  readonly since: number
-  readonly seconds: number
-  readonly recent: readonly EpisodeSums[]
-}
-
-export type ApgEvent =
-  | {
-      readonly kind: 'iteration'
-      readonly report: ApgReport
-      readonly samples: number
-      /** sums over the latest episodes, at least `WINDOW` of them once there were so many */
-      readonly recent: readonly EpisodeSums[]
-    }
-  | { readonly kind: 'trial'; readonly point: CurvePoint; readonly kept: boolean }
-  | { readonly kind: 'rate'; readonly lr: number; readonly from: number }
-  | { readonly kind: 'failure'; readonly message: string }
-
-export interface ApgContext {
-  readonly gpu: Gpu
-  readonly signal: AbortSignal
-  /** tells of what happens, as it happens */
-  emit(event: ApgEvent): void
-  /** tries a policy */
-  trial(policy: PolicyWeights): Promise<TrialResult>
-  readonly store: {
-    keepPolicy(policy: PolicyWeights): Promise<void>
-    /** the policy that was kept last */
-    policy(): Promise<PolicyWeights>
-    keepProgress(progress: ApgProgress): Promise<void>
-  }
-}
+import { Mlp } from '../algos/mlp.ts'
+import { networkSizes } from '../algos/sft.ts'
+import type { CurvePoint } from '../algos/trials.ts'
+import { type ApgCheckpoint, decodeApg, encodeApg } from '../formats/checkpoints.ts'
+import { decodePolicy } from '../formats/policy.ts'
+import { ACTION_SIZE, VIEWS } from '../sim/index.ts'
+import { afterTrial, FIRST_SCHEDULE, hasLearnt, rateOf } from './apg-schedule.ts'
+import type { ClipSource } from './clips.ts'
+import { type Context, runOf } from './context.ts'
+import { openEnvironments, openTrials } from './environments.ts'
+import { began } from './events.ts'
+import { episodeMetrics, finite, latest, trialMetrics } from './metrics.ts'
+import type { ApgSettings } from './options.ts'
+import { CHECKPOINT, FIRST_POLICY, type Metrics, type Run } from './run.ts'
+import { networkRandom } from './simulation.ts'
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
 
-/**
- * What the learning rate is lowered by, and how often in a cycle. Each time patience is halved: what a lower rate brings
- * it brings soon. No better trial after that ends the run, or, where the policy still falls, begins another cycle with the
- * first rate: what is not learnt yet is not learnt by small steps.
- */
-const FACTOR = 1 / 3
-const LOWERED_MOST = 2
-/** Survival of a policy that stands. */
-const STANDS = 0.95
-
-/** A trial is better by more than that. */
-const BETTER = 0.05
-
 /** Progress is kept at least this often, s: a process that is killed loses no more. */
 const KEEP_SECONDS = 60
 
-/** Episodes that moving figures are of, at least. */
-const WINDOW = 100
+/**
+ * s: episodes of many lengths, of which the shortest make starts from the reference frequent. An evaluation starts there,
+ * and what stands for long starts seldom: it would forget how.
+ */
+const SHORTEST = 1.5
 
-/** Windows of a run. */
-export function windowsOf(settings: ApgSettings, environments: number): number {
-  return Math.ceil(settings.numTimesteps / (settings.horizon * environments))
+/** m, rad: a body that is further off the reference learns nothing that leads back to it. */
+const LOST = { distance: 3, turn: 2.5 }
+
+/** Windows of a run, at most. */
+function windowsOf({ numTimesteps, horizon, envs }: ApgSettings): number {
+  return Math.ceil(numTimesteps / (horizon * envs))
 }
+
+const samplesOf = (iteration: number, { horizon, envs }: ApgSettings) => iteration * horizon * envs
+
+const isOver = ({ state, schedule }: ApgCheckpoint, settings: ApgSettings) =>
+  state.iteration >= windowsOf(settings) || hasLearnt(schedule)
 
 /** Whether a run has come to its end. */
-export function isOver(
-  { state, lowered }: ApgProgress,
-  settings: ApgSettings,
-  environments: number,
-): boolean {
-  return state.iteration >= windowsOf(settings, environments) || lowered > LOWERED_MOST
+export async function apgFinished(run: Run, settings: ApgSettings): Promise<boolean> {
+  const progress = await run.decodeIfThere(CHECKPOINT, decodeApg)
+  return progress !== undefined && isOver(progress, settings)
 }
 
-/**
- * The latest window whose trial was better than all before, of those since the rate was lowered: of many trials the best
- * was lucky, too, and nothing after it may seem better for long.
- */
-function lastBetter(curve: readonly CurvePoint[], since: number): number {
-  let [best, at] = [0, since]
-  for (const { score, iteration } of curve)
-    if (iteration > since && score > best + BETTER) [best, at] = [score, iteration]
-  return at
+/** Control steps that a run has learnt from. */
+export async function apgSamples(run: Run, settings: ApgSettings): Promise<number> {
+  const windows = (await run.decodeIfThere(CHECKPOINT, decodeApg))?.state.iteration ?? 0
+  // of the last window the run need not have used all
+  const most = windows === windowsOf(settings) ? settings.numTimesteps : Infinity
+  return Math.min(samplesOf(windows, settings), most)
 }
 
 /**
  * Learns until trials no longer become better, the control steps are used up, or the signal says stop; what there is then
- * is kept. What stands is lost again if learning goes on at the rate that found it: when for `patience` windows no trial
- * was better, learning goes back to the best policy, with a third of the rate and half of the patience; the third time it
- * ends, or where that policy still falls, goes on with the first rate.
+ * is kept, the best policy by trials among it.
  *
- * @param environments opened with a window of `horizon` steps
- * @param start the network and the parameters that it begins with; its normaliser, by default one of the references
- * @param before what the run has come to, if it goes on
+ * @throws the signal's reason
  */
 export async function runApg(
-  { gpu, signal, emit, trial, store }: ApgContext,
-  environments: GpuEnvironments,
-  start: {
-    readonly net: Mlp
-    readonly parameters: Float32Array
-    readonly statistics?: Float32Array
-  },
+  context: Context,
+  sources: readonly ClipSource[],
   settings: ApgSettings,
-  before?: ApgProgress,
-): Promise<ApgProgress> {
-  const { net } = start
-  const { horizon, savePerIter } = settings
-  const statistics =
-    start.statistics ?? trackingStatistics(environments.references, environments.observationSize)
-  const samplesOf = (iteration: number) => iteration * horizon * environments.size
-  const iterations = windowsOf(settings, environments.size)
+): Promise<void> {
+  const { gpu, signal, emit } = context
+  const run = runOf(context)
+  const clips = sources.map(({ clip }) => clip)
+  const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
+  emit(began('apg', context, clips, first))
+  const { horizon, targetNoise, savePerIter, patience, lr } = settings
+  const environments = await openEnvironments(context, clips, settings, {
+    ...{ steps: horizon, targetNoise, window: true, lost: LOST, shortestSeconds: SHORTEST },
+  })
+  const inputs = VIEWS[settings.observation]
+  const sizes = first?.sizes ?? networkSizes(inputs, ACTION_SIZE, settings)
+  const net = new Mlp(sizes, settings.activation)
+  const trials = await openTrials(context, clips, settings)
+  const statistics = first?.statistics ?? trackingStatistics(environments.references, inputs)
   await gpu.tiles.tune(gpu, net.shapes(environments.size))
   const apg = new Apg(gpu, environments, net, statistics, settings)
-  const began = performance.now()
-  const seconds = () => (before?.seconds ?? 0) + (performance.now() - began) / 1000 - trials
+
+  const before = await run.decodeIfThere(CHECKPOINT, decodeApg)
+  // small first actions: PD control to the reference
+  const parameters = first?.parameters ?? net.initialise(networkRandom(settings.seed), 0.01)
+  const begin: ApgState = {
+    ...{ iteration: 0, parameters, averaged: parameters, environments: undefined },
+    moments: new Float32Array(2 * net.parameterCount),
+  }
+  let { state, curve, kept, recent, schedule } = before ?? {
+    ...{ state: begin, curve: [] as CurvePoint[], kept: 0, recent: [] as EpisodeSums[] },
+    schedule: FIRST_SCHEDULE,
+  }
+  const iterations = windowsOf(settings)
+  await run.trimMetrics(({ iteration }) => iteration! <= state.iteration)
+  const record = await run.training()
+  const opened = performance.now()
   // what trials take is not learning
-  let trials = 0
-  const first: ApgState = {
-    ...{ iteration: 0, parameters: start.parameters, averaged: start.parameters },
-    ...{ moments: new Float32Array(2 * net.parameterCount), environments: undefined },
-  }
-  let { state, curve, kept, recent, lowered, since } = before ?? {
-    ...{ state: first, curve: [] as CurvePoint[], kept: 0, recent: [] as EpisodeSums[] },
-    ...{ lowered: 0, since: 0 },
-  }
-  const progress = (): ApgProgress => ({
-    ...{ state, curve, kept, lowered, since, seconds: seconds(), recent },
+  let trying = 0
+  const seconds = () => (before?.seconds ?? 0) + (performance.now() - opened) / 1000 - trying
+  const progress = (): ApgCheckpoint => ({
+    ...{ state, curve, kept, schedule, seconds: seconds(), recent },
   })
-  const over = () => isOver(progress(), settings, environments.size)
   await apg.begin(state)
 
-  const rate = () => settings.lr * FACTOR ** lowered
   const due = (iteration: number) => iteration % savePerIter === 0 || iteration === iterations
   const tried = async () => {
-    const policy = {
-      ...{ sizes: net.sizes, activation: net.activation, statistics },
-      parameters: state.averaged,
-    }
+    const policy = { sizes, activation: net.activation, statistics, parameters: state.averaged }
     const { iteration } = state
-    const point = { iteration, samples: samplesOf(iteration), seconds: seconds() }
+    const at = { iteration, samples: samplesOf(iteration, settings), seconds: seconds() }
     const started = performance.now()
-    const result = await trial(policy)
-    trials += (performance.now() - started) / 1000
+    const result = await trials.run(policy, signal)
+    trying += (performance.now() - started) / 1000
     const best = Math.max(0, ...curve.map(({ score }) => score))
-    const better = result.score >= best - TIE
-    curve = [...curve, { ...point, ...result }]
+    const point = { ...at, ...result }
+    const better = point.score >= best - TIE
+    curve = [...curve, point]
     if (better) {
-      await store.keepPolicy(policy)
+      await run.writePolicy(policy)
       kept = iteration
     }
-    emit({ kind: 'trial', point: { ...point, ...result }, kept: better })
-    const patience = settings.patience / 2 ** lowered
-    if (iteration - lastBetter(curve, since) >= patience) await lower()
+    emit({ kind: 'metrics', step: point.samples, values: trialMetrics(result) })
+    emit({ kind: 'trial', method: 'apg', point, curve, kept: better })
+    const next = afterTrial(schedule, curve, kept, patience)
+    if (next !== schedule) {
+      schedule = next
+      await goBack()
+    }
   }
-  const lower = async () => {
-    const falls = curve.some((p) => p.iteration === kept && p.survival < STANDS)
-    lowered = lowered === LOWERED_MOST && falls ? 0 : lowered + 1
-    since = state.iteration
-    if (over()) return
-    const { parameters } = await store.policy()
+  // to the best policy, with another rate
+  const goBack = async () => {
+    if (isOver(progress(), settings)) return
+    const { parameters } = await run.policy()
     // the gradient's mean was another policy's; its square stays, without which Adam's first steps are the largest
     const moments = state.moments.slice().fill(0, 0, parameters.length)
     state = { ...state, parameters, averaged: parameters, moments }
     await apg.begin(state)
-    emit({ kind: 'rate', lr: rate(), from: kept })
+    emit({ kind: 'rate', lr: rateOf(schedule, lr), from: kept })
   }
   let keptAt = seconds()
   const keep = async () => {
@@ -211,32 +151,69 @@ export async function runApg(
         if (!signal.aborted) throw error
       })
     }
-    await store.keepProgress(progress())
+    await run.store.write(CHECKPOINT, encodeApg(progress()))
+    await run.writeTraining({
+      ...{ ...record, samples: samplesOf(state.iteration, settings), curve },
+      wall_seconds: { ...record.wall_seconds, training: seconds() },
+      kept: { iteration: kept, samples: samplesOf(kept, settings) },
+    })
     keptAt = seconds()
   }
 
+  const task = 'apg, window'
   try {
     if (!before || due(state.iteration)) await keep()
-    while (!over() && !signal.aborted) {
-      const report = await apg.iterate(rate())
+    while (!isOver(progress(), settings) && !signal.aborted) {
+      const report = await apg.iterate(rateOf(schedule, lr))
       const { iteration } = report
       recent = latest([...recent, await environments.takeEnded()])
       for (const { message } of await environments.takeFailures())
         emit({ kind: 'failure', message })
-      emit({ kind: 'iteration', report, samples: samplesOf(iteration), recent })
+      const values = metricsOf(report, recent, horizon * settings.envs)
+      await run.appendMetrics({ iteration, ...values })
+      emit({ kind: 'metrics', step: samplesOf(iteration, settings), values })
+      emit({ kind: 'iteration', method: 'apg', report, values })
+      emit({
+        ...{ kind: 'progress', task, done: iteration, total: iterations },
+        ...{ from: before?.state.iteration ?? 0, note: note(report, values) },
+      })
       if (due(iteration) || signal.aborted || seconds() - keptAt > KEEP_SECONDS) await keep()
     }
-    return progress()
   } finally {
+    emit({ kind: 'done', task })
+    trials.release()
     apg.release()
   }
+  const { iteration } = state
+  if (signal.aborted) {
+    emit({ kind: 'stopped', unit: 'window', after: iteration, of: iterations })
+    signal.throwIfAborted()
+  }
+  const samples = samplesOf(iteration, settings)
+  const learnt = { iterations: iteration, samples, seconds: seconds(), kept }
+  emit({ kind: 'learnt', method: 'apg', ...learnt })
 }
 
-// as many of the latest windows as hold so many episodes
-function latest(windows: readonly EpisodeSums[]): EpisodeSums[] {
-  let first = windows.length
-  for (let episodes = 0; first > 0 && episodes < WINDOW; first--) {
-    episodes += windows[first - 1]!.episodes
-  }
-  return windows.slice(first)
+// a window in CleanRL's names; what there is nothing of is left out
+function metricsOf(
+  { loss, seconds }: ApgReport,
+  recent: readonly EpisodeSums[],
+  samples: number,
+): Metrics {
+  return finite({
+    'charts/SPS': samples / (seconds.forward + seconds.backward),
+    ...episodeMetrics(recent),
+    'charts/unconverged_physics_steps': recent.at(-1)?.unconverged ?? 0,
+    'losses/tracking_loss': loss,
+    'time/forward': seconds.forward,
+    'time/backward': seconds.backward,
+  })
+}
+
+function note({ loss }: ApgReport, metrics: Metrics): string {
+  const shown = (name: string, digits: number) => metrics[name]?.toFixed(digits) ?? '–'
+  return (
+    `loss ${loss.toFixed(3)}, upright ${shown('charts/episodic_length', 0)} steps, ` +
+    `score ${shown('charts/score', 2)}, ${shown('charts/SPS', 0)} samples/s`
+  )
 }

@@ -24,6 +24,8 @@ export const writeCache: Platform['writeCache'] = async (key, text) => {
 // a browser tells when the GPU is done
 export const easePolling: Platform['easePolling'] = () => {}
 
+export const runtime: Platform['runtime'] = () => navigator.userAgent
+
 export const availableCores: Platform['availableCores'] = () => navigator.hardwareConcurrency || 1
 
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco({ locateFile: beside })

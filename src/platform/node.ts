@@ -58,6 +58,8 @@ export const easePolling: Platform['easePolling'] = (waiting) => {
   waiting.then(done, done)
 }
 
+export const runtime: Platform['runtime'] = () => `Node ${process.version}`
+
 export const availableCores: Platform['availableCores'] = availableParallelism
 
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()

@@ -26,6 +26,8 @@ export interface Platform {
   easePolling(waiting: Promise<unknown>): void
   /** Text of a file that ships with webmimic, by its path from the project's root (in a browser: the page's folder). */
   readAsset(path: string): Promise<string>
+  /** What webmimic runs in, for the record: Node's version, or the browser. */
+  runtime(): string
   /** Cores that this process may use, at least 1. */
   availableCores(): number
   /** Starts a worker; `events` are called on this thread. */

@@ -1,8 +1,9 @@
 /** `clips`: what a clip is, and whether it can be tracked. */
 
 import { type ClipReport, describeClip, headingOfCycle } from '../mocap/report.ts'
+import type { ClipSource } from '../pipeline/clips.ts'
 import type { ClipsSettings } from './options.ts'
-import { type LoadedClip, ownClips, readClip } from './session.ts'
+import { ownClips, readClip } from './session.ts'
 import { colour, say, table } from './terminal.ts'
 
 /** Rates beyond this are hard to track for a body with these torque limits, rad/s. */
@@ -79,7 +80,7 @@ function jointTable(report: ClipReport): string {
 }
 
 /** Says of each clip that is a loop what was made of its heading, if there was something to decide. */
-export function sayHeadings(loaded: readonly LoadedClip[]): void {
+export function sayHeadings(loaded: readonly ClipSource[]): void {
   for (const { clip, capture } of loaded) {
     const note = headingNote(headingOfCycle(clip, capture))
     if (note) say(`${clip.name}: ${note}`)

@@ -1,8 +1,9 @@
 /** `verify --experts`: the experts beside each other, undisturbed, under noise, and kicked. */
 
 import { summarise } from '../algos/evaluate.ts'
+import { EXPERTS } from '../pipeline/options.ts'
 import { type ExpertItem, type SimulationConfig, values } from '../sim/index.ts'
-import { EXPERTS, type VerifySettings } from './options.ts'
+import type { VerifySettings } from './options.ts'
 import type { Session } from './session.ts'
 import { Progress, say, table } from './terminal.ts'
 

@@ -2,39 +2,42 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
-import { apg } from './apg.ts'
-import { clips } from './clips.ts'
-import { evaluateRun } from './evaluate.ts'
-import {
-  apgSchema,
-  clipsSchema,
-  daggerSchema,
-  evaluateSchema,
-  physicsSchema,
-  sftSchema,
-  trpoSchema,
-  verifySchema,
-} from './options.ts'
-import { physics } from './physics.ts'
-import { Interrupted } from './session.ts'
+import { FormatError } from '../formats/safetensors.ts'
+import { LostEpisodes } from '../pipeline/demonstrations.ts'
+import { NoDemonstrations } from '../pipeline/fit.ts'
+import { apgSchema, sftSchema, trpoSchema } from '../pipeline/options.ts'
 import {
   type OptionEntry,
   optionEntries,
   parseSettings,
   type Schema,
   UsageError,
-} from './settings.ts'
-import { dagger, resumeSft, sft } from './sft.ts'
+} from '../pipeline/settings.ts'
+import { MissingFile } from '../pipeline/store.ts'
+import { VERSION } from '../version.ts'
+import { clips } from './clips.ts'
+import { evaluate } from './evaluate.ts'
+import { apg, dagger, resumeSft, sft, trpo } from './learn.ts'
+import {
+  clipsSchema,
+  daggerSchema,
+  evaluateSchema,
+  physicsSchema,
+  verifySchema,
+} from './options.ts'
+import { physics } from './physics.ts'
+import { Interrupted } from './session.ts'
 import { colour, say } from './terminal.ts'
-import { trpo } from './trpo.ts'
 import { verify } from './verify.ts'
-import { version } from './version.ts'
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const
 
+/** What a user can put right. */
+const BAD_INPUT = [UsageError, FormatError, MissingFile, NoDemonstrations]
+
 const program = new Command('webmimic')
   .description('Physics-based motion imitation on WebGPU: a mocap clip in, a policy out.')
-  .version(version())
+  .version(VERSION)
   .exitOverride()
   .showSuggestionAfterError(true)
   .configureOutput({
@@ -77,7 +80,7 @@ command('apg', apgSchema, 'a policy by gradients through physics, from nothing o
 command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
   .argument('<folder>', 'run folder')
   .action(async (folder: string, options: Given, self: Command) => {
-    await evaluateRun(folder, parseSettings(evaluateSchema, await collect(options, self)))
+    await evaluate(folder, parseSettings(evaluateSchema, await collect(options, self)))
   })
 
 command(
@@ -141,7 +144,7 @@ async function collect(options: Given, self: Command): Promise<Given> {
   const given = Object.fromEntries(
     Object.entries(rest).filter(([key]) => self.getOptionValueSource(key) === 'cli'),
   )
-  if (config === undefined) return given
+  if (config === undefined) return withGains(given)
   let file: unknown
   try {
     file = JSON.parse(readFileSync(String(config), 'utf8'))
@@ -151,7 +154,18 @@ async function collect(options: Given, self: Command): Promise<Given> {
   if (typeof file !== 'object' || file === null || Array.isArray(file)) {
     throw new UsageError(`--config ${config}: expected an object of options`)
   }
-  return { ...file, ...given }
+  return withGains({ ...file, ...given })
+}
+
+// a file of gains is read once, so that a run keeps those it began with
+function withGains(given: Given): Given {
+  const { gains, ...rest } = given
+  if (typeof gains !== 'string') return given
+  try {
+    return { ...rest, gains: JSON.parse(readFileSync(gains, 'utf8')) }
+  } catch (error) {
+    throw new UsageError(`--gains: ${gains} cannot be read: ${(error as Error).message}`)
+  }
 }
 
 function oneLine(text: string): string {
@@ -176,6 +190,12 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage
   if (error instanceof Interrupted) return EXIT.interrupted
   const { message, stack } = error as Error
-  say(colour.red(process.env['WEBMIMIC_DEBUG'] ? String(stack) : message))
-  return error instanceof UsageError ? EXIT.usage : EXIT.failed
+  const remedy =
+    error instanceof MissingFile
+      ? ': the run stopped before it was written; go on with --resume'
+      : error instanceof LostEpisodes
+        ? '; go on with --resume'
+        : ''
+  say(colour.red(process.env['WEBMIMIC_DEBUG'] ? String(stack) : `${message}${remedy}`))
+  return BAD_INPUT.some((kind) => error instanceof kind) ? EXIT.usage : EXIT.failed
 }

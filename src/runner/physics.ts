@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { MainModule, MjModel } from '@mujoco/mujoco'
-import { interleave } from '../../bench/measure.ts'
 import { allowedContacts } from '../mocap/ground.ts'
 import { checkDerivative, checkStep, TOLERANCES } from '../physics/check.ts'
 import {
@@ -18,12 +17,13 @@ import {
 import { randomStates, rounded, type States, shared } from '../physics/states.ts'
 import { Arrangement, compileTimes, fresh, timeSingleBody } from '../physics/timing.ts'
 import { floorContactsOnly, overwrite, Truth } from '../physics/truth.ts'
+import { UsageError } from '../pipeline/settings.ts'
+import { interleave } from '../selftest/measure.ts'
 import { mayTouch } from '../sim/floor.ts'
 import { humanoidXml, mujocoOfThread, Random, recordStates, World } from '../sim/index.ts'
 import { PHYSICS_RATE } from '../sim/reference.ts'
 import type { PhysicsSettings } from './options.ts'
 import { Interrupted, readClip, withSession } from './session.ts'
-import { UsageError } from './settings.ts'
 import { colour, Progress, say } from './terminal.ts'
 
 /** Physics steps of a control step that is timed. */

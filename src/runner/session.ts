@@ -1,28 +1,17 @@
-/** What a command works with: the clip, the GPU, the pool, and a signal that Ctrl-C sets. */
+/** What a command works with: clips, the GPU, the pool, and a signal that Ctrl-C sets. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Gpu, openGpu } from '../engine/gpu.ts'
-import type { Clip, MotionCapture } from '../mocap/clip.ts'
-import { toClip } from '../mocap/clip.ts'
-import { parseDeepMimic } from '../mocap/deepmimic.ts'
-import { JOINTS } from '../mocap/skeleton.ts'
-import { type HumanoidOptions, Pool, type SimulationConfig } from '../sim/index.ts'
-import type { SimulationSettings } from './options.ts'
-import type { RunFolder } from './run-folder.ts'
-import { UsageError } from './settings.ts'
+import { type ClipSource, parseClip } from '../pipeline/clips.ts'
+import type { Context } from '../pipeline/context.ts'
+import { UsageError } from '../pipeline/settings.ts'
+import { Pool } from '../sim/index.ts'
 import { finishProgress, say } from './terminal.ts'
 
 /** Folder of the clips that ship with webmimic. */
 const CLIPS = fileURLToPath(new URL('../../clips', import.meta.url))
-
-export interface LoadedClip {
-  readonly clip: Clip
-  readonly capture: MotionCapture
-  /** the file's content */
-  readonly text: string
-}
 
 /** Names of the clips that ship with webmimic. */
 export function ownClips(): string[] {
@@ -36,7 +25,7 @@ export function ownClips(): string[] {
  * Reads one of webmimic's clips by name, or a file.
  * @throws UsageError if there is neither, ClipError if the file is no clip
  */
-export function readClip(source: string): LoadedClip {
+export function readClip(source: string): ClipSource {
   const own = ownClips().includes(source)
   const file = own ? `${CLIPS}/${source}.txt` : source
   if (!existsSync(file)) {
@@ -56,7 +45,7 @@ export function readClip(source: string): LoadedClip {
  * Reads several clips.
  * @throws UsageError also for two of one name
  */
-export function readClips(sources: readonly string[]): LoadedClip[] {
+export function readClips(sources: readonly string[]): ClipSource[] {
   const loaded = sources.map(readClip)
   const names = loaded.map(({ clip }) => clip.name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
@@ -64,60 +53,13 @@ export function readClips(sources: readonly string[]): LoadedClip[] {
   return loaded
 }
 
-/** Makes a clip of a file's content. */
-export function parseClip(text: string, name: string): LoadedClip {
-  const capture = parseDeepMimic(text, name)
-  return { clip: toClip(capture), capture, text }
-}
-
-/** The clips of a run. */
-export function clipsOf(folder: RunFolder): LoadedClip[] {
-  return folder
-    .readConfig<{ command: string; options: object; clips: readonly string[] }>()
-    .clips.map((name) => parseClip(folder.readText(`clips/${name}.txt`), name))
-}
-
 // humanoid3d_walk.txt -> walk
 function clipName(source: string): string {
   return basename(source, '.txt').replace(/^humanoid3d_/, '')
 }
 
-/** What the workers simulate. */
-export function simulationConfig(
-  settings: SimulationSettings,
-  clips: readonly Clip[],
-): SimulationConfig {
-  const { action, episodeSeconds, seed } = settings
-  return {
-    clips: clips.map((clip) => ({ clip })),
-    ...{ seed, mode: action, episodeSeconds },
-    humanoid: humanoidOptions(settings),
-  }
-}
-
-/** The body. */
-export function humanoidOptions({
-  lookahead,
-  kpScale,
-  kdScale,
-  gains,
-}: SimulationSettings): HumanoidOptions {
-  const { kp = {}, kd = {} } = gains ?? {}
-  const scale = (all: number, joints: Readonly<Record<string, number>>) =>
-    Object.fromEntries(JOINTS.slice(1).map(({ name }) => [name, all * (joints[name] ?? 1)]))
-  return {
-    kpScale: scale(kpScale, kp),
-    kdScale: scale(kdScale, kd),
-    ...(lookahead !== undefined && { lookahead }),
-  }
-}
-
-export interface Session {
-  readonly gpu: Gpu
-  readonly pool: Pool
-  /** aborted by the first Ctrl-C; the second ends the process */
-  readonly signal: AbortSignal
-}
+/** The signal is aborted by the first Ctrl-C; the second ends the process. */
+export type Session = Pick<Context, 'gpu' | 'pool' | 'signal'>
 
 // Dawn's process crashes when its instance is collected: this keeps it for as long as it is open
 let openedGpu: Gpu | undefined

@@ -9,6 +9,7 @@ import { compareWithJudge } from '../environments/index.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { allowedContacts } from '../mocap/ground.ts'
 import { describeClip } from '../mocap/report.ts'
+import { humanoidOptions, simulationConfig } from '../pipeline/simulation.ts'
 import {
   ACTION_SIZE,
   createSimulator,
@@ -18,18 +19,11 @@ import {
   type Trace,
   values,
 } from '../sim/index.ts'
+import { drawPlots } from '../view/plots.ts'
 import { warnings } from './clips.ts'
 import { compareExperts, printExperts } from './compare.ts'
 import type { VerifySettings } from './options.ts'
-import { drawPlots } from './plots.ts'
-import {
-  humanoidOptions,
-  Interrupted,
-  readClip,
-  type Session,
-  simulationConfig,
-  withSession,
-} from './session.ts'
+import { Interrupted, readClip, type Session, withSession } from './session.ts'
 import { colour, say } from './terminal.ts'
 
 /** Mean joint error after one control step from the reference that still counts as reproducing it, rad: 3 degrees. */
@@ -98,7 +92,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
 
 // the very tests of the test suite, on this adapter
 async function kernels({ gpu, signal }: Session): Promise<string> {
-  const { kernelTests } = await import('../../test/kernels/index.ts')
+  const { kernelTests } = await import('../selftest/kernels/index.ts')
   for (const { name, run } of kernelTests) {
     signal.throwIfAborted()
     await run(gpu).catch((error: Error) => {

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { kernelTests } from '../kernels/index.ts'
+import { kernelTests } from '../../src/selftest/kernels/index.ts'
 import { findChromium, TestPage } from './chromium.ts'
 import { openLoopScores } from './episode.ts'
 import { serve } from './server.ts'

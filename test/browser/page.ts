@@ -1,7 +1,7 @@
 // What runs inside the page: the kernel tests by name, and the simulation. The test process calls these functions.
 
 import { type Gpu, openGpu } from '../../src/engine/gpu.ts'
-import { kernelTests } from '../kernels/index.ts'
+import { kernelTests } from '../../src/selftest/kernels/index.ts'
 import { openLoopScores } from './episode.ts'
 
 let gpu: Gpu

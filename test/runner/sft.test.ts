@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { decodeTensors } from '../../src/runner/safetensors.ts'
+import { decodeTensors } from '../../src/formats/safetensors.ts'
 import { PLAIN, run, SMALL, TAUGHT } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))

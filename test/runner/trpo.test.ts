@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseTrpoSettings } from '../../src/runner/options.ts'
+import { parseTrpoSettings } from '../../src/pipeline/options.ts'
 import { lines, PLAIN, run, SMALL } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
@@ -108,14 +108,6 @@ test('trpo on the GPU: from sft, stopped and resumed to the same bytes, judged b
     const bytes = (path: string) => readFileSync(join(path, `${file}.safetensors`))
     assert.ok(bytes(whole).equals(bytes(parts)), `${file} differs`)
   }
-  // a run of before the option practised in MuJoCo
-  const config = json(whole, 'config.json')
-  delete config.options.physics
-  config.options.numTimesteps = 1152
-  writeFileSync(join(parts, 'config.json'), JSON.stringify(config))
-  const older = await run(['trpo', '--resume', parts])
-  assert.is(older.code, 1)
-  assert.match(older.stderr, /the episodes to go on with are not those of workers/)
 })
 
 test('trpo: updates are cheaper by default where samples are; what is given counts, and what was settled stays', () => {

@@ -12,7 +12,7 @@ import {
 import type { PhysicsModel } from '../../src/physics/model.ts'
 import { compileJavaScript } from '../../src/physics/print-javascript.ts'
 import { inputState, prepare } from '../../src/physics/step.ts'
-import { farthest, type Situation, type Twin } from './twin.ts'
+import { farthest, type Situation, type Twin } from '../../src/selftest/twin.ts'
 
 /** By name, what the generated code has and what MuJoCo has. */
 export type Stages = Map<string, { actual: number[]; expected: number[] }>

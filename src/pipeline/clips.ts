@@ -1,0 +1,31 @@
+/** Clips as runs take them: with the file that they were read from, which is kept with the run. */
+
+import { type Clip, type MotionCapture, toClip } from '../mocap/clip.ts'
+import { parseDeepMimic } from '../mocap/deepmimic.ts'
+import type { Run } from './run.ts'
+
+export interface ClipSource {
+  readonly clip: Clip
+  readonly capture: MotionCapture
+  /** the file's content */
+  readonly text: string
+}
+
+/**
+ * Makes a clip of a file's content.
+ * @throws ClipError for a text that is no clip
+ */
+export function parseClip(text: string, name: string): ClipSource {
+  const capture = parseDeepMimic(text, name)
+  return { clip: toClip(capture), capture, text }
+}
+
+/** The clips of a run. */
+export async function clipsOf(run: Run): Promise<ClipSource[]> {
+  const { clips } = await run.config()
+  const texts = await Promise.all(clips.map((name) => run.readText(clipFile(name))))
+  return texts.map((text, i) => parseClip(text, clips[i]!))
+}
+
+/** Where a run keeps a clip. */
+export const clipFile = (name: string) => `clips/${name}.txt`

@@ -1,0 +1,30 @@
+/** What a run works with. */
+
+import type { Gpu } from '../engine/gpu.ts'
+import type { Pool } from '../sim/index.ts'
+import type { PipelineEvent } from './events.ts'
+import { Run } from './run.ts'
+import type { Store } from './store.ts'
+
+export interface Context {
+  readonly gpu: Gpu
+  readonly pool: Pool
+  /** where the run's files are */
+  readonly store: Store
+  /** aborted to stop: what is done is kept */
+  readonly signal: AbortSignal
+  /** is told of what happens, as it happens */
+  emit(event: PipelineEvent): void
+}
+
+/** The context of a run within the run, such as a teacher's: its own files, its events marked as such. */
+export function within(context: Context, folder: string): Context {
+  return {
+    ...context,
+    store: context.store.within(folder),
+    emit: (event) => context.emit({ ...event, within: folder }),
+  }
+}
+
+/** The run that a context is about. */
+export const runOf = ({ store }: Pick<Context, 'store'>): Run => new Run(store)

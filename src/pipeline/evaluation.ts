@@ -1,0 +1,214 @@
+/** The evaluation that every result is quoted from: a policy beside its null rows, on the same episodes. */
+
+import {
+  ENVIRONMENTS,
+  evaluatePolicy,
+  PUSH_SECONDS,
+  pushLimits,
+  pushTrials,
+  type Subject,
+  summarise,
+  type Trial,
+} from '../algos/evaluate.ts'
+import { Mlp } from '../algos/mlp.ts'
+import type { PolicyWeights } from '../algos/policy.ts'
+import type { Clip } from '../mocap/clip.ts'
+import {
+  type EpisodeMetrics,
+  gainsOf,
+  PUSH_TEST,
+  type SimulationConfig,
+  values,
+} from '../sim/index.ts'
+import { type Context, runOf } from './context.ts'
+import type { SimulationSettings } from './options.ts'
+import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } from './records.ts'
+import { networkRandom, simulationConfig } from './simulation.ts'
+import { teacherPolicy } from './teachers.ts'
+
+/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations and of trials. */
+const FIRST_EPISODE = 1_000_000
+
+export interface EvaluationResult {
+  readonly evaluation: Evaluation
+  readonly episodes: readonly EpisodeMetrics[]
+  readonly openLoop: readonly EpisodeMetrics[]
+}
+
+export interface EvaluationOptions {
+  readonly episodes: number
+  readonly push: boolean
+  /** levels of noise on the PD targets that are evaluated too, rad */
+  readonly noise?: readonly number[]
+  /** who taught the policy */
+  readonly teacher?: PolicyWeights | undefined
+  /** seed of the run, which the untrained network's parameters follow from */
+  readonly networkSeed: number
+}
+
+/** How a run is evaluated. */
+export interface RunEvaluationOptions {
+  readonly episodes: number
+  /** default: not */
+  readonly push?: boolean
+  readonly noise?: readonly number[]
+  /** of the episodes; default: the run's, which repeats its evaluation */
+  readonly seed?: number | undefined
+}
+
+/**
+ * Evaluates the policy of a run, tells of each evaluation, and writes them down: of its own clips to evaluation.json.
+ *
+ * @param clips the run's own
+ * @param other another clip, in place of them
+ */
+export async function evaluateRun(
+  context: Context,
+  clips: readonly Clip[],
+  { episodes, push = false, noise = [], seed }: RunEvaluationOptions,
+  other?: Clip,
+): Promise<Evaluation[]> {
+  const run = runOf(context)
+  const { options } = await run.config<RunConfig<'sft', SimulationSettings>>()
+  const weights = await run.policy()
+  // another clip's losses are not known
+  const known = !other && (await run.has('training.json'))
+  const training = known ? await run.training() : NO_TRAINING
+  const all = other ? [other] : clips
+  const config = simulationConfig({ ...options, seed: seed ?? options.seed }, all)
+  const evaluations: Evaluation[] = []
+  for (const [index, clip] of all.entries()) {
+    context.signal.throwIfAborted()
+    const result = await evaluate(context, { clip, index }, config, weights, training, {
+      ...{ episodes, push, networkSeed: options.seed },
+      noise: noise.filter((level) => level > 0),
+      teacher: other ? undefined : await teacherPolicy(run, clip.name),
+    })
+    evaluations.push(result.evaluation)
+    context.emit({ kind: 'evaluation', ...result, dt: clip.dt, of: all.length })
+  }
+  await run.writeEvaluation(evaluations, evaluationFile(other))
+  return evaluations
+}
+
+/** Where the evaluations of a run are, or that of it on another clip. */
+export function evaluationFile(other?: Clip): string {
+  return other ? `evaluation-${other.name}.json` : 'evaluation.json'
+}
+
+/** Evaluates a policy and its null rows; with `push` also under pushes. Configures the pool. */
+export async function evaluate(
+  { gpu, pool, signal, emit }: Context,
+  { clip, index }: Subject,
+  config: SimulationConfig,
+  weights: PolicyWeights,
+  training: TrainingRecord,
+  { episodes, push, noise = [], teacher, networkSeed }: EvaluationOptions,
+): Promise<EvaluationResult> {
+  const started = performance.now()
+  await pool.configure(config)
+  const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
+    episode: FIRST_EPISODE + i,
+    clip: index,
+  }))
+  const watch = (what: string, count: number, seconds: number) => {
+    const length = clip.loop ? seconds / clip.dt : clip.frames - 1
+    const total = Math.round(length * Math.ceil(count / ENVIRONMENTS))
+    const task = `${what}, control step`
+    const update = (done: number, ended: number) =>
+      emit({ kind: 'progress', task, done, total, note: `${ended} of ${count} episodes over` })
+    return { update, finish: () => emit({ kind: 'done', task }) }
+  }
+  const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
+    const progress = watch(what, list.length, config.episodeSeconds ?? 20)
+    const results = await evaluatePolicy(gpu, pool, w, list, {
+      onProgress: progress.update,
+      signal,
+      noise: { seed: config.seed ?? 0, unit: gainsOf(config.humanoid).unit },
+    })
+    progress.finish()
+    return results
+  }
+  const policy = await run('evaluation', weights, trials)
+  const taught = teacher && (await run('teacher', teacher, trials))
+  const frozen = values(await pool.map('frozen-pose', trials, { signal }))
+  const openLoop = values(
+    await pool.map(
+      'rollout-expert',
+      trials.map((trial) => ({ ...trial, expert: 'pd' })),
+      { signal },
+    ),
+  )
+  const fresh = untrained(weights, networkSeed)
+  const untrainedEpisodes = await run('untrained', fresh, trials)
+
+  const noisy: NonNullable<Evaluation['noise']>[number][] = []
+  for (const level of noise) {
+    const list = trials.map((trial) => ({ ...trial, noise: level }))
+    noisy.push({
+      level,
+      ...summarise(await run(`noise ${level}`, weights, list), clip.dt),
+    })
+  }
+
+  let pushed: Evaluation['push']
+  if (push) {
+    const kicked = await run(
+      'kicks',
+      weights,
+      trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST })),
+    )
+    await pool.configure({ ...config, episodeSeconds: PUSH_SECONDS })
+    const progress = watch('pushes', pushTrials({ clip, index }).length, PUSH_SECONDS)
+    const largest_push_n = await pushLimits(
+      gpu,
+      pool,
+      weights,
+      { clip, index },
+      {
+        onProgress: progress.update,
+        signal,
+      },
+    )
+    progress.finish()
+    pushed = { ...summarise(kicked, clip.dt), largest_push_n }
+  }
+  const evaluation: Evaluation = {
+    clip: clip.name,
+    seed: config.seed ?? 0,
+    adapter: gpu.report.name,
+    ...summarise(policy, clip.dt),
+    validation_loss: training.validation_loss,
+    mean_predictor_loss: training.mean_predictor_loss,
+    nulls: {
+      frozen_pose: summarise(frozen, clip.dt),
+      open_loop: summarise(openLoop, clip.dt),
+      untrained: summarise(untrainedEpisodes, clip.dt),
+    },
+    ...(noisy.length && { noise: noisy }),
+    ...(pushed && { push: pushed }),
+    ...(taught && { teacher: summarise(taught, clip.dt) }),
+    ...(training.rounds.length && { rounds: training.rounds }),
+    ...(training.samples !== undefined && {
+      init: training.before?.init ?? 'random',
+      kept: training.kept,
+      samples: training.samples + (training.before?.samples ?? 0),
+      curve: training.curve,
+    }),
+    wall_seconds: {
+      ...training.wall_seconds,
+      ...(training.before && { sft: training.before.seconds }),
+      evaluation: (performance.now() - started) / 1000,
+    },
+  }
+  return { evaluation, episodes: policy, openLoop }
+}
+
+/** The same network before it learnt anything, seeing what the trained one sees. */
+export function untrained(
+  { sizes, activation, statistics }: PolicyWeights,
+  seed: number,
+): PolicyWeights {
+  const parameters = new Mlp(sizes, activation).initialise(networkRandom(seed))
+  return { sizes, activation, parameters, statistics }
+}

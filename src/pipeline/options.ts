@@ -1,0 +1,313 @@
+/**
+ * The options of runs, once: from these schemas come the types of settings, the command line, the check of a config
+ * file, and the tables of docs/quick-reference.md.
+ */
+
+import { z } from 'zod'
+import { JOINTS } from '../mocap/skeleton.ts'
+import { atLeastZero, count, flag, levels, number, positive, share } from './fields.ts'
+import { parseSettings, UsageError } from './settings.ts'
+
+export const seed = count(0).default(1).describe('of everything that chance decides')
+export const workers = count().optional().describe('simulation workers; default: one a core')
+
+const factors = () => z.record(z.string(), z.number().positive()).optional()
+
+const gains = z
+  .strictObject(
+    { kp: factors(), kd: factors() },
+    { error: 'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, above 0' },
+  )
+  .superRefine((given, context) => {
+    const names: string[] = JOINTS.slice(1).map(({ name }) => name)
+    const unknown = Object.values(given)
+      .flatMap((factors) => Object.keys(factors ?? {}))
+      .find((name) => !names.includes(name))
+    if (unknown === undefined) return
+    const message = `there is no joint "${unknown}"; joints are ${names.join(', ')}`
+    context.addIssue({ code: 'custom', message })
+  })
+
+export const simulation = {
+  action: z
+    .enum(['offset', 'absolute'])
+    .default('offset')
+    .describe('what an action is: an offset from the leading PD target, or the PD target itself'),
+  lookahead: atLeastZero()
+    .optional()
+    .describe(
+      'how far PD targets lead the reference, s; default: kd/kp of each joint, 0.1 s unscaled',
+    ),
+  kpScale: positive().default(1).describe('factor on the stiffness of all joints'),
+  kdScale: positive().default(1).describe('factor on the damping of all joints'),
+  gains: gains
+    .optional()
+    .describe('JSON file of factors by joint, {"kp": {"left_knee": 1.2}, "kd": {}}'),
+  episodeSeconds: positive().default(20).describe('length of an episode of a cyclic clip, s'),
+}
+
+/** Who can demonstrate, of what is made from a clip alone. */
+export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc'] as const
+
+const clips = z
+  .union([z.string(), z.array(z.string()).min(1)])
+  .default('walk')
+  .transform((value) => (typeof value === 'string' ? [value] : value))
+  .describe(
+    'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
+  )
+
+const numTimesteps = count().default(6_000_000)
+const observation = z
+  .enum(['full', 'compact'])
+  .default('full')
+  .describe('what the policy sees: all, or only errors and phase, without the next frame')
+const startNoise = atLeastZero()
+  .default(0.02)
+  .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)")
+const hiddenSize = count().default(256).describe('units of each hidden layer')
+const numLayers = count(0).default(2).describe('hidden layers')
+const activation = z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers')
+
+export const sftSchema = z.strictObject({
+  clip: clips,
+  ...simulation,
+  expert: z
+    .enum([...EXPERTS, 'apg'])
+    .default('apg')
+    .describe(
+      'who demonstrates and labels: a teacher that learns by gradients through physics first, or PD control to the reference, inverse dynamics, error feedback by a linear law, sampling MPC about that',
+    ),
+  observation,
+  loadTeacher: z
+    .union([z.string(), z.array(z.string())])
+    .default([])
+    .transform((value) => (typeof value === 'string' ? [value] : value))
+    .describe(
+      'run of apg, trpo or sft whose policy is the teacher of its clips, instead of learning one; repeat for several',
+    ),
+  teacherTimesteps: numTimesteps.describe('control steps that a teacher learns from, at most'),
+  demonstrations: count()
+    .default(40)
+    .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
+  demonstrationSeconds: positive().default(10).describe('length of such an episode, s'),
+  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
+  daggerRounds: count(0)
+    .optional()
+    .describe(
+      'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 6, until no trial falls, else 0',
+    ),
+  daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
+  daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
+  noise: levels('0,0.02,0.05').describe(
+    'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
+  ),
+  startNoise: startNoise.describe(
+    "noise on the joints of an episode's first state, rad (ten times that in rad/s); above 0 demonstrations of a loop also start off their place",
+  ),
+  hiddenSize,
+  numLayers,
+  activation,
+  epochs: count().default(20).describe('passes over the demonstrations'),
+  batchSize: count(1, 65535).default(256).describe('samples a training step'),
+  lr: positive().default(2e-3).describe('learning rate; falls to a twentieth along half a cosine'),
+  weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),
+  valSplit: share().default(0.1).describe('share of the episodes kept for validation'),
+  eval: flag().default(true).describe('evaluate under physics when trained'),
+  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  keep: z
+    .enum(['best', 'last'])
+    .default('last')
+    .describe('weights of the epoch with the lowest validation loss, or of the last one'),
+  seed,
+  workers,
+  out: z.string().optional().describe('run folder; default: runs/sft-<clip>-<number>'),
+})
+
+/**
+ * Defaults of trpo by where it practises. In MuJoCo samples are dear, so updates make the most of them; on the GPU they
+ * are cheap, so updates are.
+ */
+const PRACTICE = {
+  wgsl: {
+    ...{ timestepsPerBatch: 4096, envs: 256, cgIters: 6, fisherEvery: 8 },
+    ...{ vfIters: 2, vfLr: 2e-3, vfBatchSize: 512 },
+  },
+  mujoco: {
+    ...{ timestepsPerBatch: 4096, envs: 32, cgIters: 10, fisherEvery: 5 },
+    ...{ vfIters: 5, vfLr: 1e-3, vfBatchSize: 256 },
+  },
+}
+
+type PracticeKey = keyof (typeof PRACTICE)['wgsl']
+
+// an option with such a default
+function practised(key: PracticeKey, option: z.ZodType<number>, text: string) {
+  const { wgsl, mujoco } = PRACTICE
+  return option
+    .optional()
+    .describe(`${text}; default: ${wgsl[key]} on the GPU, ${mujoco[key]} in MuJoCo`)
+}
+
+export const trpoSchema = z.strictObject({
+  loadSftPretrain: z
+    .string()
+    .optional()
+    .describe('run of sft to start from, with its clips, network and simulation'),
+  clip: clips,
+  ...simulation,
+  observation,
+  physics: z
+    .enum(['wgsl', 'mujoco'])
+    .default('wgsl')
+    .describe('where to practise: on the GPU, or in MuJoCo in workers'),
+  numTimesteps: count().default(4_000_000).describe('control steps to learn from, in all'),
+  timestepsPerBatch: practised(
+    'timestepsPerBatch',
+    count(),
+    'control steps an update, of all environments together',
+  ),
+  envs: practised('envs', count(), 'environments in lock-step'),
+  maxKl: positive()
+    .optional()
+    .describe(
+      'bound on the KL divergence of an update at first, nats; default: 0.02 after sft, else 0.05',
+    ),
+  maxKlEnd: positive()
+    .optional()
+    .describe('what it comes to at the end, evenly; default: a fifth of it'),
+  cgIters: practised('cgIters', count(), 'iterations of conjugate gradient'),
+  damping: atLeastZero()
+    .default(0.1)
+    .describe('added to the diagonal of the Fisher matrix, for actions of spread 1'),
+  fisherEvery: practised(
+    'fisherEvery',
+    count(),
+    'one sample of so many has a part in Fisher-vector products',
+  ),
+  gamma: share().default(0.99).describe('discount of a control step'),
+  lam: number(z.number().min(0).max(1))
+    .default(0.95)
+    .describe('lambda of generalised advantages: 0 trusts the value network, 1 the returns'),
+  advClip: positive().default(4).describe('bound of normalised advantages'),
+  vfIters: practised('vfIters', count(), 'passes of the value network over a batch'),
+  vfLr: practised('vfLr', positive(), 'learning rate of the value network'),
+  vfBatchSize: practised('vfBatchSize', count(1, 65535), 'samples a step of the value network'),
+  vfHiddenSize: count().default(128).describe('units of each of its two hidden layers'),
+  vfWarmup: count(0)
+    .optional()
+    .describe(
+      'iterations at the beginning in which only the value network learns; default: 5 after sft, else 1',
+    ),
+  imitation: atLeastZero()
+    .default(0)
+    .describe(
+      'weight of the actions of the run it starts from, beside the advantages, in the first update',
+    ),
+  imitationDecay: number(z.number().positive().max(1))
+    .default(0.95)
+    .describe('factor on that weight from one update to the next'),
+  logStd: number(z.number().min(-10).max(2))
+    .optional()
+    .describe(
+      'log standard deviation of the first actions, action units; default: -3 after sft, else -1',
+    ),
+  logStdEnd: number(z.number().min(-10).max(2))
+    .default(-3)
+    .describe('what their mean comes to at the end, evenly: wide trials first, fine ones last'),
+  startNoise,
+  scoreShare: number(z.number().min(0).max(1))
+    .default(0.5)
+    .describe(
+      "share of the reward that is score / 10, which is of joint angles alone; the rest is DeepMimic's",
+    ),
+  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
+  hiddenSize,
+  numLayers,
+  activation,
+  savePerIter: count()
+    .default(50)
+    .describe('iterations from one trial of the policy, and checkpoint, to the next'),
+  eval: flag().default(true).describe('evaluate under physics when trained'),
+  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  seed,
+  workers,
+  out: z.string().optional().describe('run folder; default: runs/trpo-<clip>-<number>'),
+})
+
+export const apgSchema = z.strictObject({
+  loadSftPretrain: z
+    .string()
+    .optional()
+    .describe('run to start from (sft, trpo, apg), with its clips, network and simulation'),
+  clip: clips,
+  ...simulation,
+  observation,
+  numTimesteps: numTimesteps.describe('control steps to learn from, at most'),
+  horizon: count()
+    .default(80)
+    .describe('control steps of a window, which gradients go back through'),
+  gamma: number(z.number().positive().max(1))
+    .default(0.95)
+    .describe('discount of a control step, of what an action leads to within its window'),
+  envs: count().default(64).describe('environments in lock-step'),
+  lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
+  patience: count()
+    .default(75)
+    .describe(
+      'windows without a better trial after which it goes back to the best policy, with a third of the learning rate and half of the patience; the third time it ends, or begins again with the first rate where episodes still fall',
+    ),
+  averaging: number(z.number().min(0).max(0.9999))
+    .default(0.98)
+    .describe('share of the averaged policy, which is the one that is kept, that a window leaves'),
+  robust: positive()
+    .default(2.5)
+    .describe(
+      'where errors begin to count by their logarithm, in units of .1 m, .1 rad, .5 m/s, 1 rad/s',
+    ),
+  targetNoise: atLeastZero().default(0.02).describe('noise on the PD targets while it learns, rad'),
+  startNoise,
+  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
+  hiddenSize,
+  numLayers,
+  activation,
+  savePerIter: count()
+    .default(25)
+    .describe('windows from one trial of the policy, and checkpoint, to the next'),
+  eval: flag().default(true).describe('evaluate under physics when trained'),
+  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  seed,
+  workers,
+  out: z.string().optional().describe('run folder; default: runs/apg-<clip>-<number>'),
+})
+
+export type SftSettings = z.output<typeof sftSchema>
+/** Options of trpo, with what suits where it practises. */
+export type TrpoSettings = z.output<typeof trpoSchema> & Readonly<Record<PracticeKey, number>>
+
+/**
+ * Checks options of trpo and fills in what depends on where it practises.
+ * @throws UsageError for one that is not known or not allowed
+ */
+export function parseTrpoSettings(
+  given: Readonly<Record<string, unknown>>,
+  source?: string,
+): TrpoSettings {
+  const settings = parseSettings(trpoSchema, given, source)
+  const suits = Object.entries(PRACTICE[settings.physics]) as [PracticeKey, number][]
+  const practice = Object.fromEntries(suits.map(([key, value]) => [key, settings[key] ?? value]))
+  const filled = { ...settings, ...(practice as Record<PracticeKey, number>) }
+  if (filled.timestepsPerBatch % filled.envs !== 0) {
+    throw new UsageError(
+      `--timesteps-per-batch must be a multiple of --envs, ${filled.envs}; got ${filled.timestepsPerBatch}`,
+    )
+  }
+  return filled
+}
+export type ApgSettings = z.output<typeof apgSchema>
+
+/** What is common to the commands that simulate. */
+export type SimulationSettings = Pick<
+  SftSettings,
+  'action' | 'lookahead' | 'kpScale' | 'kdScale' | 'gains' | 'episodeSeconds' | 'seed'
+>
