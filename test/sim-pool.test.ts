@@ -35,10 +35,33 @@ const shared = new Pool({ workers: 2 })
 await shared.configure(CONFIG)
 test.after(() => shared.close())
 
-test('1 and 3 workers: the same demonstrations and the same steps, bit for bit', async () => {
+test('1 and 3 workers, with memory of their own or shared: the same demonstrations and the same steps, bit for bit', async () => {
   const [one, three] = [await runAll(1), await runAll(3)]
   assert.equal(one.demonstrations, three.demonstrations)
   assert.equal(one.vector, three.vector)
+  const apart = await runAll(2, false)
+  assert.equal(apart.vector, three.vector)
+})
+
+test('without shared memory: halves that step at once, episodes saved and loaded', async () => {
+  const run = (shared: boolean) =>
+    withPool(
+      2,
+      async (pool) => {
+        const vector = await pool.vector(4)
+        await vector.reset(
+          [0, 1, 2, 3].map((environment) => ({ environment, episode: environment })),
+        )
+        vector.actions.fill(0.1)
+        for (let i = 0; i < 5; i++) await Promise.all([vector.step(0, 2), vector.step(2, 2)])
+        const saved = await vector.save()
+        const other = await pool.vector(4)
+        await other.load(saved)
+        return [saved, [...vector.observations], [...other.observations], [...vector.flags]]
+      },
+      { shared },
+    )
+  assert.equal(await run(false), await run(true))
 })
 
 test('jobs', async () => {
@@ -245,8 +268,8 @@ test('stopped by a signal, and by closing', () =>
     assert.match((await cut).message, /the pool is closed/)
   }))
 
-async function runAll(workers: number) {
-  return withPool(workers, async (pool) => {
+async function runAll(workers: number, shared = true) {
+  const run = async (pool: Pool) => {
     const demonstrations = values(await pool.map('demonstrate', DEMONSTRATIONS))
     const size = 5
     const vector = await pool.vector(size)
@@ -270,15 +293,16 @@ async function runAll(workers: number) {
     }
     assert.ok(episode > size, 'no episode ended, so resets were not tried')
     return { demonstrations, vector: record }
-  })
+  }
+  return withPool(workers, run, { shared })
 }
 
 async function withPool<T>(
   workers: number,
   use: (pool: Pool) => Promise<T>,
-  { configure = true } = {},
+  { configure = true, shared = true } = {},
 ): Promise<T> {
-  const pool = new Pool({ workers })
+  const pool = new Pool({ workers, shared })
   try {
     if (configure) await pool.configure(CONFIG)
     return await use(pool)

@@ -1,5 +1,6 @@
 import createMujoco from '@mujoco/mujoco'
-import type { Platform } from './types.ts'
+import { readText } from './assets.ts'
+import type { Platform, WorkerName } from './types.ts'
 
 export const openAdapter: Platform['openAdapter'] = async () => {
   const instance = navigator.gpu
@@ -8,11 +9,7 @@ export const openAdapter: Platform['openAdapter'] = async () => {
   return { instance, adapter, backend: 'unknown' }
 }
 
-export const readAsset: Platform['readAsset'] = async (path) => {
-  const response = await fetch(beside(path))
-  if (!response.ok) throw new Error(`${path}: the server answered ${response.status}`)
-  return response.text()
-}
+export const readAsset: Platform['readAsset'] = readText
 
 export const readCache: Platform['readCache'] = async (key) =>
   globalThis.localStorage?.getItem(`webmimic ${key}`) ?? undefined
@@ -28,11 +25,10 @@ export const runtime: Platform['runtime'] = () => navigator.userAgent
 
 export const availableCores: Platform['availableCores'] = () => navigator.hardwareConcurrency || 1
 
-export const loadMujoco: Platform['loadMujoco'] = () => createMujoco({ locateFile: beside })
+export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()
 
 export const spawnWorker: Platform['spawnWorker'] = (name, events) => {
-  const url = beside(`${name}.js`)
-  const worker = new Worker(url, { name, type: 'module' })
+  const worker = start(name)
   let ended = false
   // an uncaught error leaves a browser's worker running in an unknown state: end it
   const end = (reason: Error) => {
@@ -42,7 +38,7 @@ export const spawnWorker: Platform['spawnWorker'] = (name, events) => {
   }
   worker.onmessage = ({ data }) => events.onMessage(data)
   worker.onmessageerror = () => end(new Error(`worker ${name} sent what cannot be read`))
-  worker.onerror = (event) => end(new Error(event.message || `worker cannot be loaded from ${url}`))
+  worker.onerror = (event) => end(new Error(event.message || `worker ${name} cannot be loaded`))
   return {
     postMessage: (message, transfer = []) => worker.postMessage(message, [...transfer]),
     async terminate() {
@@ -68,7 +64,10 @@ interface DedicatedWorker {
   onmessage: ((event: MessageEvent) => void) | null
 }
 
-// the page, its workers and the wasm are served from one folder
-function beside(file: string): string {
-  return new URL(file, globalThis.location.href).href
+// bundlers look for these very words, and put the worker's program where the address leads
+function start(name: WorkerName): Worker {
+  switch (name) {
+    case 'sim-worker':
+      return new Worker(new URL('../sim/worker.ts', import.meta.url), { name, type: 'module' })
+  }
 }

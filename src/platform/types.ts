@@ -24,7 +24,7 @@ export interface Platform {
    * which takes a whole core: on a software renderer with two cores, a third of its speed. This makes the loop sleep.
    */
   easePolling(waiting: Promise<unknown>): void
-  /** Text of a file that ships with webmimic, by its path from the project's root (in a browser: the page's folder). */
+  /** Text of a file that ships with webmimic, by its path from the project's root. */
   readAsset(path: string): Promise<string>
   /** What webmimic runs in, for the record: Node's version, or the browser. */
   runtime(): string
@@ -38,7 +38,7 @@ export interface Platform {
   loadMujoco(): Promise<MainModule>
 }
 
-/** Programs that run as workers: `src/sim/worker.ts`, in a browser the bundle `sim-worker.js` beside the page. */
+/** Programs that run as workers: src/sim/worker.ts. */
 export type WorkerName = 'sim-worker'
 
 export interface WorkerEvents {

@@ -20,6 +20,8 @@ import type { SimulationConfig } from './world.ts'
 export interface PoolOptions {
   /** default: one a core */
   readonly workers?: number
+  /** whether workers share memory with their owner; default: where they can. Else numbers travel with the messages */
+  readonly shared?: boolean
 }
 
 export interface MapOptions<T> {
@@ -39,12 +41,18 @@ export interface Progress<T> {
 
 export class Pool {
   readonly workers: readonly PoolWorker[]
+  private readonly shared: boolean
   private vectors = 0
 
-  constructor({ workers = availableCores() }: PoolOptions = {}) {
+  constructor({
+    workers = availableCores(),
+    // a page has it only with cross-origin isolation
+    shared = typeof SharedArrayBuffer !== 'undefined',
+  }: PoolOptions = {}) {
     if (!(Number.isInteger(workers) && workers >= 1)) {
       throw new PoolError(`a pool needs at least 1 worker, got ${workers}`)
     }
+    this.shared = shared
     this.workers = Array.from({ length: workers }, (_, index) => new PoolWorker(index))
   }
 
@@ -101,7 +109,7 @@ export class Pool {
    * @throws PoolError if a worker refuses, such as before `configure`
    */
   async vector(size: number): Promise<VectorEnvironment> {
-    return VectorEnvironment.open(this.alive('vector'), this.vectors++, size)
+    return VectorEnvironment.open(this.alive('vector'), this.vectors++, size, this.shared)
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Many environments in lock-step, spread over the workers of a pool, seen through shared memory. */
+/** Many environments in lock-step, spread over the workers of a pool, seen through memory that they share or copy. */
 import { ACTION_SIZE } from './humanoid.ts'
 import type { EpisodeMetrics } from './metrics.ts'
 import { OBSERVATION_SIZE } from './observation.ts'
@@ -9,6 +9,7 @@ import {
   type SavedEpisode,
   type VectorEpisode,
   type VectorMemory,
+  type VectorRows,
 } from './protocol.ts'
 
 /**
@@ -47,11 +48,12 @@ export class VectorEnvironment {
     workers: readonly PoolWorker[],
     id: number,
     size: number,
+    shared: boolean,
   ): Promise<VectorEnvironment> {
     if (!(Number.isInteger(size) && size >= 1)) {
       throw new Error(`a vector needs at least 1 environment, got ${size}`)
     }
-    const vector = new VectorEnvironment(workers, id, allocate(size))
+    const vector = new VectorEnvironment(workers, id, allocate(size, shared))
     await vector.ask((worker) => worker.call('openVector', { vector: id, memory: vector.memory }))
     return vector
   }
@@ -91,7 +93,7 @@ export class VectorEnvironment {
       if (share.length === 0) return
       // theirs until the worker says otherwise, should it die over them
       for (const { environment } of share) this.flags[environment] = FLAGS.running
-      await worker.call('reset', { vector: this.id, episodes: share })
+      this.accept(await worker.call('reset', { vector: this.id, episodes: share }))
     })
   }
 
@@ -101,8 +103,13 @@ export class VectorEnvironment {
    * entry in `errors`
    */
   async step(first = 0, count = this.size - first): Promise<void> {
+    const actions = this.memory.shared
+      ? undefined
+      : this.actions.slice(first * ACTION_SIZE, (first + count) * ACTION_SIZE)
+    const part = { vector: this.id, first, count, ...(actions && { actions }) }
     await this.ask(async (worker) => {
-      const { ended, failed } = await worker.call('step', { vector: this.id, first, count })
+      const { ended, failed, rows } = await worker.call('step', part)
+      this.accept(rows)
       for (const { environment, metrics } of ended) this.results[environment] = metrics
       this.errors.push(...failed)
     })
@@ -123,13 +130,25 @@ export class VectorEnvironment {
   async load(saved: readonly SavedEpisode[]): Promise<void> {
     await this.ask(async (worker) => {
       const episodes = saved.filter(({ environment }) => this.owners[environment] === worker)
-      await worker.call('load', { vector: this.id, episodes })
+      this.accept(await worker.call('load', { vector: this.id, episodes }))
     })
   }
 
   /** Frees the workers' environments. */
   async close(): Promise<void> {
     await this.ask((worker) => worker.call('closeVector', { vector: this.id }))
+  }
+
+  // rows that a worker has sent, since it cannot write them
+  private accept(rows: VectorRows | undefined): void {
+    rows?.environments.forEach((environment, i) => {
+      const from = i * OBSERVATION_SIZE
+      const observation = rows.observations.subarray(from, from + OBSERVATION_SIZE)
+      this.observations.set(observation, environment * OBSERVATION_SIZE)
+      this.rewards[environment] = rows.rewards[i]
+      this.scores[environment] = rows.scores[i]
+      this.flags[environment] = rows.flags[i]
+    })
   }
 
   /** Asks every worker; one that is dead ends its episodes. */
@@ -158,20 +177,16 @@ export class VectorEnvironment {
   }
 }
 
-function allocate(size: number): VectorMemory {
-  if (typeof SharedArrayBuffer === 'undefined') {
-    throw new Error(
-      'shared memory is not available: serve the page with the headers Cross-Origin-Opener-Policy: same-origin ' +
-        'and Cross-Origin-Embedder-Policy: require-corp',
-    )
-  }
-  const floats = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length))
+function allocate(size: number, shared: boolean): VectorMemory {
+  const bytes = (length: number) =>
+    shared ? new SharedArrayBuffer(length) : new ArrayBuffer(length)
+  const floats = (length: number) => new Float32Array(bytes(4 * length))
   return {
-    size,
+    ...{ size, shared },
     observations: floats(size * OBSERVATION_SIZE),
     actions: floats(size * ACTION_SIZE),
     rewards: floats(size),
     scores: floats(size),
-    flags: new Uint8Array(new SharedArrayBuffer(size)),
+    flags: new Uint8Array(bytes(size)),
   }
 }

@@ -8,6 +8,8 @@ import {
   type SavedEpisode,
   type StepReport,
   type VectorEpisode,
+  type VectorPart,
+  type VectorRows,
   type VectorSetup,
 } from './protocol.ts'
 import { SimulationError } from './simulator.ts'
@@ -27,7 +29,7 @@ export class VectorShare {
   ) {}
 
   /** Begins episodes and writes their first observations. */
-  reset(episodes: readonly VectorEpisode[]): void {
+  reset(episodes: readonly VectorEpisode[]): VectorRows | undefined {
     for (const episode of episodes) {
       const { environment: number, clip = 0 } = episode
       const { environment } = this.slot(number, clip)
@@ -38,14 +40,17 @@ export class VectorShare {
       memory.scores[number] = 0
       environment.observe(memory.observations, number * OBSERVATION_SIZE)
     }
+    return this.rows(episodes.map(({ environment }) => environment))
   }
 
   /** Steps this worker's environments of `first` to `first + count - 1` that are running. */
-  step(first: number, count: number): StepReport {
+  step({ first, count, actions }: Omit<VectorPart, 'vector'>): StepReport {
     const { memory } = this.setup
+    if (actions) memory.actions.set(actions, first * ACTION_SIZE)
     const ended: StepReport['ended'][number][] = []
     const failed: EnvironmentFailure[] = []
-    for (const [number, { environment }] of this.running(first, count)) {
+    const running = [...this.running(first, count)]
+    for (const [number, { environment }] of running) {
       try {
         this.stepOne(environment, number)
       } catch (error) {
@@ -56,7 +61,7 @@ export class VectorShare {
       if (environment.status === 'running') continue
       ended.push({ environment: number, metrics: environment.result() })
     }
-    return { ended, failed }
+    return { ended, failed, rows: this.rows(running.map(([number]) => number)) }
   }
 
   /** The episodes of this worker's environments as they stand. */
@@ -68,13 +73,31 @@ export class VectorShare {
   }
 
   /** Goes on with episodes that were saved. */
-  load(episodes: readonly SavedEpisode[]): void {
+  load(episodes: readonly SavedEpisode[]): VectorRows | undefined {
     const { memory } = this.setup
     for (const { environment: number, clip, state } of episodes) {
       const { environment } = this.slot(number, clip)
       environment.load(state)
       memory.flags[number] = FLAGS[environment.status]
       environment.observe(memory.observations, number * OBSERVATION_SIZE)
+    }
+    return this.rows(episodes.map(({ environment }) => environment))
+  }
+
+  // what the owner cannot see by itself
+  private rows(environments: readonly number[]): VectorRows | undefined {
+    const { shared, observations, rewards, scores, flags } = this.setup.memory
+    if (shared) return undefined
+    const rows = new Float32Array(environments.length * OBSERVATION_SIZE)
+    environments.forEach((number, i) => {
+      const at = number * OBSERVATION_SIZE
+      rows.set(observations.subarray(at, at + OBSERVATION_SIZE), i * OBSERVATION_SIZE)
+    })
+    return {
+      ...{ environments, observations: rows },
+      rewards: Float32Array.from(environments, (number) => rewards[number]),
+      scores: Float32Array.from(environments, (number) => scores[number]),
+      flags: Uint8Array.from(environments, (number) => flags[number]),
     }
   }
 

@@ -38,18 +38,16 @@ const handlers: Handlers = {
     return undefined
   },
   reset({ vector, episodes }) {
-    share(vector).reset(episodes)
-    return undefined
+    return share(vector).reset(episodes)
   },
-  step({ vector, first, count }) {
-    return share(vector).step(first, count)
+  step({ vector, ...part }) {
+    return share(vector).step(part)
   },
   save({ vector }) {
     return share(vector).save()
   },
   load({ vector, episodes }) {
-    share(vector).load(episodes)
-    return undefined
+    return share(vector).load(episodes)
   },
   bare: bareSteps,
 }
