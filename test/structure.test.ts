@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['sim', 'mocap', 'version.ts'],
   ],
   'version.ts': [],
+  'index.ts': ['pipeline', 'formats', 'algos', 'engine', 'sim', 'mocap', 'version.ts'],
 }
 
 /** Where Node's own modules may be imported. */

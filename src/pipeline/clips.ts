@@ -1,5 +1,6 @@
 /** Clips as runs take them: with the file that they were read from, which is kept with the run. */
 
+import { readAsset } from '#platform'
 import { type Clip, type MotionCapture, toClip } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
 import type { Run } from './run.ts'
@@ -29,3 +30,11 @@ export async function clipsOf(run: Run): Promise<ClipSource[]> {
 
 /** Where a run keeps a clip. */
 export const clipFile = (name: string) => `clips/${name}.txt`
+
+/** Names of the clips that ship with webmimic. */
+export const OWN_CLIPS = ['jump', 'punch', 'run', 'squat', 'walk'] as const
+
+/** One of webmimic's clips. */
+export async function ownClip(name: (typeof OWN_CLIPS)[number]): Promise<ClipSource> {
+  return parseClip(await readAsset(`clips/${name}.txt`), name)
+}

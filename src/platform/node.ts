@@ -5,8 +5,11 @@ import { Worker, parentPort as workerPort } from 'node:worker_threads'
 import createMujoco from '@mujoco/mujoco'
 import type { Platform, WorkerName } from './types.ts'
 
-const WORKERS: Record<WorkerName, string> = {
-  'sim-worker': import.meta.resolve('../sim/worker.ts'),
+/** How this very program's files end: those of the repository run as they are, the package's are compiled. */
+const ENDING = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+
+const WORKERS: Record<WorkerName, URL> = {
+  'sim-worker': new URL(`../sim/worker.${ENDING}`, import.meta.url),
 }
 const STARTER = new URL('./typescript-worker.mjs', import.meta.url)
 
@@ -65,7 +68,11 @@ export const availableCores: Platform['availableCores'] = availableParallelism
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()
 
 export const spawnWorker: Platform['spawnWorker'] = (name, events) => {
-  const worker = new Worker(STARTER, { name, workerData: WORKERS[name], execArgv: [] })
+  const program = WORKERS[name]
+  const worker =
+    ENDING === 'ts'
+      ? new Worker(STARTER, { name, workerData: program.href, execArgv: [] })
+      : new Worker(program, { name })
   let ended = false
   const end = (reason: Error) => {
     if (!ended) events.onDeath(reason)

@@ -1,0 +1,15 @@
+/** The engine by itself: a device, arrays, kernels and plans, matrix products, reductions. */
+
+export {
+  type AdapterReport,
+  Gpu,
+  type GpuArray,
+  GpuError,
+  type Kernel,
+  type NumberType,
+  type OpenOptions,
+  openGpu,
+} from './gpu.ts'
+export { matmul } from './matmul.ts'
+export * from './ops.ts'
+export { f32, Plan } from './plan.ts'
