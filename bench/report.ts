@@ -37,9 +37,9 @@ export function table(rows: readonly Row[]): string {
     COLUMNS.map(([title]) => title),
     ...rows.map((row) => COLUMNS.map(([, of]) => of(row))),
   ]
-  const widths = COLUMNS.map((_, c) => Math.max(...cells.map((line) => line[c]!.length)))
+  const widths = COLUMNS.map((_, c) => Math.max(...cells.map((line) => line[c].length)))
   const pad = (text: string, c: number) =>
-    c < 2 || c === COLUMNS.length - 1 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!)
+    c < 2 || c === COLUMNS.length - 1 ? text.padEnd(widths[c]) : text.padStart(widths[c])
   return cells.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
 }
 

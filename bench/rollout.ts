@@ -198,7 +198,7 @@ async function comparison(
   }
   // by round: what loads the machine loads all of a round
   const share = (of: number[]) =>
-    describe(of.map((rate, round) => (rate * substeps) / rates.bare[round]!)).median_ms
+    describe(of.map((rate, round) => (rate * substeps) / rates.bare[round])).median_ms
   return [
     { ...row('rollout', rates.alone), roof_share: share(rates.alone) },
     { ...row('rollout with policy', rates.policy), roof_share: share(rates.policy) },

@@ -101,7 +101,7 @@ async function openPeer(
 // forward; the gradient of every layer; the cotangent of every layer but the first; Adam
 function stepWork(net: Mlp, rows: number): Work {
   const forward = forwardWork(net, rows)
-  const first = net.layers[0]!
+  const first = net.layers[0]
   const skipped = 2 * rows * first.inputs * first.outputs
   return {
     flops: 3 * forward.flops - skipped + 12 * net.parameterCount,

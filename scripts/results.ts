@@ -79,7 +79,7 @@ async function main(): Promise<void> {
     try {
       const results = await runRow(row)
       addResults(results)
-      const picture = pictureOf(results[0]!)
+      const picture = pictureOf(results[0])
       if (picture) {
         const svg = await renderPolicy(openRun(join(ROOT, folderOf(row.id))))
         writeFileSync(join(ROOT, 'docs', picture), svg)

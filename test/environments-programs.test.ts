@@ -29,7 +29,7 @@ const touch = compileJavaScript(touchProgram(model, layout, mayTouch))
 function costOf(x: Float64Array, row: Float64Array): number {
   const cost = new Float64Array(1)
   touch({ x, row, cost })
-  return cost[0]!
+  return cost[0]
 }
 
 function rowOf(frame: number): Float64Array {
@@ -40,8 +40,8 @@ function rowOf(frame: number): Float64Array {
 function stateNear(frame: number, sunk: number, random: Random): Float64Array {
   const x = new Float64Array(NX)
   reference.state(frame, x.subarray(0, model.nq), x.subarray(model.nq))
-  for (let k = 7; k < NX; k++) x[k]! += 0.2 * random.normal()
-  x[2]! -= sunk
+  for (let k = 7; k < NX; k++) x[k] += 0.2 * random.normal()
+  x[2] -= sunk
   return x
 }
 
@@ -49,7 +49,7 @@ test('a touch costs nothing on the reference, and the more the deeper it is', ()
   const x = new Float64Array(NX)
   reference.state(12, x.subarray(0, model.nq), x.subarray(model.nq))
   assert.is(costOf(x, rowOf(12)), 0)
-  const sunk = (by: number) => costOf(x.with(2, x[2]! - by), rowOf(12))
+  const sunk = (by: number) => costOf(x.with(2, x[2] - by), rowOf(12))
   assert.ok(0 < sunk(0.4) && sunk(0.4) < sunk(0.5) && sunk(0.5) < sunk(0.6))
 })
 
@@ -73,12 +73,12 @@ test('the way back through observation and touch is that of central differences'
     const value = (at: Float64Array) => {
       const errors = new Float64Array(FEATURES.start)
       observe({ x: at, row, errors })
-      return errors.reduce((sum, e, k) => sum + e * cotangent[k]!, 7 * costOf(at, row))
+      return errors.reduce((sum, e, k) => sum + e * cotangent[k], 7 * costOf(at, row))
     }
     for (let k = 0; k < NX; k++) {
-      const by = (step: number) => value(x.with(k, x[k]! + step))
+      const by = (step: number) => value(x.with(k, x[k] + step))
       const expected = (by(1e-6) - by(-1e-6)) / 2e-6
-      const error = Math.abs(adjoint[k]! - expected)
+      const error = Math.abs(adjoint[k] - expected)
       assert.ok(error < 1e-6 * (1 + Math.abs(expected)), `frame ${frame}, ${k}: ${error}`)
     }
   }

@@ -31,7 +31,7 @@ const touching = recorded(twin, walk, 21, 600).filter((state) => {
 // evenly among those in contact, pushed by chance
 function sample(count: number): Situation[] {
   return Array.from({ length: count }, (_, k) => ({
-    ...touching[Math.floor((k * touching.length) / count)]!,
+    ...touching[Math.floor((k * touching.length) / count)],
     wrench: Float64Array.from({ length: 12 }, () => 30 * random.normal()),
   }))
 }
@@ -61,7 +61,7 @@ function back(
   const ctrl = new Float64Array(situation.ctrl.length)
   const wrench = new Float64Array(situation.wrench.length)
   for (let s = steps - 1; s >= 0; s--) {
-    const one = twin.back(states[s]!, outcomes[s]!.qacc, adjoint.qpos, adjoint.qvel)
+    const one = twin.back(states[s], outcomes[s].qacc, adjoint.qpos, adjoint.qvel)
     adjoint = one
     one.ctrl.forEach((x, i) => {
       ctrl[i] += x
@@ -73,7 +73,7 @@ function back(
   return { ...adjoint, ctrl, wrench }
 }
 
-const product = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i]!, 0)
+const product = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i], 0)
 
 /** Product of two quaternions w x y z, the second one (1, x, y, z) made a unit one. */
 function turned(q: Float64Array, [x, y, z]: Float64Array): Float64Array {
@@ -101,7 +101,7 @@ function checkAdjoint(steps: number, count: number): void {
     const adjoints = back(situation, steps, seeds.qpos, seeds.qvel)
     const { qpos, qvel, ctrl, wrench } = situation
     const differences = centralDifferences(
-      () => loss(run(situation, steps).outcomes[steps - 1]!),
+      () => loss(run(situation, steps).outcomes[steps - 1]),
       [qpos, qvel, ctrl, wrench],
     )
 
@@ -141,7 +141,7 @@ function checkAdjoint(steps: number, count: number): void {
       ]
       return product(
         quat,
-        more.map((x, k) => (x - less[k]!) / 2e-6),
+        more.map((x, k) => (x - less[k]) / 2e-6),
       )
     })
     const ours = [
@@ -173,11 +173,11 @@ test('the adjoint is linear in what comes in', () => {
   const of = (qpos: Float64Array, qvel: Float64Array) => twin.back(situation!, qacc, qpos, qvel)
   const [first, second] = [of(a!.qpos, a!.qvel), of(b!.qpos, b!.qvel)]
   const both = of(
-    a!.qpos.map((x, i) => 2 * x - b!.qpos[i]!),
-    a!.qvel.map((x, i) => 2 * x - b!.qvel[i]!),
+    a!.qpos.map((x, i) => 2 * x - b!.qpos[i]),
+    a!.qvel.map((x, i) => 2 * x - b!.qvel[i]),
   )
   for (const key of ['qpos', 'qvel', 'ctrl', 'wrench'] as const) {
-    const sum = first[key].map((x, i) => 2 * x - second[key][i]!)
+    const sum = first[key].map((x, i) => 2 * x - second[key][i])
     assert.ok(relative(both[key], sum) < 1e-11, key)
   }
 })

@@ -48,7 +48,7 @@ function inputs(count: number): { graph: Graph; x: Node[] } {
 
 /** Runs a program whose one input is "x" and whose one output is "y". */
 function run(program: Program, x: readonly number[]): number[] {
-  const y = new Float64Array(program.outputs['y']!.length)
+  const y = new Float64Array(program.outputs['y'].length)
   compileJavaScript(program)({ x: Float64Array.from(x), y })
   return [...y]
 }
@@ -136,8 +136,8 @@ test('what was asked for before is found again', () => {
 
 test('a number that is none is refused where it comes up', () => {
   const { x } = inputs(1)
-  assert.throws(() => add(x[0]!, 1 / 0), /add: an argument is Infinity, not a finite number/)
-  assert.throws(() => div(x[0]!, 0), /Infinity/)
+  assert.throws(() => add(x[0], 1 / 0), /add: an argument is Infinity, not a finite number/)
+  assert.throws(() => div(x[0], 0), /Infinity/)
 })
 
 test('a schedule leaves out what no output needs', () => {
@@ -207,7 +207,7 @@ test('what does not depend on a carried value is computed before the loop', () =
 
 test('two loops, one after the other; one within another, or values of both, are refused', () => {
   const { graph, x } = inputs(1)
-  const first = graph.loop(3, [x[0]!], ([n]) => ({ next: [mul(n!, 2)], done: 0 }))
+  const first = graph.loop(3, [x[0]], ([n]) => ({ next: [mul(n!, 2)], done: 0 }))
   const second = graph.loop(2, first.results, ([n]) => ({ next: [add(n!, 1)], done: 0 }))
   assert.equal(run(graph.program({ y: second.results }), [1]), [10])
 
@@ -231,7 +231,7 @@ test('two loops, one after the other; one within another, or values of both, are
 test('no derivative through a loop', () => {
   const { graph, x } = inputs(1)
   const { results } = graph.loop(3, x, ([n]) => ({ next: [mul(n!, 2)], done: 0 }))
-  assert.throws(() => gradient([{ of: results[0]!, adjoint: 1 }], x), /result value of a loop/)
+  assert.throws(() => gradient([{ of: results[0], adjoint: 1 }], x), /result value of a loop/)
 })
 
 // every operation of numbers, on arguments for which it is smooth
@@ -285,7 +285,7 @@ for (const [name, build, plain] of OPERATIONS) {
       const [y, g] = [new Float64Array(1), new Float64Array(3)]
       step({ x: at, y, g })
       const expected = plain([...at])
-      assert.ok(Math.abs(y[0]! - expected) <= 1e-14 * Math.max(1, Math.abs(expected)), name)
+      assert.ok(Math.abs(y[0] - expected) <= 1e-14 * Math.max(1, Math.abs(expected)), name)
       for (const k of [0, 1, 2]) {
         const [more, fewer] = [1e-6, -1e-6].map((by) =>
           plain([...at].map((v, i) => v + (i === k ? by : 0))),
@@ -293,7 +293,7 @@ for (const [name, build, plain] of OPERATIONS) {
         const difference = (3 * (more! - fewer!)) / 2e-6
         largest = Math.max(largest, Math.abs(difference))
         assert.ok(
-          Math.abs(g[k]! - difference) <= 1e-7 * Math.max(1, Math.abs(difference)),
+          Math.abs(g[k] - difference) <= 1e-7 * Math.max(1, Math.abs(difference)),
           `by ${k}`,
         )
       }
@@ -304,7 +304,7 @@ for (const [name, build, plain] of OPERATIONS) {
 
 test('a power of 0 that is not whole is 0, and so is its derivative', () => {
   const { graph, x } = inputs(1)
-  const y = power(x[0]!, 1.5)
+  const y = power(x[0], 1.5)
   const [slope] = gradient([{ of: y, adjoint: 1 }], x)
   assert.equal(
     run(graph.program({ y: [y, slope!] }), [0]).map((v) => Math.abs(v) < 1e-40),
@@ -330,24 +330,24 @@ test('adjoints of several seeds add up, and what is independent is not looked th
 test('an output may replace an input that other outputs still read', () => {
   const { graph, x } = inputs(2)
   const arrays = { x: Float64Array.of(3, 4), y: new Float64Array(1) }
-  compileJavaScript(graph.program({ x: [x[1]!, x[0]!], y: [add(x[0]!, x[1]!)] }))(arrays)
+  compileJavaScript(graph.program({ x: [x[1], x[0]], y: [add(x[0], x[1])] }))(arrays)
   assert.equal([...arrays.x, ...arrays.y], [4, 3, 7])
 })
 
 test('arrays that are too short are named', () => {
   const { graph, x } = inputs(2)
-  const step = compileJavaScript(graph.program({ y: [add(x[0]!, x[1]!)] }))
+  const step = compileJavaScript(graph.program({ y: [add(x[0], x[1])] }))
   assert.throws(() => step({ x: new Float64Array(1) }), /array "x" must hold 2 numbers, got 1/)
   assert.throws(() => step({ x: new Float64Array(2) }), /array "y" must hold 1 numbers, got none/)
 })
 
 test('code longer than a function of it holds, numbers of all signs and sizes', () => {
   const { graph, x } = inputs(1)
-  let sum: Expr = x[0]!
+  let sum: Expr = x[0]
   let expected = 0.5
   for (let n = 1; n <= 3000; n++) {
     const by = (n % 2 ? -1 : 1) * 10 ** ((n % 40) - 20)
-    sum = sub(fma(sum, 0.5, by), mul(x[0]!, -1e-7 * n))
+    sum = sub(fma(sum, 0.5, by), mul(x[0], -1e-7 * n))
     expected = expected * 0.5 + by - 0.5 * (-1e-7 * n)
   }
   assert.equal(run(graph.program({ y: [sum] }), [0.5]), [expected])
@@ -370,7 +370,7 @@ class Interpreter {
 
   value(x: Expr): number {
     if (typeof x === 'number') return x
-    if (x.op === 'input') return this.arrays[x.array]![x.index]!
+    if (x.op === 'input') return this.arrays[x.array][x.index]
     const known = this.values.get(x)
     if (known === undefined) throw new Error(`${x.op} ${x.id} is not known here`)
     return known
@@ -386,7 +386,7 @@ class Interpreter {
       let now = initial.map((x) => this.value(x))
       this.values.set(ended, 0)
       for (let turn = 0; turn < most; turn++) {
-        for (const [k, node] of carried.entries()) this.values.set(node, now[k]!)
+        for (const [k, node] of carried.entries()) this.values.set(node, now[k])
         const { test: before, rest } = this.bodies.get(item)!
         for (const node of before) this.compute(node)
         if (this.value(done)) {
@@ -396,7 +396,7 @@ class Interpreter {
         for (const node of rest) this.compute(node)
         now = next.map((x) => this.value(x))
       }
-      for (const [k, node] of results.entries()) this.values.set(node, now[k]!)
+      for (const [k, node] of results.entries()) this.values.set(node, now[k])
     }
   }
 
@@ -432,8 +432,8 @@ function runPieces(
   for (const piece of pieces) {
     const machine = new Interpreter(arrays, bodies)
     for (const { at, values } of piece.reads) {
-      assert.is(buffer[at]!.length, values.length)
-      for (const [k, node] of values.entries()) machine.values.set(node, buffer[at]![k]!)
+      assert.is(buffer[at].length, values.length)
+      for (const [k, node] of values.entries()) machine.values.set(node, buffer[at][k])
     }
     machine.execute(piece.items)
     for (const { at, values } of piece.writes) {
@@ -472,7 +472,7 @@ function checkPieces(
     )
     const outputs = runPieces(parts, order.bodies, arrays)
     for (const [key, values] of Object.entries(outputs)) {
-      assert.equal(values, [...copies[key]!.subarray(0, values.length)], `${key}, ${count} pieces`)
+      assert.equal(values, [...copies[key].subarray(0, values.length)], `${key}, ${count} pieces`)
     }
     const [, , place] = printed(program)
     for (const piece of parts.pieces) {
@@ -525,10 +525,10 @@ test('random programs in any number of pieces: the same numbers', () => {
     fc.property(given, ({ operations, pieces, seed }) => {
       const { graph, x } = inputs(4)
       const made: Expr[] = [...x, 0.5, -2]
-      const truths: Expr[] = [less(x[0]!, x[1]!)]
+      const truths: Expr[] = [less(x[0], x[1])]
       for (const { op, a, b, c } of operations) {
-        const [p, q, r] = [a, b, c].map((n) => made[n % made.length]!) as [Expr, Expr, Expr]
-        const t = truths[c % truths.length]!
+        const [p, q, r] = [a, b, c].map((n) => made[n % made.length]) as [Expr, Expr, Expr]
+        const t = truths[c % truths.length]
         const choices = [
           () => add(p, q),
           () => sub(p, q),
@@ -542,10 +542,10 @@ test('random programs in any number of pieces: the same numbers', () => {
           () => clamp(p, -1, 1),
           () => abs(sub(p, r)),
         ]
-        if (op < choices.length) made.push(choices[op]!())
+        if (op < choices.length) made.push(choices[op]())
         else truths.push(a % 2 ? and(t, not(less(p, q))) : or(t, less(q, p)))
       }
-      const program = graph.program({ y: made.slice(-5), x: [made[made.length - 1]!] })
+      const program = graph.program({ y: made.slice(-5), x: [made[made.length - 1]] })
       const count = Math.min(pieces, Math.max(1, schedule(program).items.length))
       const values = new TestRandom(seed)
       checkPieces(program, { x: Float64Array.from({ length: 4 }, () => values.normal()) }, [count])

@@ -348,7 +348,7 @@ test('a body that is excluded from the world does not touch the plane', () => {
 })
 
 test('a range of a joint that is switched off is none', () => {
-  const limit = (joint: string) => read({ joint }).bodies[1]!.joints[0]!.limit
+  const limit = (joint: string) => read({ joint }).bodies[1].joints[0].limit
   assert.is(limit('range="-1 2" limited="false"'), undefined)
   assert.is(limit(''), undefined)
   assert.equal(limit('range="-1 2"')!.range, [-1, 2])

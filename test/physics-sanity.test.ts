@@ -54,7 +54,7 @@ function thrown(body: SingleBody): void {
 }
 
 const distance = (a: readonly number[], b: readonly number[]) =>
-  Math.hypot(...a.map((x, k) => x - b[k]!))
+  Math.hypot(...a.map((x, k) => x - b[k]))
 
 // a step of first order makes errors that grow with its length: by halving it they must halve
 function drift(body: SingleBody, gravity: readonly number[], timestep: number) {
@@ -62,7 +62,7 @@ function drift(body: SingleBody, gravity: readonly number[], timestep: number) {
   const before = measure(body, gravity)
   for (let s = 0; s < Math.round(0.5 / timestep); s++) body.step(timestep)
   const after = measure(body, gravity)
-  const expected = before.momentum.map((p, k) => p + 0.5 * before.mass * gravity[k]!)
+  const expected = before.momentum.map((p, k) => p + 0.5 * before.mass * gravity[k])
   return {
     energy: Math.abs(after.energy - before.energy) / Math.abs(before.energy),
     momentum: distance(after.momentum, expected) / Math.hypot(...before.momentum),
@@ -70,7 +70,7 @@ function drift(body: SingleBody, gravity: readonly number[], timestep: number) {
     fallen: distance(
       after.centre,
       before.centre.map(
-        (x, k) => x + (0.5 * before.momentum[k]!) / before.mass + 0.125 * gravity[k]!,
+        (x, k) => x + (0.5 * before.momentum[k]) / before.mass + 0.125 * gravity[k],
       ),
     ),
   }
@@ -115,19 +115,19 @@ test('at rest on the floor for a minute: nothing drifts', () => {
   const settled = body.qpos.slice()
   steps(50)
   assert.ok(body.qpos.every(Number.isFinite) && body.qvel.every(Number.isFinite))
-  const moved = Math.max(...settled.map((x, k) => Math.abs(x - body.qpos[k]!)))
+  const moved = Math.max(...settled.map((x, k) => Math.abs(x - body.qpos[k])))
   const speed = Math.max(...body.qvel.map(Math.abs))
   console.log(`\nin 50 s it moved by ${moved.toExponential(1)}, speed ${speed.toExponential(1)}`)
   // soft contacts creep along the floor
   assert.ok(moved < 2e-2, `it moved by ${moved}`)
   assert.ok(speed < 1e-2, `it moves by ${speed}`)
-  assert.ok(body.qpos[2]! > 0.05 && body.qpos[2]! < 0.3)
+  assert.ok(body.qpos[2] > 0.05 && body.qpos[2] < 0.3)
 })
 
 test('standing with stiff joints, the floor carries the weight', () => {
   body.qpos.set([0, 0, STANDING, 1, 0, 0, 0])
   for (let s = 0; s < 60; s++) body.step(1 / 240)
-  assert.ok(Math.abs(body.qpos[2]! - STANDING) < 0.02)
+  assert.ok(Math.abs(body.qpos[2] - STANDING) < 0.02)
   assert.ok(Math.max(...body.qvel.map(Math.abs)) < 0.5)
 })
 

@@ -48,7 +48,7 @@ async function runAll(jobs: readonly Job[]): Promise<Outcome[]> {
   let next = 0
   const work = async () => {
     while (next < jobs.length) {
-      const outcome = await runFile(jobs[next++]!)
+      const outcome = await runFile(jobs[next++])
       outcomes.push(outcome)
       show(outcome)
     }

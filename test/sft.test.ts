@@ -46,7 +46,7 @@ function regression(episodes: readonly number[], seed = 1): Demonstrations {
   const actions = Float32Array.from({ length: samples * OUT }, (_, i) => {
     const [row, k] = [Math.floor(i / OUT), i % OUT]
     let sum = 0
-    for (let j = 0; j < IN; j++) sum += weights[j * OUT + k]! * observations[row * IN + j]!
+    for (let j = 0; j < IN; j++) sum += weights[j * OUT + k] * observations[row * IN + j]
     return 0.5 * Math.tanh(sum)
   })
   return { observations, actions, episodes, inWidth: IN, outWidth: OUT }
@@ -67,7 +67,7 @@ test('learns a linear map through tanh', async () => {
     reports.map(({ epoch }) => epoch),
     Array.from({ length: 40 }, (_, i) => i + 1),
   )
-  const [first, last] = [reports[0]!, reports.at(-1)!]
+  const [first, last] = [reports[0], reports.at(-1)!]
   assert.ok(last.trainLoss < first.trainLoss / 50, `${first.trainLoss} -> ${last.trainLoss}`)
   const { validationLoss, meanPredictorLoss } = result
   assert.ok(meanPredictorLoss > 0.02, `there is something to learn: ${meanPredictorLoss}`)
@@ -107,7 +107,7 @@ test('stopped after 2 epochs and resumed: the numbers of a run without a stop', 
   assert.is(states.length, 2)
   assert.is(half.complete, false)
   assert.is(half.state.epoch, 2)
-  const resumed = await train({}, { resume: states[1]! })
+  const resumed = await train({}, { resume: states[1] })
   assert.is(resumed.complete, true)
   assert.equal(resumed.state, whole.state)
   assert.equal(resumed.weights, whole.weights)
@@ -141,7 +141,7 @@ test('started from a policy of other statistics: before any step it acts as that
     ...{ sizes, activation: 'tanh', parameters: net.initialise(random, 1) },
     statistics: Float32Array.from(
       { length: 3 * IN },
-      (_, i) => [100, 0.1, 400][Math.floor(i / IN)]!,
+      (_, i) => [100, 0.1, 400][Math.floor(i / IN)],
     ),
   }
   const { weights } = await trainSft(gpu, other, { ...OPTIONS, epochs: 0, keep: 'last' }, random, {
@@ -156,7 +156,7 @@ test('started from a policy of other statistics: before any step it acts as that
   }
   const [before, after] = [await act(policy), await act(weights)]
   assert.ok(before.some((x) => Math.abs(x) > 0.1))
-  assert.ok(after.every((x, i) => Math.abs(x - before[i]!) < 1e-5))
+  assert.ok(after.every((x, i) => Math.abs(x - before[i]) < 1e-5))
 })
 
 test('a policy on the CPU, as planners run it, is the policy on the GPU', async () => {
@@ -180,7 +180,7 @@ test('a policy on the CPU, as planners run it, is the policy on the GPU', async 
     for (let row = 0; row < 4; row++) {
       network.run(observations.subarray(row * IN, (row + 1) * IN), out)
       for (let k = 0; k < OUT; k++) {
-        assert.ok(Math.abs(out[k]! - expected[row * OUT + k]!) < 1e-5, `${activation}, row ${row}`)
+        assert.ok(Math.abs(out[k] - expected[row * OUT + k]) < 1e-5, `${activation}, row ${row}`)
       }
     }
   }
@@ -213,7 +213,7 @@ test('the split keeps episodes whole and apart', () => {
         assert.is(part.observations.length, part.count * IN)
         assert.is(part.actions.length, part.count * OUT)
       }
-      const count = of(split.train).reduce((sum, e) => sum + episodes[e]!, 0)
+      const count = of(split.train).reduce((sum, e) => sum + episodes[e], 0)
       assert.is(split.train.count, count)
     }
   }

@@ -82,7 +82,7 @@ test('noise of the place moves the start along the floor and changes nothing els
   for (let episode = 0; episode < 200; episode++) {
     const [here, there] = [startOf(episode, 0), startOf(episode, 0.3)]
     assert.equal(there.slice(2), here.slice(2))
-    for (const axis of [0, 1]) square += (there[axis]! - here[axis]!) ** 2 / 400
+    for (const axis of [0, 1]) square += (there[axis] - here[axis]) ** 2 / 400
   }
   assert.ok(Math.abs(Math.sqrt(square) / 0.3 - 1) < 0.1, `${Math.sqrt(square)} m`)
 })

@@ -129,7 +129,7 @@ test("a linear law's cost to go: none on a reference that costs none, a square o
   const offset = new Float64Array(NU)
   applyLaw(law, 0, new Float32Array(OBSERVATION_SIZE).fill(100), offset)
   assert.ok(
-    offset.every((x, k) => Math.abs(x - law.offsets[k]!) <= 0.7 + 1e-9),
+    offset.every((x, k) => Math.abs(x - law.offsets[k]) <= 0.7 + 1e-9),
     'bounded',
   )
 })

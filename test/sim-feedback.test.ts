@@ -32,17 +32,17 @@ test('solve: a positive definite system, and one that is not', () => {
   const a = new Float64Array(n * n)
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {
-      for (let k = 0; k < n; k++) a[i * n + j]! += m[i * n + k]! * m[j * n + k]!
+      for (let k = 0; k < n; k++) a[i * n + j] += m[i * n + k] * m[j * n + k]
     }
-    a[i * n + i]! += 0.1
+    a[i * n + i] += 0.1
   }
   const x = Float64Array.from({ length: n * 2 }, () => random.normal())
   const b = new Float64Array(n * 2)
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < n; k++)
-      for (let c = 0; c < 2; c++) b[i * 2 + c]! += a[i * n + k]! * x[k * 2 + c]!
+      for (let c = 0; c < 2; c++) b[i * 2 + c] += a[i * n + k] * x[k * 2 + c]
   }
-  assert.ok(solve(a, n, b, 2).every((value, i) => Math.abs(value - x[i]!) < 1e-8))
+  assert.ok(solve(a, n, b, 2).every((value, i) => Math.abs(value - x[i]) < 1e-8))
   assert.throws(() => solve(Float64Array.of(1, 2, 2, 1), 2, Float64Array.of(1, 1), 1), /positive/)
 })
 
@@ -70,7 +70,7 @@ test('riccati: integrators that drift have the gains and the lead of the scalar 
   for (let i = 0; i < NU; i++) {
     for (let j = 0; j < NZ; j++) {
       const expected = j === i ? k : j === ERRORS ? l : 0
-      assert.ok(Math.abs(gain[i * NZ + j]! - expected) < 1e-9, `gain ${i}, ${j}`)
+      assert.ok(Math.abs(gain[i * NZ + j] - expected) < 1e-9, `gain ${i}, ${j}`)
     }
   }
 })
@@ -98,9 +98,9 @@ test('linearise: predicts what a small change of state and offset does', () => {
   shiftError(moved, elbow, 0.05, rollout, 10)
   const both = after(moved, offset)
   const row = elbow * COLUMNS
-  const predicted = 0.05 * f[row + elbow]! + 0.05 * f[row + NZ + 13]!
+  const predicted = 0.05 * f[row + elbow] + 0.05 * f[row + NZ + 13]
   assert.ok(Math.abs(predicted) > 0.005, 'something happens')
-  assert.ok(Math.abs(both[elbow]! - base[elbow]! - predicted) < 0.2 * Math.abs(predicted))
+  assert.ok(Math.abs(both[elbow] - base[elbow] - predicted) < 0.2 * Math.abs(predicted))
 })
 
 test('shiftError: the observation sees the error that was made, and no other', () => {
@@ -111,7 +111,7 @@ test('shiftError: the observation sees the error that was made, and no other', (
     rollout.begin(state, 10)
     rollout.observe(observation)
     for (let k = 0; k < ERRORS; k++) {
-      assert.ok(Math.abs(observation[k]! - (k === j ? 0.05 : 0)) < 1e-6, `${j}: ${k}`)
+      assert.ok(Math.abs(observation[k] - (k === j ? 0.05 : 0)) < 1e-6, `${j}: ${k}`)
     }
   }
 })

@@ -35,7 +35,7 @@ const NODE = ['platform', 'runner']
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) =>
   /\.(ts|mjs)$/.test(file),
 )
-const roomOf = (file: string) => file.split('/')[0]!
+const roomOf = (file: string) => file.split('/')[0]
 const importsOf = (file: string) =>
   [
     ...readFileSync(join(SRC, file), 'utf8').matchAll(/\bfrom '([^']+)'|\bimport\('([^']+)'\)/g),

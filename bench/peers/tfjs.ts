@@ -23,10 +23,10 @@ export async function tfjsTrainingStep(
   await tf.setBackend('webgpu')
   await tf.ready()
   const layers = sizes.slice(1).map((outputs, l) => ({
-    w: tf.variable(tf.randomNormal([sizes[l]!, outputs], 0, 1 / Math.sqrt(sizes[l]!))),
+    w: tf.variable(tf.randomNormal([sizes[l], outputs], 0, 1 / Math.sqrt(sizes[l]))),
     b: tf.variable(tf.zeros([outputs])),
   }))
-  const x = tf.randomNormal([rows, sizes[0]!])
+  const x = tf.randomNormal([rows, sizes[0]])
   const y = tf.randomNormal([rows, sizes.at(-1)!])
   const adam = tf.train.adam(1e-3)
   const loss = () => {

@@ -19,7 +19,7 @@ export async function renderPolicy(run: Run): Promise<string> {
     ...simulationConfig(options, clips),
     experts: { student: [await run.policy()] },
   })
-  const clip = clips[0]!
+  const clip = clips[0]
   const environment = world.environment()
   const policy = world.expert('student')
   const action = new Float64Array(28)
@@ -49,7 +49,7 @@ export async function renderPolicy(run: Run): Promise<string> {
 
 function broughtBack(moment: Moment): Moment {
   const [qpos, reference] = [Float64Array.from(moment.qpos), Float64Array.from(moment.ghost!)]
-  if (Math.hypot(qpos[0]! - reference[0]!, qpos[1]! - reference[1]!) < IN_SIGHT) return moment
+  if (Math.hypot(qpos[0] - reference[0], qpos[1] - reference[1]) < IN_SIGHT) return moment
   qpos.set(reference.subarray(0, 2))
   return { ...moment, qpos }
 }

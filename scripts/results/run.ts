@@ -85,7 +85,7 @@ export async function collect(row: Row, run: Run): Promise<Result[]> {
     const { expert, demonstrations, training, sft = 0 } = evaluation.wall_seconds
     return {
       ...{ id: row.id, method: row.method, ...(row.from && { from: row.from }) },
-      ...{ own: row.subjects[i]!.own, clips, options: given(row.method, options) },
+      ...{ own: row.subjects[i].own, clips, options: given(row.method, options) },
       minutes: (expert + demonstrations + training + sft) / 60,
       program: programs.join(', ') || 'unknown',
       ...evaluation,

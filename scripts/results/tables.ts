@@ -167,7 +167,7 @@ export function learningPlot(results: Results): Promise<string> {
     )
   const columns = [panels('score', 'seconds'), panels('score', 'samples')]
   columns.push(panels('survival', 'seconds'), panels('nr', 'seconds'))
-  const rows = columns[0]!.flatMap((_, row) => columns.map((column) => column[row]!))
+  const rows = columns[0].flatMap((_, row) => columns.map((column) => column[row]))
   return drawPlots('apg and trpo: trials without noise', rows, { columns: columns.length })
 }
 

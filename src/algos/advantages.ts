@@ -87,5 +87,5 @@ export class Advantages {
  * is the advantage; NaN if the targets do not vary.
  */
 export function explainedVariance(spread: Float32Array, targetSpread: Float32Array): number {
-  return targetSpread[2]! > 0 ? 1 - spread[2]! / targetSpread[2]! : Number.NaN
+  return targetSpread[2] > 0 ? 1 - spread[2] / targetSpread[2] : Number.NaN
 }

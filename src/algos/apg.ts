@@ -116,7 +116,7 @@ export class Apg {
       touch: weights.touch / (size * horizon),
     })
     const [scales, weight] = errorTables(weights).map((table, i) =>
-      gpu.upload(table, ['error scales', 'error weights'][i]!),
+      gpu.upload(table, ['error scales', 'error weights'][i]),
     ) as [GpuArray, GpuArray]
     this.owned = [this.parameters, this.averaged, this.progress, this.losses, normaliser]
     this.owned.push(scales, weight)
@@ -240,11 +240,11 @@ export function trackingStatistics(
   for (let k = 0; k < inputs; k++) {
     statistics[k] = total
     if (k < FEATURES.start) {
-      statistics[2 * inputs + k] = total * scales[k]! ** 2
+      statistics[2 * inputs + k] = total * scales[k] ** 2
       continue
     }
     const values = references.flatMap(({ frames, features }) =>
-      Array.from({ length: frames }, (_, f) => features[f * FEATURES.length + k - FEATURES.start]!),
+      Array.from({ length: frames }, (_, f) => features[f * FEATURES.length + k - FEATURES.start]),
     )
     const mean = values.reduce((sum, x) => sum + x, 0) / total
     statistics[inputs + k] = mean

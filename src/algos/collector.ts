@@ -163,7 +163,7 @@ export class Collector implements Rollouts {
         const over: number[] = []
         for (let e = first; e < first + count; e++) {
           const row = t * size + e
-          this.hostRewards[row] = environments.rewards[e]!
+          this.hostRewards[row] = environments.rewards[e]
           const running = environments.flags[e] === FLAGS.running
           const cutOff = running ? t === steps - 1 : environments.isCut(e)
           this.hostEnds[row] = running ? ENDS.none : ENDS.over

@@ -125,7 +125,7 @@ export class Imitation implements Environments {
   async begin(environments: readonly number[]): Promise<void> {
     const { clips, startNoise, kicks } = this.options
     const episodes = environments.map((environment): VectorEpisode => {
-      const turn = this.begun[environment]!++
+      const turn = this.begun[environment]++
       const number = turn * this.size + environment
       const perturbation: Perturbation = { kicks: { speed: kicks, every: [1, 3] } }
       return {
@@ -142,12 +142,12 @@ export class Imitation implements Environments {
     const { vector, options } = this
     await vector.step(first, count)
     for (let e = first; e < first + count; e++) {
-      const own = (1 - options.scoreShare) * vector.rewards[e]!
-      this.rewards[e] = own + (options.scoreShare * vector.scores[e]!) / 10
-      this.steps[e]!++
+      const own = (1 - options.scoreShare) * vector.rewards[e]
+      this.rewards[e] = own + (options.scoreShare * vector.scores[e]) / 10
+      this.steps[e]++
       const metrics = vector.results[e]
       if (metrics && this.flags[e] !== FLAGS.failed) {
-        this.ended.push({ environment: e, step: this.steps[e]!, metrics })
+        this.ended.push({ environment: e, step: this.steps[e], metrics })
       }
     }
   }

@@ -85,7 +85,7 @@ export async function evaluatePolicy(
           }
           vector.actions.set(actions, from * ACTION_SIZE)
           await vector.step(from, count)
-          steps[part]!++
+          steps[part]++
           const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
           onProgress?.(before + Math.min(...steps), first + ended)
         }
@@ -116,11 +116,11 @@ function noiseOf(
 ): (action: Float32Array, trial: number) => void {
   const streams = trials.map(({ episode }) => new Random(setup?.seed ?? 0, episode, NOISE_STREAM))
   return (action, trial) => {
-    const { noise = 0 } = trials[trial]!
+    const { noise = 0 } = trials[trial]
     if (noise === 0) return
     if (!setup) throw new Error(`trial ${trial} has noise, but its seed and unit are not given`)
     for (let k = 0; k < action.length; k++) {
-      action[k]! += (noise * streams[trial]!.normal()) / setup.unit[k]!
+      action[k] += (noise * streams[trial].normal()) / setup.unit[k]
     }
   }
 }

@@ -208,7 +208,7 @@ export class Learner {
     const valueLoss = critic.lastLoss(result.losses)
     const notFinite: string[] = []
     // a clamp may make a number of a NaN, so the advantages are judged by what they were before it
-    if (updates && !Number.isFinite(result.spread[2]!)) {
+    if (updates && !Number.isFinite(result.spread[2])) {
       this.gpu.copy(this.actedPolicy, this.policy)
       notFinite.push('the advantages are not finite: the policy stays as it was')
     } else if (updates && update.notFinite) {

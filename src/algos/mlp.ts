@@ -47,7 +47,7 @@ export class Mlp {
     }
     let offset = 0
     this.layers = sizes.slice(1).map((outputs, l) => {
-      const inputs = sizes[l]!
+      const inputs = sizes[l]
       const layer = { inputs, outputs, offset, bias: offset + inputs * outputs }
       offset = layer.bias + outputs
       return layer
@@ -56,7 +56,7 @@ export class Mlp {
   }
 
   get inputs(): number {
-    return this.sizes[0]!
+    return this.sizes[0]
   }
 
   get outputs(): number {
@@ -104,9 +104,9 @@ export class Mlp {
     this.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
       matmul(plan, {
         ...{ rows, columns: outputs, depth: inputs, skip, label: `forward ${l + 1}` },
-        a: { array: l ? activations[l - 1]! : input, offset: from * inputs },
+        a: { array: l ? activations[l - 1] : input, offset: from * inputs },
         b: { array: parameters, offset },
-        c: { array: activations[l]!, offset: from * outputs },
+        c: { array: activations[l], offset: from * outputs },
         bias,
         activation: this.hidden(l) ? this.activation : 'identity',
       })
@@ -135,11 +135,11 @@ export class Mlp {
     }: { inputGradient?: GpuArray; accumulate?: boolean; skip?: Scalar } = {},
   ): void {
     for (let l = this.layers.length - 1; l >= 0; l--) {
-      const { inputs, outputs, offset } = this.layers[l]!
-      const delta = l === this.layers.length - 1 ? cotangent : scratch[l]!
+      const { inputs, outputs, offset } = this.layers[l]
+      const delta = l === this.layers.length - 1 ? cotangent : scratch[l]
       matmul(plan, {
         ...{ rows: inputs + 1, columns: outputs, depth: rows, skip, label: `gradient ${l + 1}` },
-        a: { array: l ? activations[l - 1]! : input, stride: [1, inputs] },
+        a: { array: l ? activations[l - 1] : input, stride: [1, inputs] },
         b: { array: delta },
         c: { array: gradient, offset },
         ones: true,
@@ -147,14 +147,14 @@ export class Mlp {
         slices: slicesFor(rows),
         sliceStride: this.parameterCount,
       })
-      const previous = l ? scratch[l - 1]! : inputGradient
+      const previous = l ? scratch[l - 1] : inputGradient
       if (!previous) break
       matmul(plan, {
         ...{ rows, columns: inputs, depth: outputs, skip, label: `backward ${l + 1}` },
         a: { array: delta },
         b: { array: parameters, offset, stride: [1, outputs] },
         c: { array: previous },
-        ...(l && { activation: this.activation, output: activations[l - 1]! }),
+        ...(l && { activation: this.activation, output: activations[l - 1] }),
       })
     }
   }
@@ -181,23 +181,23 @@ export class Mlp {
     this.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
       // d(W x + b) = dW x + db + W dx, then times the activation's derivative
       const derivative = this.hidden(l)
-        ? { activation: this.activation, output: activations[l]! }
+        ? { activation: this.activation, output: activations[l] }
         : {}
       const shape = { rows, columns: outputs, depth: inputs, skip, label: `jvp ${l + 1}` }
       matmul(plan, {
         ...shape,
-        a: { array: l ? activations[l - 1]! : input },
+        a: { array: l ? activations[l - 1] : input },
         b: { array: direction, offset },
-        c: { array: tangents[l]! },
+        c: { array: tangents[l] },
         bias,
         ...(l === 0 && derivative),
       })
       if (l === 0) return
       matmul(plan, {
         ...shape,
-        a: { array: tangents[l - 1]! },
+        a: { array: tangents[l - 1] },
         b: { array: parameters, offset },
-        c: { array: tangents[l]! },
+        c: { array: tangents[l] },
         accumulate: true,
         ...derivative,
       })

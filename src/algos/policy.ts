@@ -28,10 +28,10 @@ const CONSTANT = 1e-8
  * @param statistics [3, observations]
  */
 export function renormalise(weights: PolicyWeights, statistics: Float32Array): Float32Array {
-  const [inputs, outputs] = [weights.sizes[0]!, weights.sizes[1]!]
+  const [inputs, outputs] = [weights.sizes[0], weights.sizes[1]]
   const normaliser = (s: Float32Array, i: number) => {
-    const variance = s[2 * inputs + i]! / Math.max(1, s[i]!)
-    return { mean: s[inputs + i]!, deviation: variance > CONSTANT ? Math.sqrt(variance) : 1 }
+    const variance = s[2 * inputs + i] / Math.max(1, s[i])
+    return { mean: s[inputs + i], deviation: variance > CONSTANT ? Math.sqrt(variance) : 1 }
   }
   const parameters = weights.parameters.slice()
   for (let i = 0; i < inputs; i++) {
@@ -39,9 +39,9 @@ export function renormalise(weights: PolicyWeights, statistics: Float32Array): F
     const to = normaliser(statistics, i)
     // (x - m) / d = (x - m') / d' * d' / d + (m' - m) / d
     for (let j = 0; j < outputs; j++) {
-      const w = weights.parameters[i * outputs + j]!
+      const w = weights.parameters[i * outputs + j]
       parameters[i * outputs + j] = (w * to.deviation) / from.deviation
-      parameters[inputs * outputs + j]! += (w * (to.mean - from.mean)) / from.deviation
+      parameters[inputs * outputs + j] += (w * (to.mean - from.mean)) / from.deviation
     }
   }
   return parameters

@@ -310,7 +310,7 @@ export class Trainer {
   async validate(): Promise<number> {
     if (!this.held.count) return Number.NaN
     await this.validation.run()
-    return (await this.gpu.read(this.validationLoss.losses))[0]!
+    return (await this.gpu.read(this.validationLoss.losses))[0]
   }
 
   async parameters(): Promise<{ parameters: Float32Array; moments: Float32Array }> {
@@ -391,7 +391,7 @@ async function meanSquaredError(gpu: Gpu, weights: PolicyWeights, samples: Sampl
   const policy = new Policy(gpu, weights, samples.count)
   const said = await policy.act(samples.observations)
   policy.release()
-  return said.reduce((sum, a, i) => sum + (a - samples.actions[i]!) ** 2, 0) / said.length
+  return said.reduce((sum, a, i) => sum + (a - samples.actions[i]) ** 2, 0) / said.length
 }
 
 function meanPredictorLoss(train: Samples, validation: Samples): number {
@@ -401,8 +401,8 @@ function meanPredictorLoss(train: Samples, validation: Samples): number {
   let sum = 0
   for (let k = 0; k < width; k++) {
     let mean = 0
-    for (let i = k; i < train.actions.length; i += width) mean += train.actions[i]! / train.count
-    for (let i = k; i < actions.length; i += width) sum += (actions[i]! - mean) ** 2
+    for (let i = k; i < train.actions.length; i += width) mean += train.actions[i] / train.count
+    for (let i = k; i < actions.length; i += width) sum += (actions[i] - mean) ** 2
   }
   return sum / actions.length
 }

@@ -271,16 +271,16 @@ export class TrpoUpdate {
 
   /** What the update came to, of `scalars` as read back. */
   describe(scalars: Float32Array): TrpoReport {
-    const state = scalars[STATE]!
+    const state = scalars[STATE]
     const residuals = this.conjugateGradient.residuals(scalars)
-    const first = residuals[0]!
+    const first = residuals[0]
     const zeroGradient = first === 0
     const named = {
       'the policy gradient': first,
-      'the curvature along the step': scalars[CURVATURE]!,
-      'the step length': scalars[STEP]!,
-      'the KL divergence': scalars[KL]!,
-      'the gain': scalars[GAIN]!,
+      'the curvature along the step': scalars[CURVATURE],
+      'the step length': scalars[STEP],
+      'the KL divergence': scalars[KL],
+      'the gain': scalars[GAIN],
     }
     // a candidate too long may overflow and is refused for it: that matters only if nothing was taken
     const wrong = Object.entries(named).find(([, value]) => !Number.isFinite(value))
@@ -288,7 +288,7 @@ export class TrpoUpdate {
       lineSearchSteps: state > 0 ? state : state === 0 ? this.options.searchSteps : 0,
       accepted: state > 0,
       zeroGradient,
-      ...{ gain: scalars[GAIN]!, kl: scalars[KL]!, expectedGain: scalars[EXPECTED]! },
+      ...{ gain: scalars[GAIN], kl: scalars[KL], expectedGain: scalars[EXPECTED] },
       gradientNorm: Math.sqrt(first),
       // an iteration that breaks down leaves 0
       residual: zeroGradient ? 0 : Math.sqrt(residuals.findLast((rr) => rr !== 0)! / first),

@@ -53,9 +53,9 @@ export class Window {
     for (const t of all) {
       environments.observe(this.forwardPlan, t)
       const shape = { rows: size, columns, from: t * size }
-      normalise(this.forwardPlan, observations, inputs[t]!, statistics, shape)
-      net.forward(this.forwardPlan, parameters, inputs[t]!, activations[t]!, size)
-      environments.step(this.forwardPlan, t, activations[t]!.at(-1)!)
+      normalise(this.forwardPlan, observations, inputs[t], statistics, shape)
+      net.forward(this.forwardPlan, parameters, inputs[t], activations[t], size)
+      environments.step(this.forwardPlan, t, activations[t].at(-1)!)
     }
     environments.observe(this.forwardPlan, steps)
 
@@ -67,8 +67,8 @@ export class Window {
       net.backward(
         back,
         parameters,
-        inputs[t]!,
-        activations[t]!,
+        inputs[t],
+        activations[t],
         size,
         actionCotangents,
         this.gradient,

@@ -58,7 +58,7 @@ const MOST_QUERIES = 4096
 
 /** The 32-bit pattern of a float, to pass it among a uniform's unsigned words. */
 export function f32(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0]!
+  return new Uint32Array(Float32Array.of(value).buffer)[0]
 }
 
 export class Plan {
@@ -196,7 +196,7 @@ export class Plan {
     for (const object of [queries, resolved, staging]) object.destroy()
     return steps.map(({ label }, i) => ({
       label,
-      milliseconds: Number(times[2 * i + 1]! - times[2 * i]!) / 1e6,
+      milliseconds: Number(times[2 * i + 1] - times[2 * i]) / 1e6,
     }))
   }
 
@@ -217,7 +217,7 @@ export class Plan {
         if (!given.delete(name))
           throw new Error(`plan "${this.label}": ${label} needs an array "${name}"`)
         if (name !== 'shape') {
-          const { buffer, length } = dispatch.arrays[name]!
+          const { buffer, length } = dispatch.arrays[name]
           return { binding: index, resource: { buffer, size: Math.max(4, length * 4) } }
         }
         const words = Uint32Array.from(dispatch.shape!)
@@ -254,7 +254,7 @@ function evenly(length: number): number[] {
 function balanced(portions: readonly number[], times: readonly number[]): number[] {
   const out: { count: number; time: number }[] = []
   portions.forEach((count, i) => {
-    const time = times[i]!
+    const time = times[i]
     const last = out.at(-1)
     if (time > 1.5 * PORTION && count > 1) {
       const half = Math.ceil(count / 2)

@@ -34,7 +34,7 @@ export function specialise(source: string, constants: Constants, name: string): 
   const used = new Set<string>()
   let rest = 0
   for (const match of source.matchAll(/\$\{(\w+)\}/g)) {
-    const key = match[1]!
+    const key = match[1]
     const value = constants[key]
     if (value === undefined) {
       const known = Object.keys(constants).join(', ') || 'none'
@@ -55,16 +55,16 @@ function unroll(text: string, name: string): string {
   const output: string[] = []
   const lines = text.split('\n')
   for (let at = 0; at < lines.length; at++) {
-    const head = lines[at]!.match(/^\s*#unroll (\w+) (\d+)\s*$/)
+    const head = lines[at].match(/^\s*#unroll (\w+) (\d+)\s*$/)
     if (!head) {
-      output.push(lines[at]!)
+      output.push(lines[at])
       continue
     }
     const body: string[] = []
-    for (let depth = 1; ; body.push(lines[at]!)) {
+    for (let depth = 1; ; body.push(lines[at])) {
       if (++at >= lines.length) throw new Error(`shader "${name}": #unroll without #end`)
-      if (/^\s*#unroll /.test(lines[at]!)) depth++
-      else if (/^\s*#end\s*$/.test(lines[at]!) && --depth === 0) break
+      if (/^\s*#unroll /.test(lines[at])) depth++
+      else if (/^\s*#end\s*$/.test(lines[at]) && --depth === 0) break
     }
     for (let i = 0; i < Number(head[2]); i++) {
       output.push(unroll(body.join('\n').replaceAll(`{${head[1]}}`, String(i)), name))

@@ -40,7 +40,7 @@ export class Tiles {
 
   /** The tile that was fastest for such a product, or a fair guess where none was timed. */
   best(...shape: ProductShape): Tile {
-    return this.chosen.get(classOf(shape).join('x')) ?? this.candidates(shape)[0]!
+    return this.chosen.get(classOf(shape).join('x')) ?? this.candidates(shape)[0]
   }
 
   /** What is worth timing on this adapter for such a product, the likeliest first. */

@@ -64,13 +64,13 @@ export async function compareWithJudge(
     judge.state.qpos[2] += 1e-3
     const over = judge.step(action) === 'fell'
     if (over !== (ends[e] === 1)) differentEnds++
-    reward.push(Math.abs(judge.metrics.reward - rewards[e]!))
+    reward.push(Math.abs(judge.metrics.reward - rewards[e]))
     if (over || ends[e] === 1) continue
     judge.observe(seen)
-    const final = (ends[e]! - FINAL) * OBSERVATION_SIZE
+    const final = (ends[e] - FINAL) * OBSERVATION_SIZE
     let worst = 0
     seen.forEach((x, k) => {
-      const error = Math.abs(x - finals[final + k]!)
+      const error = Math.abs(x - finals[final + k])
       // NaN is the largest of all
       worst = Math.max(worst, error)
     })

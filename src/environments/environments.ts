@@ -149,7 +149,7 @@ export class GpuEnvironments {
     const { groups, clips } = shareOut(gpu, model, layout, body, references, options)
     this.groups = groups
     this.references = clips
-    const { stateSize, controlSize, adjointSize } = groups[0]!.physics
+    const { stateSize, controlSize, adjointSize } = groups[0].physics
     const array = <T extends 'f32' | 'u32' = 'f32'>(length: number, label: string, type?: T) => {
       const made = gpu.array(length, label, type)
       this.owned.push(made)

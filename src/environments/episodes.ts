@@ -115,7 +115,7 @@ export class Episodes {
     return Array.from(info, (clip, e) => {
       const [episodes, score, reward, , , steps, length, survived] = Array.from(
         { length: TALLIES - FIRST_ENDED },
-        (_, k) => numbers[k * size + e]!,
+        (_, k) => numbers[k * size + e],
       ) as [number, number, number, number, number, number, number, number]
       if (episodes !== 1) return undefined
       return { clip, score, reward, steps, length, survived: survived === 1 }
@@ -137,12 +137,12 @@ export class Episodes {
     const info = await this.gpu.read(this.info, FIELD.failures * size, 4 * size)
     const failures: Failure[] = []
     for (let environment = 0; environment < size; environment++) {
-      const [count, clip, frame, entry] = [0, 1, 2, 3].map((k) => info[k * size + environment]!)
+      const [count, clip, frame, entry] = [0, 1, 2, 3].map((k) => info[k * size + environment])
       if (!count) continue
       const what = entry
         ? `${this.entryName(entry - 1)} is no number of this world`
         : 'the reward is no number'
-      const message = `clip "${this.references[clip!]!.clip.name}", frame ${frame}: ${what}`
+      const message = `clip "${this.references[clip!].clip.name}", frame ${frame}: ${what}`
       failures.push({ environment, message })
     }
     if (failures.length) this.gpu.write(this.info, new Uint32Array(size), FIELD.failures * size)
@@ -168,12 +168,12 @@ export class Episodes {
   ): void {
     const { size } = this
     const { nq, nv } = this.model
-    for (let k = 0; k < nq; k++) saved.states[k * size + environment] = qpos[k]!
+    for (let k = 0; k < nq; k++) saved.states[k * size + environment] = qpos[k]
     for (let k = 0; k < nv; k++) {
-      saved.states[(nq + k) * size + environment] = qvel[k]!
+      saved.states[(nq + k) * size + environment] = qvel[k]
       saved.states[(nq + nv + k) * size + environment] = 0
     }
-    const { clip, dt, frames } = this.references[saved.info[FIELD.clip * size + environment]!]!
+    const { clip, dt, frames } = this.references[saved.info[FIELD.clip * size + environment]]
     const most = Math.max(1, Math.round(this.episodeSeconds / dt))
     const fields = {
       ...{ step: frame, start: frame, steps: 0, nextKick: 0xffffffff, over: 0 },
@@ -197,8 +197,8 @@ export class Episodes {
     this.gpu.write(this.info, saved.info)
     this.gpu.write(this.tally, saved.tally)
     const steps = Float32Array.from({ length: this.size }, (_, e) => {
-      const clip = saved.info[FIELD.clip * this.size + e]!
-      return this.references[clip]!.timestep
+      const clip = saved.info[FIELD.clip * this.size + e]
+      return this.references[clip].timestep
     })
     this.gpu.write(this.timesteps, steps)
   }

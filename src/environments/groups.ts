@@ -63,7 +63,7 @@ export function shareOut(
     const [first, end] = [clip, clip + of.length].map((c) =>
       Math.round((c * size) / clips.length),
     ) as [number, number]
-    const { contacts, substeps } = of[0]!
+    const { contacts, substeps } = of[0]
     const mayTouch = (geom: Geom) => body.mayTouch(contacts, geom.name)
     const group = {
       ...{ first, count: end - first, clip, clips: of.length, substeps },

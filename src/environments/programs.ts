@@ -102,7 +102,7 @@ function touchCost(
     clearances(model, kinematics(model, of), of, (geom) => !mayTouch(geom))
   const references = heights(wantedQpos)
   return heights(qpos).reduce<Expr>((sum, height, g) => {
-    const low = max(0, sub(min(CLEAR, references[g]!), height))
+    const low = max(0, sub(min(CLEAR, references[g]), height))
     return fma(low, low, sum)
   }, 0)
 }
@@ -133,7 +133,7 @@ export function observationAdjointProgram(
   mayTouch: (geom: Geom) => boolean,
 ): Program {
   const { graph, outputs } = observationProgram(model, layout)
-  const seeds = outputs['errors']!.map((of, k) => ({ of, adjoint: graph.input('cotangent', k) }))
+  const seeds = outputs['errors'].map((of, k) => ({ of, adjoint: graph.input('cotangent', k) }))
   const x = graph.inputs('x', model.nq + model.nv)
   const wanted = Array.from({ length: model.nq }, (_, k) => graph.input('row', layout.qpos + k))
   const cost = touchCost(model, x.slice(0, model.nq), wanted, mayTouch)
@@ -179,11 +179,11 @@ export function rewardProgram(
     const own = link.parent < 0 ? qpos.slice(3, 7) : jointRotation(link, qpos)
     const turn = angle(between([w, x, y, z], own))
     const parent = link.parent < 0 ? undefined : link.parent
-    const w0 = velocities[j]!.slice(0, 3)
+    const w0 = velocities[j].slice(0, 3)
     const rate =
       parent === undefined
         ? w0
-        : times(transposed(frames[parent]!.rotation), minus(w0, velocities[parent]!.slice(0, 3)))
+        : times(transposed(frames[parent].rotation), minus(w0, velocities[parent].slice(0, 3)))
     const squared = squaredDistance(rate, row(layout.rates + 3 * j, 3))
     const weight = body.weights[link.name] ?? 0
     pose = fma(mul(weight, turn), turn, pose)
@@ -194,10 +194,10 @@ export function rewardProgram(
   // hands and feet from the root, in its heading frame, heights above the floor
   const heading = headingOf(qpos.slice(3, 7))
   const points = body.endEffectors.map(({ body: name, point }, e) => {
-    const { rotation, place } = frames[model.bodies.findIndex((link) => link.name === name)]!
+    const { rotation, place } = frames[model.bodies.findIndex((link) => link.name === name)]
     const at = plus(place, times(rotation, point))
     const [ahead, left] = inHeading(heading, at)
-    const seen = [ahead!, left!, add(at[2]!, qpos[2]!)]
+    const seen = [ahead!, left!, add(at[2], qpos[2])]
     return squaredDistance(seen, row(layout.endEffectors + 3 * e, 3))
   })
 
@@ -212,7 +212,7 @@ export function rewardProgram(
   const centreVelocity = scaled(
     1 / mass,
     model.bodies
-      .map((link, k) => linear(momentum(bodyInertia(link, frames[k]!), velocities[k]!)))
+      .map((link, k) => linear(momentum(bodyInertia(link, frames[k]), velocities[k])))
       .reduce<Vector>(plus, [0, 0, 0]),
   )
   const errors = {
@@ -233,7 +233,7 @@ export function rewardProgram(
       reward,
       jointError,
       low ?? 1,
-      place[2]!,
+      place[2],
       dot(upOf(qpos.slice(3, 7)), upOf(wantedQpos.slice(3, 7))),
       sqrt(dot(place, place)),
       rootTurn,
@@ -257,7 +257,7 @@ function jointRotation(link: PhysicsModel['bodies'][number], qpos: readonly Expr
   return link.joints
     .filter(({ type }) => type === 'hinge')
     .reduce<Vector>((q, { axis, qpos: at, reference }) => {
-      const half = mul(0.5, sub(qpos[at]!, reference))
+      const half = mul(0.5, sub(qpos[at], reference))
       return quaternionProduct(q, [cos(half), ...scaled(sin(half), axis)])
     }, link.quat)
 }

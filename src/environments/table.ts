@@ -76,7 +76,7 @@ export function rowsOf(reference: Reference, layout: RowLayout): Float32Array {
     const length = next - layout[part]
     for (let f = 0; f < frames; f++) {
       for (let k = 0; k < length; k++) {
-        table[f * layout.size + layout[part] + k] = from[f * stride + first + k]!
+        table[f * layout.size + layout[part] + k] = from[f * stride + first + k]
       }
     }
   }
@@ -123,13 +123,13 @@ export function writeClips(
     const [x, y] = displacement(clip, -1)
     const [low, high] = KICK_SECONDS.map((seconds) => Math.round(seconds / dt))
     const words = [
-      ...[rows[c]!, frames, Number(clip.loop), Math.max(1, Math.round(episodeSeconds / dt))],
+      ...[rows[c], frames, Number(clip.loop), Math.max(1, Math.round(episodeSeconds / dt))],
       ...[f32(timestep), low!, high!],
       ...[Math.cos(clip.cycleTurn), -Math.sin(clip.cycleTurn), x, y].map(f32),
       0,
     ]
     gpu.write(clips, Uint32Array.from(words), CLIP_WORDS * c)
-    gpu.write(table, rowsOf(reference, layout), rows[c]! * layout.size)
+    gpu.write(table, rowsOf(reference, layout), rows[c] * layout.size)
   })
   return { table, clips }
 }

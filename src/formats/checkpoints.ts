@@ -83,7 +83,7 @@ export function decodeLearner(bytes: Uint8Array, file: string): LearnerState {
       ...{ parameters: parameters!, moments: moments! },
       steps: Number(metadata['value_steps']),
     },
-    environments: JSON.parse(metadata['environments']!),
+    environments: JSON.parse(metadata['environments']),
   }
 }
 
@@ -138,7 +138,7 @@ export function decodeApg(bytes: Uint8Array, file: string): ApgCheckpoint {
     ['parameters', 'averaged', 'moments', 'states', 'tally'],
     file,
   )
-  const info = Uint32Array.from(JSON.parse(metadata['info']!))
+  const info = Uint32Array.from(JSON.parse(metadata['info']))
   return {
     state: {
       iteration: Number(metadata['iteration']),
@@ -147,6 +147,6 @@ export function decodeApg(bytes: Uint8Array, file: string): ApgCheckpoint {
     },
     ...{ kept: Number(metadata['kept']), seconds: Number(metadata['seconds']) },
     schedule: { lowered: Number(metadata['lowered']), since: Number(metadata['since']) },
-    ...{ curve: JSON.parse(metadata['curve']!), recent: JSON.parse(metadata['recent']!) },
+    ...{ curve: JSON.parse(metadata['curve']), recent: JSON.parse(metadata['recent']) },
   }
 }

@@ -44,11 +44,11 @@ export function decodeDemonstrations(bytes: Uint8Array, file: string): (EpisodeD
     file,
   )
   const episodes = new Array<EpisodeData | undefined>(Number(metadata['episodes'])).fill(undefined)
-  const [inWidth, outWidth] = [observations!.shape[1]!, actions!.shape[1]!]
+  const [inWidth, outWidth] = [observations!.shape[1], actions!.shape[1]]
   const rows = (data: ArrayLike<number>, width: number, from: number, count: number) =>
     (data as Float32Array).subarray(from * width, (from + count) * width)
   let row = 0
-  for (let e = 0; e < index!.shape[0]!; e++) {
+  for (let e = 0; e < index!.shape[0]; e++) {
     const [number, steps, fell] = index!.data.subarray(3 * e, 3 * e + 3) as Uint32Array
     episodes[number!] = {
       observations: rows(observations!.data, inWidth, row, steps!),

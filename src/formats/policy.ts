@@ -10,7 +10,7 @@ export function encodePolicy(weights: PolicyWeights): Uint8Array {
     metadata: { format: 'webmimic policy 1', sizes: sizes.join('-'), activation },
     tensors: {
       parameters: { shape: [parameters.length], data: parameters },
-      statistics: { shape: [3, sizes[0]!], data: statistics },
+      statistics: { shape: [3, sizes[0]], data: statistics },
     },
   })
 }
@@ -20,7 +20,7 @@ export function decodePolicy(bytes: Uint8Array, file: string): PolicyWeights {
   const { tensors, metadata } = decodeTensors(bytes, file)
   const [parameters, statistics] = named(tensors, ['parameters', 'statistics'], file)
   return {
-    sizes: metadata['sizes']!.split('-').map(Number),
+    sizes: metadata['sizes'].split('-').map(Number),
     activation: metadata['activation'] as Activation,
     ...{ parameters: parameters!, statistics: statistics! },
   }

@@ -115,5 +115,5 @@ export function named(
   file: string,
 ): Float32Array[] {
   const found = tensorsOf(tensors, names, file)
-  return names.map((name) => found[name]!.data as Float32Array)
+  return names.map((name) => found[name].data as Float32Array)
 }

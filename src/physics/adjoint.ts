@@ -48,18 +48,18 @@ export function adjointProgram(model: PhysicsModel, options: StepOptions = {}): 
   const constraint = pushing.forces()
   const residual = a.map((x, d) => {
     const own = fma(model.armature[d]!, x, dot(kin.axes[d]!, inertial[tree.body[d]!]!))
-    return sub(sub(own, smooth.total[d]!), constraint[d] ?? 0)
+    return sub(sub(own, smooth.total[d]), constraint[d] ?? 0)
   })
 
   // integration, backwards
   const implicit = implicitMatrix(M, smooth.damping, timestep)
   const qacc: readonly Expr[] = implicit ? solve(tree, implicit, multiply(tree, M, a)) : a
-  const next = qvel.map((v, d) => fma(timestep, qacc[d]!, v) as Node)
+  const next = qvel.map((v, d) => fma(timestep, qacc[d], v) as Node)
   const outcome = graph.inputs('adjoint_qpos', model.nq)
   const places = integrationAdjoint(model, qpos, next, timestep, outcome)
   const adjointNext = graph
     .inputs('adjoint_qvel', model.nv)
-    .map((adjoint, d) => add(adjoint, places.qvel[d]!))
+    .map((adjoint, d) => add(adjoint, places.qvel[d]))
 
   // qacc = A^-1 M a*
   const adjointQacc = adjointNext.map((x) => mul(timestep, x))
@@ -67,11 +67,11 @@ export function adjointProgram(model: PhysicsModel, options: StepOptions = {}): 
   const adjointA: readonly Expr[] = implicit ? multiply(tree, M, y) : adjointQacc
   const seeds: Seed[] = []
   if (implicit) {
-    const lag = a.map((x, d) => sub(x, qacc[d]!))
+    const lag = a.map((x, d) => sub(x, qacc[d]))
     M.forEach((row, d) => {
       for (const i of path(d)) {
-        const adjoint = i === d ? mul(y[d]!, lag[d]!) : fma(y[i]!, lag[d]!, mul(y[d]!, lag[i]!))
-        seeds.push({ of: row[i]!, adjoint })
+        const adjoint = i === d ? mul(y[d], lag[d]) : fma(y[i], lag[d], mul(y[d], lag[i]))
+        seeds.push({ of: row[i], adjoint })
       }
     })
   }
@@ -79,7 +79,7 @@ export function adjointProgram(model: PhysicsModel, options: StepOptions = {}): 
   const H = pushing.hessian(M, [...a.keys()])
   const mu = solve(tree, H, adjointA)
   residual.forEach((of, d) => {
-    seeds.push({ of, adjoint: neg(mu[d]!) })
+    seeds.push({ of, adjoint: neg(mu[d]) })
   })
 
   const wrench = state.wrenches.flatMap((w) => w ?? []) as Node[]
@@ -87,8 +87,8 @@ export function adjointProgram(model: PhysicsModel, options: StepOptions = {}): 
   const adjoints = gradient(seeds, by)
   const take = (count: number) => adjoints.splice(0, count)
   return graph.program({
-    adjoint_qpos: take(model.nq).map((x, i) => add(x, places.qpos[i]!)),
-    adjoint_qvel: take(model.nv).map((x, d) => add(x, adjointNext[d]!)),
+    adjoint_qpos: take(model.nq).map((x, i) => add(x, places.qpos[i])),
+    adjoint_qvel: take(model.nv).map((x, d) => add(x, adjointNext[d])),
     adjoint_ctrl: take(model.nu),
     adjoint_wrench: take(wrench.length),
   })
@@ -103,7 +103,7 @@ function integrationAdjoint(
   outcome: readonly Expr[],
 ): { qpos: Expr[]; qvel: Expr[] } {
   const after = integrate(model, qpos, next, timestep)
-  const seeds = after.map((of, i) => ({ of, adjoint: outcome[i]! }))
+  const seeds = after.map((of, i) => ({ of, adjoint: outcome[i] }))
   const all = gradient(seeds, [...qpos, ...next])
   return { qpos: all.slice(0, qpos.length), qvel: all.slice(qpos.length) }
 }

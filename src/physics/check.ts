@@ -66,11 +66,11 @@ export async function checkStep(
     const wanted = truth.step(states, e)
     touching += Number(wanted.contacts > 0) / count
     const of = (from: number, values: Float64Array) =>
-      largest(values, (x, i) => x - after[(from + i) * count + e]!)
+      largest(values, (x, i) => x - after[(from + i) * count + e])
     const [qpos, qvel] = [of(0, wanted.qpos), of(nq, wanted.qvel)]
     const { qacc, report: own } = reference.step(states, e)
     // rows that went to and fro: the kernel knows, and says so
-    if (report[2 * count + e] || own[1]! < 0) {
+    if (report[2 * count + e] || own[1] < 0) {
       astray++
       astrayQvel = Math.max(astrayQvel, qvel)
       continue
@@ -81,7 +81,7 @@ export async function checkStep(
       1e-9,
       largest(wanted.qacc, (x) => x),
     )
-    errors.qacc.push(largest(qacc, (x, i) => x - wanted.qacc[i]!) / most)
+    errors.qacc.push(largest(qacc, (x, i) => x - wanted.qacc[i]) / most)
   }
   rig.release()
   return {
@@ -135,14 +135,14 @@ export async function checkDerivative(
     const value = () => {
       const { qpos, qvel } = reference.step(states, e)
       const part = (x: Float64Array, from: number) =>
-        x.reduce((sum, xi, i) => sum + xi * seeds[(from + i) * count + e]!, 0)
+        x.reduce((sum, xi, i) => sum + xi * seeds[(from + i) * count + e], 0)
       return part(qpos, 0) + part(qvel, nq)
     }
     let [error, length] = [0, 0]
     const compare = (array: Float64Array, size: number, got: (i: number) => number) => {
       for (let i = 0; i < size; i++) {
         const at = e * size + i
-        const x = array[at]!
+        const x = array[at]
         array[at] = x + DIFFERENCE
         const above = value()
         array[at] = x - DIFFERENCE
@@ -153,9 +153,9 @@ export async function checkDerivative(
         length += wanted ** 2
       }
     }
-    compare(states.qpos, nq, (i) => adjoint[i * count + e]!)
-    compare(states.qvel, nv, (i) => adjoint[(nq + i) * count + e]!)
-    compare(states.ctrl, nu, (i) => controls[i * count + e]!)
+    compare(states.qpos, nq, (i) => adjoint[i * count + e])
+    compare(states.qvel, nv, (i) => adjoint[(nq + i) * count + e])
+    compare(states.ctrl, nu, (i) => controls[i * count + e])
     relative.push(Math.sqrt(error / length))
   }
   return {
@@ -204,7 +204,7 @@ class Reference {
 function largest(values: ArrayLike<number>, of: (x: number, i: number) => number): number {
   let most = 0
   for (let i = 0; i < values.length; i++) {
-    const size = Math.abs(of(values[i]!, i))
+    const size = Math.abs(of(values[i], i))
     // NaN is the largest of all
     if (!(size <= most)) most = size
   }

@@ -61,7 +61,7 @@ const clean = (x: number) => (Math.abs(x) < 1e-14 ? 0 : x)
 
 /** Row `i` of an array whose rows have `n` numbers. */
 export const row = (array: Numbers, i: number, n: number): number[] =>
-  range(n).map((k) => clean(array[i * n + k]!))
+  range(n).map((k) => clean(array[i * n + k]))
 
 /** @throws UnsupportedModel, see there */
 export function refuse(what: string, instead: string): never {

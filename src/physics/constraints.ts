@@ -83,7 +83,7 @@ export function constraints(
   mayTouch: (geom: Geom) => boolean,
 ): Constraints {
   const contacts: Contact[] = []
-  const height = sub(qpos[2]!, model.floor ?? 0)
+  const height = sub(qpos[2], model.floor ?? 0)
   model.bodies.forEach((body, k) => {
     for (const geom of body.geoms) {
       const { contact } = geom
@@ -94,12 +94,12 @@ export function constraints(
         condim === 1 ? inverseMass : 2 * friction ** 2 * inverseMass * (1 + friction ** 2)
       const soft = softness(contact, timestep)
       for (const { at, radius, tangents } of candidates(kin, k, geom)) {
-        const distance = sub(add(at[2]!, height), radius)
+        const distance = sub(add(at[2], height), radius)
         // half way between the surfaces, the plane being at -height
-        const point = [at[0]!, at[1]!, fms(1, height, mul(0.5, distance))]
+        const point = [at[0], at[1], fms(1, height, mul(0.5, distance))]
         const { impedance, stiffness, damping } = soft(distance)
-        const u = atPoint(velocities[k]!, point)
-        const normal = fms(damping, u[2]!, neg(mul(mul(stiffness, impedance), distance)))
+        const u = atPoint(velocities[k], point)
+        const normal = fms(damping, u[2], neg(mul(mul(stiffness, impedance), distance)))
         const along = tangents.map((t) => mul(mul(damping, friction), dot(t, u)))
         contacts.push({
           body: k,
@@ -134,7 +134,7 @@ const WORLD_TANGENTS: readonly Vector[] = [
 
 // the points of a geom that can touch the plane
 function candidates({ frames }: Kinematics, body: number, geom: Geom): Candidate[] {
-  const { place, rotation } = geomFrame(frames[body]!, geom)
+  const { place, rotation } = geomFrame(frames[body], geom)
   const [a, b] = geom.size as [number, number]
   if (geom.type === 'sphere') return [{ at: place, radius: a, tangents: WORLD_TANGENTS }]
   if (geom.type === 'capsule') {
@@ -145,7 +145,7 @@ function candidates({ frames }: Kinematics, body: number, geom: Geom): Candidate
     const upright = less(squared, 1e-12)
     const scale = div(1, sqrt(select(upright, 1, squared)))
     const along = [select(upright, 1, mul(x, scale)), select(upright, 0, mul(y, scale)), 0]
-    const tangents = [along, [neg(along[1]!), along[0]!, 0]]
+    const tangents = [along, [neg(along[1]), along[0], 0]]
     return [b, -b].map((end) => ({ at: axpy(end, axis, place), radius: a, tangents }))
   }
   // the corners of a box that are not above its centre: of two opposite ones the lower
@@ -156,8 +156,8 @@ function candidates({ frames }: Kinematics, body: number, geom: Geom): Candidate
     [-1, 1],
     [-1, -1],
   ].map(([y, z]) => {
-    const corner = axpy(z!, edges[2]!, axpy(y!, edges[1]!, edges[0]!))
-    const sign = select(less(0, corner[2]!), -1, 1)
+    const corner = axpy(z!, edges[2], axpy(y!, edges[1], edges[0]))
+    const sign = select(less(0, corner[2]), -1, 1)
     return { at: axpy(sign, corner, place), radius: 0, tangents: WORLD_TANGENTS }
   })
 }
@@ -176,7 +176,7 @@ function jointConstraints(
       dof,
       sign: 1,
       stiffness: div(impedance, mul(loss.inverseInertia, sub(1, impedance))),
-      reference: neg(mul(damping, qvel[dof]!)),
+      reference: neg(mul(damping, qvel[dof])),
       force: loss.force,
     })
   })
@@ -184,10 +184,10 @@ function jointConstraints(
     for (const { limit, dof, qpos: q } of joints) {
       if (!limit) continue
       for (const sign of [1, -1] as const) {
-        const distance = sign > 0 ? sub(qpos[q]!, limit.range[0]) : sub(limit.range[1], qpos[q]!)
+        const distance = sign > 0 ? sub(qpos[q], limit.range[0]) : sub(limit.range[1], qpos[q])
         const beyond = sub(distance, limit.margin)
         const { impedance, stiffness, damping } = softness(limit, timestep)(beyond)
-        const rate = mul(sign, qvel[dof]!)
+        const rate = mul(sign, qvel[dof])
         rows.push({
           dof,
           sign,
@@ -211,13 +211,13 @@ function jointConstraints(
  */
 function softness({ solref, solimp }: Softness, timestep: Expr) {
   const within = (x: number, low: number, high: number) => Math.min(high, Math.max(low, x))
-  const [start, end] = [solimp[0]!, solimp[1]!].map((d) => within(d, 1e-4, 0.9999)) as [
+  const [start, end] = [solimp[0], solimp[1]].map((d) => within(d, 1e-4, 0.9999)) as [
     number,
     number,
   ]
-  const width = Math.max(0, solimp[2]!)
-  const middle = within(solimp[3]!, 1e-4, 0.9999)
-  const exponent = Math.max(1, solimp[4]!)
+  const width = Math.max(0, solimp[2])
+  const middle = within(solimp[3], 1e-4, 0.9999)
+  const exponent = Math.max(1, solimp[4])
   const [time, ratio] = solref as [number, number]
   const standard = time > 0
   // shorter than two steps a spring would be unstable
@@ -268,9 +268,9 @@ export class ConstraintForces {
     const edges = rows.contacts.map((contact) => {
       const w = atPoint(accelerations[contact.body]!, contact.point)
       const along = contact.tangents.map((t) => mul(contact.friction, dot(t, w)))
-      const values = along.length ? along.flatMap((x) => [add(w[2]!, x), sub(w[2]!, x)]) : [w[2]!]
+      const values = along.length ? along.flatMap((x) => [add(w[2], x), sub(w[2], x)]) : [w[2]]
       return values.map((value, i) => {
-        const off = sub(value, contact.references[i]!)
+        const off = sub(value, contact.references[i])
         const pushes = and(less(off, 0), less(0, contact.stiffness))
         states.push(select(pushes, 1, 0))
         const stiffness = select(pushes, contact.stiffness, 0)
@@ -282,7 +282,7 @@ export class ConstraintForces {
     rows.contacts.forEach((contact, c) => {
       const wrench = contactWrench(
         contact,
-        edges[c]!.map(({ force }) => force),
+        edges[c].map(({ force }) => force),
       )
       const before = this.wrenches[contact.body]
       this.wrenches[contact.body] = before ? plus(before, wrench) : wrench
@@ -290,7 +290,7 @@ export class ConstraintForces {
 
     const losses: Expr[] = []
     const joints = rows.joints.map(({ dof, sign, stiffness, reference, force }) => {
-      const off = sub(mul(sign, a[dof]!), reference)
+      const off = sub(mul(sign, a[dof]), reference)
       if (force === undefined) {
         const pushes = and(less(off, 0), less(0, stiffness))
         states.push(select(pushes, 1, 0))
@@ -317,11 +317,11 @@ export class ConstraintForces {
     const { model, tree, kin, rows } = this
     const carried = accumulate(model, this.wrenches, plus)
     const out: (Expr | undefined)[] = kin.axes.map((axis, d) => {
-      const wrench = carried[tree.body[d]!]
+      const wrench = carried[tree.body[d]]
       return wrench && dot(axis, wrench)
     })
     rows.joints.forEach(({ dof }, i) => {
-      out[dof] = add(out[dof] ?? 0, this.jointForces[i]!)
+      out[dof] = add(out[dof] ?? 0, this.jointForces[i])
     })
     return out
   }
@@ -334,20 +334,20 @@ export class ConstraintForces {
     const { model, tree, kin, rows } = this
     const own: (Matrix6 | undefined)[] = model.bodies.map(() => undefined)
     rows.contacts.forEach((contact, c) => {
-      const K = contactStiffness(contact, this.edgeStiffness[c]!)
+      const K = contactStiffness(contact, this.edgeStiffness[c])
       const before = own[contact.body]
       own[contact.body] = before ? sumOf(before, K) : K
     })
     const composite = accumulate(model, own, sumOf)
     const H = M.map((row) => [...row])
     for (const d of dofs) {
-      const K = composite[tree.body[d]!]
+      const K = composite[tree.body[d]]
       if (!K) continue
-      const force = K.map((row) => dot(row, kin.axes[d]!))
-      for (const i of tree.path(d)) H[d]![i] = dot(kin.axes[i]!, force, H[d]![i]!)
+      const force = K.map((row) => dot(row, kin.axes[d]))
+      for (const i of tree.path(d)) H[d][i] = dot(kin.axes[i], force, H[d][i])
     }
     rows.joints.forEach(({ dof }, i) => {
-      H[dof]![dof] = add(H[dof]![dof]!, this.jointStiffness[i]!)
+      H[dof][dof] = add(H[dof][dof], this.jointStiffness[i])
     })
     return H
   }
@@ -366,14 +366,14 @@ function packed(states: readonly Expr[]): Expr[] {
 function contactWrench({ friction, tangents, point }: Contact, forces: readonly Expr[]): Vector {
   let force: Vector = [0, 0, forces.reduce(add, 0)]
   tangents.forEach((t, i) => {
-    force = axpy(mul(friction, sub(forces[2 * i]!, forces[2 * i + 1]!)), t, force)
+    force = axpy(mul(friction, sub(forces[2 * i], forces[2 * i + 1])), t, force)
   })
   return [...cross(point, force), ...force]
 }
 
 /** six rows of six */
 type Matrix6 = readonly Vector[]
-const sumOf = (a: Matrix6, b: Matrix6): Matrix6 => a.map((row, i) => plus(row, b[i]!))
+const sumOf = (a: Matrix6, b: Matrix6): Matrix6 => a.map((row, i) => plus(row, b[i]))
 
 // sum over the edges of D e e', e the edge's direction, and that as a stiffness of the body about the root's place
 function contactStiffness({ friction, tangents, point }: Contact, D: readonly Expr[]): Matrix6 {
@@ -381,11 +381,11 @@ function contactStiffness({ friction, tangents, point }: Contact, D: readonly Ex
   const outer = (s: Expr, a: Vector, b: Vector) => a.map((x) => b.map((y) => mul(s, mul(x, y))))
   let W: Vector[] = outer(D.reduce(add, 0), up, up)
   tangents.forEach((t, i) => {
-    const [plusEdge, minusEdge] = [D[2 * i]!, D[2 * i + 1]!]
+    const [plusEdge, minusEdge] = [D[2 * i], D[2 * i + 1]]
     const lean = mul(friction, sub(plusEdge, minusEdge))
     const own = mul(friction ** 2, add(plusEdge, minusEdge))
     for (const part of [outer(lean, up, t), outer(lean, t, up), outer(own, t, t)]) {
-      W = W.map((row, r) => plus(row, part[r]!))
+      W = W.map((row, r) => plus(row, part[r]))
     }
   })
   // w = v + omega x point, so the angular rows are X W with X = skew(point), and X' = -X
@@ -393,7 +393,7 @@ function contactStiffness({ friction, tangents, point }: Contact, D: readonly Ex
   const XW = product(X, W)
   const XWX = product(XW, transposed(X))
   return [
-    ...XW.map((row, i) => [...XWX[i]!, ...row]),
+    ...XW.map((row, i) => [...XWX[i], ...row]),
     ...W.map((row, i) => [...column(XW, i), ...row]),
   ]
 }

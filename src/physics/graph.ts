@@ -196,15 +196,15 @@ function ordered(a: Expr, b: Expr): [Expr, Expr] {
 
 export function neg(a: Expr): Expr {
   if (isNumber(a)) return -a
-  return isNegated(a) ? a.args[0]! : node('neg', a)
+  return isNegated(a) ? a.args[0] : node('neg', a)
 }
 
 export function add(a: Expr, b: Expr): Expr {
   if (a === 0) return b
   if (b === 0) return a
   if (isNumber(a) && isNumber(b)) return a + b
-  if (isNegated(b)) return sub(a, b.args[0]!)
-  if (isNegated(a)) return sub(b, a.args[0]!)
+  if (isNegated(b)) return sub(a, b.args[0])
+  if (isNegated(a)) return sub(b, a.args[0])
   return node('add', ...ordered(a, b))
 }
 
@@ -213,7 +213,7 @@ export function sub(a: Expr, b: Expr): Expr {
   if (a === b) return 0
   if (isNumber(a) && isNumber(b)) return a - b
   if (a === 0) return neg(b)
-  if (isNegated(b)) return add(a, b.args[0]!)
+  if (isNegated(b)) return add(a, b.args[0])
   return node('sub', a, b)
 }
 
@@ -224,8 +224,8 @@ export function mul(a: Expr, b: Expr): Expr {
   if (b === 1) return a
   if (a === -1) return neg(b)
   if (b === -1) return neg(a)
-  if (isNegated(a)) return neg(mul(a.args[0]!, b))
-  if (isNegated(b)) return neg(mul(a, b.args[0]!))
+  if (isNegated(a)) return neg(mul(a.args[0], b))
+  if (isNegated(b)) return neg(mul(a, b.args[0]))
   return node('mul', ...ordered(a, b))
 }
 
@@ -244,9 +244,9 @@ export function fma(a: Expr, b: Expr, c: Expr): Expr {
   if (a === -1) return sub(c, b)
   if (b === -1) return sub(c, a)
   if (isNumber(a) && isNumber(b)) return add(a * b, c)
-  if (isNegated(a) && isNegated(b)) return fma(a.args[0]!, b.args[0]!, c)
+  if (isNegated(a) && isNegated(b)) return fma(a.args[0], b.args[0], c)
   // the sign stands on the first factor
-  if (isNegated(b)) return fma(neg(a), b.args[0]!, c)
+  if (isNegated(b)) return fma(neg(a), b.args[0], c)
   if (isNegated(a)) return node('fma', a, b, c)
   return node('fma', ...ordered(a, b), c)
 }
@@ -256,7 +256,7 @@ export const fms = (a: Expr, b: Expr, c: Expr): Expr => fma(neg(a), b, c)
 
 export function abs(a: Expr): Expr {
   if (isNumber(a)) return Math.abs(a)
-  return node('abs', isNegated(a) ? a.args[0]! : a)
+  return node('abs', isNegated(a) ? a.args[0] : a)
 }
 
 export function min(a: Expr, b: Expr): Expr {

@@ -70,7 +70,7 @@ function rotated({ inertia, iquat }: Body, rotation: Frame['rotation']): Vector 
           [x, u[2]],
           [y, u[2]],
         ] as const
-      )[k]!
+      )[k]
       return fma(p, q, sum)
     })
   })
@@ -107,8 +107,8 @@ export function massMatrix(
   return axes.map((axis, d) => {
     const force = momentum(composite[tree.body[d]!]!, axis)
     const entries: Expr[] = []
-    for (const i of tree.path(d)) entries[i] = dot(axes[i]!, force)
-    entries[d] = add(entries[d]!, model.armature[d]!)
+    for (const i of tree.path(d)) entries[i] = dot(axes[i], force)
+    entries[d] = add(entries[d], model.armature[d])
     return entries
   })
 }
@@ -118,8 +118,8 @@ export function multiply(tree: DofTree, M: TreeMatrix, x: readonly Expr[]): Expr
   const out: Expr[] = x.map(() => 0)
   for (let d = 0; d < x.length; d++) {
     for (const i of tree.path(d)) {
-      out[d] = fma(M[d]![i]!, x[i]!, out[d]!)
-      if (i !== d) out[i] = fma(M[d]![i]!, x[d]!, out[i]!)
+      out[d] = fma(M[d][i], x[i], out[d])
+      if (i !== d) out[i] = fma(M[d][i], x[d], out[i])
     }
   }
   return out

@@ -20,7 +20,7 @@ export function implicitMatrix(
   if (damping.every((b) => b === 0)) return undefined
   return M.map((row, d) => {
     const out = [...row]
-    out[d] = fma(timestep, damping[d]!, row[d]!)
+    out[d] = fma(timestep, damping[d], row[d])
     return out
   })
 }
@@ -38,7 +38,7 @@ export function integrate(
   timestep: Expr,
 ): Expr[] {
   const out: Expr[] = []
-  for (const i of [0, 1, 2]) out[i] = fma(timestep, qvel[i]!, qpos[i]!)
+  for (const i of [0, 1, 2]) out[i] = fma(timestep, qvel[i], qpos[i])
   const turn = scaled(mul(0.5, timestep), qvel.slice(3, 6))
   const rotation = quaternionProduct(qpos.slice(3, 7), exponential(turn))
   const norm = div(1, sqrt(dot(rotation, rotation)))
@@ -47,7 +47,7 @@ export function integrate(
   })
   for (const { joints } of model.bodies) {
     for (const { type, qpos: q, dof } of joints) {
-      if (type !== 'free') out[q] = fma(timestep, qvel[dof]!, qpos[q]!)
+      if (type !== 'free') out[q] = fma(timestep, qvel[dof], qpos[q])
     }
   }
   return out

@@ -175,7 +175,7 @@ export class PhysicsKernels {
         plan.add({
           shader: 'physics_adjoint',
           label: constants.length > 1 ? `physics_adjoint ${piece + 1}` : 'physics_adjoint',
-          constants: constants[piece]!,
+          constants: constants[piece],
           arrays: { ...arrays, spill },
           shape: [environments, at, some, substeps, rows.trajectory, rows.control, step, stride],
           groups,

@@ -56,12 +56,12 @@ export function kinematics(model: PhysicsModel, qpos: readonly Expr[]): Kinemati
       for (const i of [0, 1, 2]) axes.push([...column(rotation, i), ...ZERO3])
       continue
     }
-    const parent = frames[body.parent]!
+    const parent = frames[body.parent]
     let place: Vector = plus(parent.place, times(parent.rotation, body.pos))
     let rotation: Matrix = turned(parent.rotation, body.quat)
     for (const joint of body.joints) {
       const axis = times(rotation, joint.axis)
-      const q = sub(qpos[joint.qpos]!, joint.reference)
+      const q = sub(qpos[joint.qpos], joint.reference)
       if (joint.type === 'slide') {
         axes.push([...ZERO3, ...axis])
         place = axpy(q, axis, place)
@@ -104,19 +104,19 @@ function rotateAbout(R: Matrix, axis: readonly number[], angle: Expr): Matrix {
             ? c
             : mul(
                 s,
-                [0, 1, 2].reduce((sum, k) => sum - permutation(i, j, k) * axis[k]!, 0),
+                [0, 1, 2].reduce((sum, k) => sum - permutation(i, j, k) * axis[k], 0),
               )
         return fma(rest, a * b, own)
       }),
     )
     return product(R, rodrigues)
   }
-  const sine = axis[main]! > 0 ? s : neg(s)
+  const sine = axis[main] > 0 ? s : neg(s)
   const [u, w] = [(main + 1) % 3, (main + 2) % 3]
   return R.map((row) => {
     const out = [...row]
-    out[u] = fma(sine, row[w]!, mul(c, row[u]!))
-    out[w] = fms(sine, row[u]!, mul(c, row[w]!))
+    out[u] = fma(sine, row[w], mul(c, row[u]))
+    out[w] = fms(sine, row[u], mul(c, row[w]))
     return out
   })
 }
@@ -146,7 +146,7 @@ export function motion(model: PhysicsModel, { axes }: Kinematics, qvel: readonly
       const v = qvel.slice(0, 3)
       const w = [0, 1, 2].map((i) =>
         dot(
-          [3, 4, 5].map((d) => axes[d]![i]!),
+          [3, 4, 5].map((d) => axes[d][i]),
           qvel.slice(3, 6),
         ),
       )
@@ -162,10 +162,10 @@ export function motion(model: PhysicsModel, { axes }: Kinematics, qvel: readonly
       dof = 6
       continue
     }
-    let velocity = velocities[body.parent]!
-    let acceleration = accelerations[body.parent]!
+    let velocity = velocities[body.parent]
+    let acceleration = accelerations[body.parent]
     for (const _ of body.joints) {
-      const [axis, rate] = [axes[dof]!, qvel[dof]!]
+      const [axis, rate] = [axes[dof], qvel[dof]]
       acceleration = axpy(rate, crossMotion(velocity, axis), acceleration)
       velocity = axpy(rate, axis, velocity)
       dof++
@@ -194,7 +194,7 @@ export function propagate(
     let sum: Vector | undefined = body.parent < 0 ? ZERO6 : out[body.parent]
     const count = body.parent < 0 ? 6 : body.joints.length
     for (let i = 0; i < count; i++, dof++) {
-      sum = sum && (moving?.has(dof) ?? true) ? axpy(x[dof]!, axes[dof]!, sum) : undefined
+      sum = sum && (moving?.has(dof) ?? true) ? axpy(x[dof], axes[dof], sum) : undefined
     }
     out.push(sum)
   }
@@ -209,7 +209,7 @@ export function accumulate<T>(
 ): (T | undefined)[] {
   const sums = [...own]
   for (let k = model.bodies.length - 1; k > 0; k--) {
-    const above = model.bodies[k]!.parent
+    const above = model.bodies[k].parent
     const [a, b] = [sums[above], sums[k]]
     if (b !== undefined) sums[above] = a === undefined ? b : plusOf(a, b)
   }
@@ -227,11 +227,11 @@ export function geomFrame({ rotation, place }: Frame, geom: Geom): Frame {
 /** Height of a geom's lowest point above the root's place, m. */
 export function lowestPoint(frame: Frame, geom: Geom): Expr {
   const { place, rotation } = geomFrame(frame, geom)
-  const [z, up] = [place[2]!, rotation[2]!]
+  const [z, up] = [place[2], rotation[2]]
   const [a, b] = geom.size
   if (geom.type === 'sphere') return sub(z, a!)
-  if (geom.type === 'capsule') return fms(abs(up[2]!), b!, sub(z, a!))
-  return geom.size.reduce<Expr>((low, half, i) => fms(abs(up[i]!), half, low), z)
+  if (geom.type === 'capsule') return fms(abs(up[2]), b!, sub(z, a!))
+  return geom.size.reduce<Expr>((low, half, i) => fms(abs(up[i]), half, low), z)
 }
 
 /** Lowest of all geoms that `of` picks, above the plane, m; undefined where it picks none. */
@@ -252,10 +252,10 @@ export function clearances(
   qpos: readonly Expr[],
   of: (geom: Geom, body: Body) => boolean,
 ): Expr[] {
-  const above = sub(qpos[2]!, model.floor ?? 0)
+  const above = sub(qpos[2], model.floor ?? 0)
   return model.bodies.flatMap((body, k) =>
     body.geoms
       .filter((geom) => of(geom, body))
-      .map((geom) => add(lowestPoint(frames[k]!, geom), above)),
+      .map((geom) => add(lowestPoint(frames[k], geom), above)),
   )
 }

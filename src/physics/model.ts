@@ -135,7 +135,7 @@ export class DofTree {
     const parent: number[] = []
     const last: number[] = []
     model.bodies.forEach((b, k) => {
-      let above = b.parent < 0 ? -1 : last[b.parent]!
+      let above = b.parent < 0 ? -1 : last[b.parent]
       for (const { type } of b.joints) {
         for (let i = 0; i < (type === 'free' ? 6 : 1); i++) {
           body.push(k)
@@ -156,7 +156,7 @@ export class DofTree {
   /** A degree of freedom and all between it and the root, itself first. */
   path(dof: number): number[] {
     const path = []
-    for (let d = dof; d >= 0; d = this.parent[d]!) path.push(d)
+    for (let d = dof; d >= 0; d = this.parent[d]) path.push(d)
     return path
   }
 }

@@ -60,7 +60,7 @@ export function compileJavaScript(program: Program): (arrays: Arrays) => void {
     }
     flush()
     const { carried, initial, next, done, results, ended, most } = item
-    main.push(carried.map((node, k) => assign(node, initial[k]!)).join(''), `${place(ended)}=0;`)
+    main.push(carried.map((node, k) => assign(node, initial[k])).join(''), `${place(ended)}=0;`)
     const compute = (nodes: readonly Node[]) =>
       calls(nodes.map((node) => `${place(node)}=${operation(node, value)};`))
     const test = compute(bodies.get(item)!.test)
@@ -71,7 +71,7 @@ export function compileJavaScript(program: Program): (arrays: Arrays) => void {
     main.push(
       `for(let n=0;n<${most};n++){${test}if(${value(done)}){${place(ended)}=1;break;}`,
       `${rest}${calls([...scratch, ...turn])}}`,
-      carried.map((node, k) => `${place(results[k]!)}=${place(node)};`).join(''),
+      carried.map((node, k) => `${place(results[k])}=${place(node)};`).join(''),
     )
   }
   flush()

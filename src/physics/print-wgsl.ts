@@ -36,7 +36,7 @@ export function printPiece(
   const value = (x: Expr): string => {
     if (typeof x === 'number') return literal(x)
     // a sign costs nothing where it is used
-    if (x.op === 'neg' && !names.has(x)) return `(-${value(x.args[0]!)})`
+    if (x.op === 'neg' && !names.has(x)) return `(-${value(x.args[0])})`
     const known = names.get(x)
     if (known === undefined)
       throw new Error(`a piece reads ${x.op} ${x.id}, which it does not have`)
@@ -48,12 +48,12 @@ export function printPiece(
     const { op, args } = node
     if (op === 'neg') return
     if (op === 'sin' || op === 'cos') {
-      let pair = pairs.get(args[0]!)
+      let pair = pairs.get(args[0])
       if (!pair) {
         pair = `p${count++}`
-        lines.push(`let ${pair}=sincos(${value(args[0]!)});`)
+        lines.push(`let ${pair}=sincos(${value(args[0])});`)
         // a pair that is made in a loop is not known after it
-        if (!node.loop) pairs.set(args[0]!, pair)
+        if (!node.loop) pairs.set(args[0], pair)
       }
       name(node, `${pair}.${op === 'sin' ? 'x' : 'y'}`)
       return
@@ -65,7 +65,7 @@ export function printPiece(
   const loop = (it: Loop) => {
     const { carried, initial, next, done, results, ended, most } = it
     carried.forEach((node, k) => {
-      const start = value(initial[k]!)
+      const start = value(initial[k])
       lines.push(`var ${name(node, `c${count++}`)}=${start};`)
     })
     const end = `c${count++}`
@@ -83,7 +83,7 @@ export function printPiece(
     })
     carried.forEach((node, k) => {
       lines.push(`${value(node)}=${after[k]};`)
-      names.set(results[k]!, value(node))
+      names.set(results[k], value(node))
     })
     lines.push('}')
     names.set(ended, end)
@@ -129,7 +129,7 @@ function inputsOf({ items, outputs, writes }: Piece, bodies: Schedule['bodies'])
     if (typeof x === 'number') return
     if (x.op === 'input') found.add(x)
     // printed where it is used, so its argument is read there
-    if (x.op === 'neg') see(x.args[0]!)
+    if (x.op === 'neg') see(x.args[0])
   }
   const visit = (item: Item) => {
     if (!isLoop(item)) {

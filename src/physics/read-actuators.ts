@@ -10,15 +10,15 @@ import type { Actuator } from './model.ts'
 export function readActuator(mujoco: MainModule, m: Compiled, i: number, name: Naming): Actuator {
   const { mjtTrn, mjtDyn, mjtGain, mjtBias } = mujoco
   const what = `of actuator "${name('ACTUATOR', i)}"`
-  const joint = m.actuator_trnid[2 * i]!
+  const joint = m.actuator_trnid[2 * i]
   const [transmission, dynamics, gain, bias] = [
-    nameOf(mjtTrn, 'mjTRN_', m.actuator_trntype[i]!),
-    nameOf(mjtDyn, 'mjDYN_', m.actuator_dyntype[i]!),
-    nameOf(mjtGain, 'mjGAIN_', m.actuator_gaintype[i]!),
-    nameOf(mjtBias, 'mjBIAS_', m.actuator_biastype[i]!),
+    nameOf(mjtTrn, 'mjTRN_', m.actuator_trntype[i]),
+    nameOf(mjtDyn, 'mjDYN_', m.actuator_dyntype[i]),
+    nameOf(mjtGain, 'mjGAIN_', m.actuator_gaintype[i]),
+    nameOf(mjtBias, 'mjBIAS_', m.actuator_biastype[i]),
   ]
   if (transmission !== 'joint') refuse(`transmission "${transmission}" ${what}`, 'a joint')
-  if (m.jnt_type[joint]! < 2) refuse(`the free joint ${what}`, 'hinges and slides')
+  if (m.jnt_type[joint] < 2) refuse(`the free joint ${what}`, 'hinges and slides')
   if (dynamics !== 'none') {
     refuse(`dynamics "${dynamics}" ${what}`, 'none (motor, position, velocity)')
   }
@@ -33,10 +33,10 @@ export function readActuator(mujoco: MainModule, m: Compiled, i: number, name: N
   }
   return {
     name: name('ACTUATOR', i),
-    qpos: m.jnt_qposadr[joint]!,
-    dof: m.jnt_dofadr[joint]!,
-    gear: m.actuator_gear[6 * i]!,
-    gain: m.actuator_gainprm[10 * i]!,
+    qpos: m.jnt_qposadr[joint],
+    dof: m.jnt_dofadr[joint],
+    gear: m.actuator_gear[6 * i],
+    gain: m.actuator_gainprm[10 * i],
     bias: bias === 'affine' ? row(m.actuator_biasprm, i, 10).slice(0, 3) : [0, 0, 0],
     controlRange: limits(m.actuator_ctrlrange),
     forceRange: limits(m.actuator_forcerange),
@@ -57,14 +57,14 @@ export function checkActuators(
   const view = data as unknown as Record<'qpos' | 'qvel' | 'ctrl' | 'actuator_force', Float64Array>
   const start = view.qpos.slice()
   actuators.forEach((actuator, i) => {
-    for (const { control, q, v } of beyondRanges(actuator, start[actuator.qpos]!)) {
+    for (const { control, q, v } of beyondRanges(actuator, start[actuator.qpos])) {
       view.qpos.set(start)
       view.qpos[actuator.qpos] = q
       view.qvel.fill(0)
       view.qvel[actuator.dof] = v
       view.ctrl[i] = control
       mujoco.mj_forward(model, data)
-      const [force, expected] = [view.actuator_force[i]!, actuatorForce(actuator, control, q, v)]
+      const [force, expected] = [view.actuator_force[i], actuatorForce(actuator, control, q, v)]
       if (Math.abs(expected - force) <= 1e-9 * Math.max(1, Math.abs(expected))) continue
       data.delete()
       refuse(

@@ -8,7 +8,7 @@ import type { ContactParameters, Geom } from './model.ts'
 
 /** The plane, a geom of the world, level; undefined where nothing of the world can be touched. */
 export function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
-  const ofWorld = range(m.ngeom).filter((g) => m.body_weldid[m.geom_bodyid[g]!] === 0)
+  const ofWorld = range(m.ngeom).filter((g) => m.body_weldid[m.geom_bodyid[g]] === 0)
   let floor: { geom: number; height: number } | undefined
   for (const g of ofWorld) {
     if (!m.geom_contype[g] && !m.geom_conaffinity[g]) continue
@@ -17,12 +17,12 @@ export function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
       refuse(`${where}, which can be touched`, 'one horizontal plane')
     }
     if (floor) refuse(`${where}, a second plane`, 'one horizontal plane')
-    const body = m.geom_bodyid[g]!
+    const body = m.geom_bodyid[g]
     const [w, x, y] = row(m.geom_quat, g, 4)
     const level = Math.abs(x!) < 1e-12 && Math.abs(y!) < 1e-12 && w !== undefined
     if (body !== 0 || !level)
       refuse(`${where}, tilted or not of the world itself`, 'one horizontal plane')
-    floor = { geom: g, height: row(m.geom_pos, g, 3)[2]! }
+    floor = { geom: g, height: row(m.geom_pos, g, 3)[2] }
   }
   return floor
 }
@@ -41,15 +41,15 @@ export function readGeom(
   const collides =
     floor !== undefined &&
     Boolean(
-      (m.geom_contype[g]! & m.geom_conaffinity[floor]!) |
-        (m.geom_contype[floor]! & m.geom_conaffinity[g]!),
+      (m.geom_contype[g] & m.geom_conaffinity[floor]) |
+        (m.geom_contype[floor] & m.geom_conaffinity[g]),
     ) &&
     // an <exclude> with the world's body, 0
     !range(m.nexclude).some((e) => m.exclude_signature[e] === body)
-  const type = SHAPES[m.geom_type[g]!] ?? 'other'
+  const type = SHAPES[m.geom_type[g]] ?? 'other'
   if (collides && type === 'other') {
     refuse(
-      `geom "${name}", of type ${nameOf(mujoco.mjtGeom, 'mjGEOM_', m.geom_type[g]!)}, that touches the plane`,
+      `geom "${name}", of type ${nameOf(mujoco.mjtGeom, 'mjGEOM_', m.geom_type[g])}, that touches the plane`,
       'spheres, capsules, boxes',
     )
   }
@@ -73,8 +73,8 @@ function contactParameters(
   floor: number,
 ): ContactParameters {
   const of = (array: Numbers, n: number) => [row(array, g, n), row(array, floor, n)] as const
-  const [own, other] = [m.geom_priority[g]!, m.geom_priority[floor]!]
-  const [mixOwn, mixOther] = [m.geom_solmix[g]!, m.geom_solmix[floor]!]
+  const [own, other] = [m.geom_priority[g], m.geom_priority[floor]]
+  const [mixOwn, mixOther] = [m.geom_solmix[g], m.geom_solmix[floor]]
   const share =
     own !== other
       ? Number(own > other)
@@ -82,13 +82,13 @@ function contactParameters(
         ? mixOwn / (mixOwn + mixOther)
         : 0.5
   const mix = ([a, b]: readonly (readonly number[])[]) =>
-    a!.map((x, k) => share * x + (1 - share) * b![k]!)
-  const first = (array: Numbers) => [array[g]!, array[floor]!] as const
+    a!.map((x, k) => share * x + (1 - share) * b![k])
+  const first = (array: Numbers) => [array[g], array[floor]] as const
   const pick = ([a, b]: readonly number[], merge: (a: number, b: number) => number) =>
     own > other ? a! : own < other ? b! : merge(a!, b!)
   const condim = pick(first(m.geom_condim), Math.max)
   if (condim !== 1 && condim !== 3) refuse(`condim ${condim} of geom "${name}"`, 'condim 1 and 3')
-  const margin = m.geom_margin[g]! + m.geom_margin[floor]!
+  const margin = m.geom_margin[g] + m.geom_margin[floor]
   if (margin || m.geom_gap[g] || m.geom_gap[floor])
     refuse(`margin or gap of geom "${name}"`, 'none')
   if (m.geom_adhesion[g] || m.geom_adhesion[floor]) refuse(`adhesion of geom "${name}"`, 'none')
@@ -99,31 +99,27 @@ function contactParameters(
   const standard = solref.every(([time]) => time! > 0)
   return {
     condim,
-    friction: Math.max(
-      1e-5,
-      pick([m.geom_friction[3 * g]!, m.geom_friction[3 * floor]!], Math.max),
-    ),
-    inverseMass: m.body_invweight0[2 * body]!,
+    friction: Math.max(1e-5, pick([m.geom_friction[3 * g], m.geom_friction[3 * floor]], Math.max)),
+    inverseMass: m.body_invweight0[2 * body],
     margin,
     solref:
-      own !== other || standard ? mix(solref) : solref[0].map((x, k) => Math.min(x, solref[1][k]!)),
+      own !== other || standard ? mix(solref) : solref[0].map((x, k) => Math.min(x, solref[1][k])),
     solimp: mix(of(m.geom_solimp, 5)),
   }
 }
 
 /** @throws UnsupportedModel for the first two geoms of the model that can touch each other */
 export function refuseSelfContacts(m: Compiled, name: Naming): void {
-  const excluded = new Set(range(m.nexclude).map((e) => m.exclude_signature[e]!))
-  const weld = (b: number) => m.body_weldid[b]!
+  const excluded = new Set(range(m.nexclude).map((e) => m.exclude_signature[e]))
+  const weld = (b: number) => m.body_weldid[b]
   for (let a = 0; a < m.ngeom; a++) {
     for (let b = a + 1; b < m.ngeom; b++) {
-      const [p, q] = [m.geom_bodyid[a]!, m.geom_bodyid[b]!]
+      const [p, q] = [m.geom_bodyid[a], m.geom_bodyid[b]]
       if (p === 0 || q === 0 || weld(p) === weld(q)) continue
       const related =
-        weld(m.body_parentid[weld(p)]!) === weld(q) || weld(m.body_parentid[weld(q)]!) === weld(p)
+        weld(m.body_parentid[weld(p)]) === weld(q) || weld(m.body_parentid[weld(q)]) === weld(p)
       const mask =
-        (m.geom_contype[a]! & m.geom_conaffinity[b]!) |
-        (m.geom_contype[b]! & m.geom_conaffinity[a]!)
+        (m.geom_contype[a] & m.geom_conaffinity[b]) | (m.geom_contype[b] & m.geom_conaffinity[a])
       if (related || !mask || excluded.has((Math.min(p, q) << 16) + Math.max(p, q))) continue
       refuse(
         `geoms "${name('GEOM', a)}" and "${name('GEOM', b)}" can touch each other`,

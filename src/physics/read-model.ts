@@ -50,12 +50,12 @@ export function readModel(
     if (m.body_gravcomp[b]) refuse(`gravity compensation of body "${name('BODY', b)}"`, 'none')
     bodies.push({
       name: name('BODY', b),
-      parent: m.body_parentid[b]! - 1,
+      parent: m.body_parentid[b] - 1,
       pos: row(m.body_pos, b, 3),
       quat: row(m.body_quat, b, 4),
       ipos: row(m.body_ipos, b, 3),
       iquat: row(m.body_iquat, b, 4),
-      mass: m.body_mass[b]!,
+      mass: m.body_mass[b],
       inertia: row(m.body_inertia, b, 3),
       joints: range(m.njnt)
         .filter((j) => m.jnt_bodyid[j] === b)
@@ -77,10 +77,10 @@ export function readModel(
     armature: row(m.dof_armature, 0, m.nv),
     damping: row(m.dof_damping, 0, m.nv),
     frictionLoss: range(m.nv).map((d) =>
-      m.dof_frictionloss[d]! > 0
+      m.dof_frictionloss[d] > 0
         ? {
-            force: m.dof_frictionloss[d]!,
-            inverseInertia: m.dof_invweight0[d]!,
+            force: m.dof_frictionloss[d],
+            inverseInertia: m.dof_invweight0[d],
             solref: row(m.dof_solref, d, 2),
             solimp: row(m.dof_solimp, d, 5),
           }
@@ -147,22 +147,22 @@ function checkTree(mujoco: MainModule, m: Compiled, name: Naming): void {
   const free = range(m.njnt).filter((j) => m.jnt_type[j] === 0)
   // MuJoCo itself has free joints on the world only, and no other joint beside one
   if (free.length !== 1) {
-    refuse(`root "${named(roots[0]!)}" without a free joint`, 'one tree with a free root')
+    refuse(`root "${named(roots[0])}" without a free joint`, 'one tree with a free root')
   }
   // the gyroscopic forces of a rigid body that is alone are the only ones that MuJoCo takes implicitly with it
   if (m.nv === 6 && m.opt.integrator === mujoco.mjtIntegrator.mjINT_IMPLICITFAST.value) {
     refuse(
-      `"${named(roots[0]!)}", a body without joints, with implicitfast`,
+      `"${named(roots[0])}", a body without joints, with implicitfast`,
       'a body with joints, or Euler',
     )
   }
 }
 
 function readJoint(m: Compiled, j: number, name: string, limited: boolean): Joint {
-  const type = (['free', 'ball', 'slide', 'hinge'] as const)[m.jnt_type[j]!]!
+  const type = (['free', 'ball', 'slide', 'hinge'] as const)[m.jnt_type[j]]
   if (type === 'ball') refuse(`ball joint "${name}"`, 'hinges and slides; three hinges make a ball')
-  const [qpos, dof] = [m.jnt_qposadr[j]!, m.jnt_dofadr[j]!]
-  const stiffness = m.jnt_stiffness[j]!
+  const [qpos, dof] = [m.jnt_qposadr[j], m.jnt_dofadr[j]]
+  const stiffness = m.jnt_stiffness[j]
   if (type === 'free' && stiffness)
     refuse(`a spring of free joint "${name}"`, 'springs of hinges and slides')
   if (row(m.jnt_stiffnesspoly, j, 2).some(Boolean))
@@ -171,7 +171,7 @@ function readJoint(m: Compiled, j: number, name: string, limited: boolean): Join
   for (let d = dof; d < dof + dofs; d++) {
     if (row(m.dof_dampingpoly, d, 2).some(Boolean))
       refuse(`a nonlinear damper of joint "${name}"`, 'linear dampers')
-    if (type === 'free' && m.dof_frictionloss[d]! > 0) {
+    if (type === 'free' && m.dof_frictionloss[d] > 0) {
       refuse(`friction loss of free joint "${name}"`, 'friction loss of hinges and slides')
     }
   }
@@ -185,14 +185,14 @@ function readJoint(m: Compiled, j: number, name: string, limited: boolean): Join
     dof,
     axis: row(m.jnt_axis, j, 3),
     anchor: row(m.jnt_pos, j, 3),
-    reference: m.qpos0[qpos]!,
+    reference: m.qpos0[qpos],
     stiffness,
-    rest: m.qpos_spring[qpos]!,
+    rest: m.qpos_spring[qpos],
     limit: limited
       ? {
           range: row(m.jnt_range, j, 2) as [number, number],
-          margin: m.jnt_margin[j]!,
-          inverseInertia: m.dof_invweight0[dof]!,
+          margin: m.jnt_margin[j],
+          inverseInertia: m.dof_invweight0[dof],
           solref: row(m.jnt_solref, j, 2),
           solimp: row(m.jnt_solimp, j, 5),
         }
@@ -213,12 +213,12 @@ function limitedJoints(mujoco: MainModule, model: MjModel): Set<number> {
     nefc: number
   }
   for (let j = 0; j < m.njnt; j++) {
-    const high = m.jnt_range[2 * j + 1]!
-    if (m.jnt_type[j]! > 1) view.qpos[m.jnt_qposadr[j]!] = high + 1
+    const high = m.jnt_range[2 * j + 1]
+    if (m.jnt_type[j] > 1) view.qpos[m.jnt_qposadr[j]] = high + 1
   }
   mujoco.mj_forward(model, data)
   const { value } = mujoco.mjtConstraint.mjCNSTR_LIMIT_JOINT
-  for (let i = 0; i < view.nefc; i++) if (view.efc_type[i] === value) limited.add(view.efc_id[i]!)
+  for (let i = 0; i < view.nefc; i++) if (view.efc_type[i] === value) limited.add(view.efc_id[i])
   data.delete()
   return limited
 }

@@ -35,7 +35,7 @@ export function schedule({ graph, outputs }: Program): Schedule {
     needed.add(expr)
     open.push(...expr.args)
     if (expr.op !== 'result' && expr.op !== 'carried') continue
-    const loop = graph.loops[Number(expr.array)]!
+    const loop = graph.loops[Number(expr.array)]
     if (loops.has(loop)) continue
     loops.add(loop)
     // every carried value is needed: `next` and `done` decide about all of them
@@ -58,7 +58,7 @@ export function schedule({ graph, outputs }: Program): Schedule {
       continue
     }
     if (node.op === 'result') {
-      const loop = graph.loops[Number(node.array)]!
+      const loop = graph.loops[Number(node.array)]
       if (!items.includes(loop)) items.push(loop)
       continue
     }
@@ -116,18 +116,18 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
   )
   items.forEach((item, i) => {
     for (const node of isLoop(item) ? [...item.results, item.ended] : [item]) made.set(node, i)
-    for (const arg of operands[i]!) lastUse.set(arg, i)
+    for (const arg of operands[i]) lastUse.set(arg, i)
   })
   const live = new Int32Array(items.length + 1)
   for (const [node, from] of made) {
-    for (let i = from + 1; i <= (lastUse.get(node) ?? from); i++) live[i]!++
+    for (let i = from + 1; i <= (lastUse.get(node) ?? from); i++) live[i]++
   }
   const cuts = [0]
   for (let p = 1; p < pieces; p++) {
     const about = Math.round((p * items.length) / pieces)
     const reach = Math.floor(items.length / pieces / 6)
     let best = about
-    for (let i = about - reach; i <= about + reach; i++) if (live[i]! < live[best]!) best = i
+    for (let i = about - reach; i <= about + reach; i++) if (live[i] < live[best]) best = i
     cuts.push(best)
   }
   cuts.push(items.length)
@@ -152,7 +152,7 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
     for (const entry of mine) groups.set(key(entry), [...(groups.get(key(entry)) ?? []), entry[0]])
     for (const nodes of groups.values()) {
       for (let k = 0; k < nodes.length; k += 4) {
-        slotsOf[p]!.push({ at: slots++, values: nodes.slice(k, k + 4) })
+        slotsOf[p].push({ at: slots++, values: nodes.slice(k, k + 4) })
       }
     }
   }
@@ -162,7 +162,7 @@ export function cut(program: Program, { items }: Schedule, pieces: number): Cut 
     pieces: Array.from({ length: pieces }, (_, p) => ({
       items: items.slice(cuts[p], cuts[p + 1]),
       reads: every.filter(({ values }) => values.some((node) => readers.get(node)!.has(p))),
-      writes: slotsOf[p]!,
+      writes: slotsOf[p],
       outputs: p === pieces - 1 ? program.outputs : {},
     })),
   }

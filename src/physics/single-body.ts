@@ -38,11 +38,11 @@ export class SingleBody {
 
   /** Height of the geoms that may not touch above the plane at the beginning of the latest step, m. */
   get clearance(): number {
-    return this.report[0]!
+    return this.report[0]
   }
 
   /** Steps of Newton's method that the latest step took; negative where they were not enough. */
   get solverSteps(): number {
-    return this.report[1]!
+    return this.report[1]
   }
 }

@@ -52,13 +52,13 @@ export function eliminate(
   const L: Expr[][] = []
   const inverse: Expr[] = []
   for (const k of [...dofs].sort((i, j) => j - i)) {
-    inverse[k] = div(1, H[k]![k]!)
+    inverse[k] = div(1, H[k][k])
     L[k] = []
     for (const i of tree.path(k).slice(1)) {
-      const l = mul(H[k]![i]!, inverse[k]!)
-      L[k]![i] = l
-      for (const j of tree.path(i)) H[i]![j] = fms(l, H[k]![j]!, H[i]![j]!)
-      b[i] = fms(l, b[k]!, b[i]!)
+      const l = mul(H[k][i], inverse[k])
+      L[k][i] = l
+      for (const j of tree.path(i)) H[i][j] = fms(l, H[k][j], H[i][j])
+      b[i] = fms(l, b[k], b[i])
     }
   }
   return { dofs, L, inverse }
@@ -72,8 +72,8 @@ export function substitute(
   x: Expr[] = [],
 ): Expr[] {
   for (const k of [...dofs].sort((i, j) => i - j)) {
-    x[k] = mul(b[k]!, inverse[k]!)
-    for (const i of tree.path(k).slice(1)) x[k] = fms(L[k]![i]!, x[i]!, x[k]!)
+    x[k] = mul(b[k], inverse[k])
+    for (const i of tree.path(k).slice(1)) x[k] = fms(L[k][i], x[i], x[k])
   }
   return x
 }
@@ -133,7 +133,7 @@ export function newton(
   const withInner = (values: readonly Expr[]) => {
     const a = [...start]
     dofs.forEach((d, k) => {
-      a[d] = values[k]!
+      a[d] = values[k]
     })
     return a
   }
@@ -145,14 +145,14 @@ export function newton(
     // the last turn only asks whether the one before it was the last
     iterations + 1,
     // no set of rows is -9
-    [...dofs.map((d) => start[d]!), ...Array<Expr>(words).fill(-9), 1, 0, 0],
+    [...dofs.map((d) => start[d]), ...Array<Expr>(words).fill(-9), 1, 0, 0],
     (carried) => {
       const a = withInner(carried)
       const before = carried.slice(dofs.length, dofs.length + words)
       const [share, settled, steps] = carried.slice(-3) as [Expr, Expr, Expr]
       const at = evaluate(a, before)
       const repeats = at.active
-        .map((word, i) => less(abs(sub(word, before[i]!)), 0.5))
+        .map((word, i) => less(abs(sub(word, before[i])), 0.5))
         .reduce(and, 1)
 
       // H da = -(M a - smooth - J' f)
@@ -160,8 +160,8 @@ export function newton(
       const residual = right.map((x, d) => (inner.has(d) ? add(x, forces[d] ?? 0) : 0))
       for (const d of dofs) {
         for (const i of tree.path(d)) {
-          residual[d] = fms(reduced[d]![i]!, a[i]!, residual[d]!)
-          if (i !== d) residual[i] = fms(reduced[d]![i]!, a[d]!, residual[i]!)
+          residual[d] = fms(reduced[d][i], a[i], residual[d])
+          if (i !== d) residual[i] = fms(reduced[d][i], a[d], residual[i])
         }
       }
       const factors = eliminate(tree, at.hessian(reduced, dofs), residual, dofs)
@@ -172,7 +172,7 @@ export function newton(
         // the step after the repetition is short, so it takes away what rounding left of the long ones
         done: less(0.5, settled),
         next: [
-          ...dofs.map((d) => fma(next, step[d]!, a[d]!)),
+          ...dofs.map((d) => fma(next, step[d], a[d])),
           ...at.active,
           // a set that a full step led to and that stays is the solution's
           ...[next, select(and(repeats, less(0.75, share)), 1, 0), add(steps, 1)],
@@ -185,7 +185,7 @@ export function newton(
     acceleration,
     forces: evaluate(acceleration).forces(),
     converged: ended,
-    steps: results[results.length - 1]!,
+    steps: results[results.length - 1],
   }
 }
 
@@ -200,7 +200,7 @@ export interface Problem {
 /** The degrees of freedom that some constraint acts on, directly or through the tree. */
 export function constrained(tree: DofTree, { contacts, joints }: Constraints): ReadonlySet<number> {
   const dofs = new Set<number>()
-  for (const { body } of contacts) for (const d of tree.path(tree.last[body]!)) dofs.add(d)
+  for (const { body } of contacts) for (const d of tree.path(tree.last[body])) dofs.add(d)
   for (const { dof } of joints) for (const d of tree.path(dof)) dofs.add(d)
   return dofs
 }

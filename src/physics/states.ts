@@ -67,7 +67,7 @@ export function randomStates(model: PhysicsModel, count: number, random: Chance)
     const q = qpos.subarray(e * nq, (e + 1) * nq)
     const v = qvel.subarray(e * nv, (e + 1) * nv)
     for (const joint of model.bodies.flatMap(({ joints }) => joints)) place(joint, q, v, random)
-    if (lowest) q[2]! += random.uniform(-REACH, REACH) - lowest(q)
+    if (lowest) q[2] += random.uniform(-REACH, REACH) - lowest(q)
     model.actuators.forEach((actuator, i) => {
       const { controlRange, gear, gain, bias, forceRange } = actuator
       if (controlRange) {
@@ -75,7 +75,7 @@ export function randomStates(model: PhysicsModel, count: number, random: Chance)
         const beyond = 0.1 * (high - low)
         ctrl[e * nu + i] = random.uniform(low - beyond, high + beyond)
       } else if (bias[1])
-        ctrl[e * nu + i] = gear * q[actuator.qpos]! + SPREAD.target * random.normal()
+        ctrl[e * nu + i] = gear * q[actuator.qpos] + SPREAD.target * random.normal()
       else ctrl[e * nu + i] = (random.normal() * (forceRange?.[1] ?? 1)) / (gain || 1)
     })
   }
@@ -117,6 +117,6 @@ function lowestPoint(model: PhysicsModel): ((qpos: Float64Array) => number) | un
   const out = new Float64Array(1)
   return (qpos) => {
     run({ qpos, height: out })
-    return out[0]!
+    return out[0]
   }
 }

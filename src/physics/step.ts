@@ -60,7 +60,7 @@ export function prepare(model: PhysicsModel, state: State, options: StepOptions)
   const tree = new DofTree(model)
   const kin = kinematics(model, qpos)
   const moving = motion(model, kin, qvel)
-  const inertias = model.bodies.map((body, k) => bodyInertia(body, kin.frames[k]!))
+  const inertias = model.bodies.map((body, k) => bodyInertia(body, kin.frames[k]))
   const smooth: Forces = smoothForces(model, tree, kin, moving, inertias, state, wrenches)
   const M = massMatrix(model, tree, kin, inertias)
   const rows = constraints(model, kin, moving, qpos, qvel, timestep, mayTouch)
@@ -80,7 +80,7 @@ export function stepProgram(model: PhysicsModel, options: StepOptions = {}): Pro
   const forces = smooth.total.map((x, d) => add(x, solution.forces[d] ?? 0))
   const implicit = implicitMatrix(M, smooth.damping, timestep) ?? M
   const applied = solve(tree, implicit, forces)
-  const next = qvel.map((v, d) => fma(timestep, applied[d]!, v))
+  const next = qvel.map((v, d) => fma(timestep, applied[d], v))
   const low = clearance(model, kin, qpos, (geom) => !mayTouch(geom)) ?? FAR
   const steps = select(solution.converged, solution.steps, neg(solution.steps))
   const report: Expr[] = [low, steps]

@@ -129,7 +129,7 @@ export class Arrangement {
 function columnsOf(rows: Float64Array, count: number, environments: number): number[][] {
   const width = rows.length / count
   return Array.from({ length: width }, (_, i) =>
-    Array.from({ length: environments }, (_, e) => rows[(e % count) * width + i]!),
+    Array.from({ length: environments }, (_, e) => rows[(e % count) * width + i]),
   )
 }
 
@@ -165,7 +165,7 @@ export async function compileTimes(
  */
 export function fresh(model: MjModel, number: number): void {
   const gravity = model.opt.gravity as Float64Array
-  gravity[2]! -= 1e-2 * number
+  gravity[2] -= 1e-2 * number
 }
 
 /** Control steps until the code that V8 compiles late is compiled: a step takes some fifty times as long before. */

@@ -23,7 +23,7 @@ export function floorContactsOnly(mujoco: MainModule, model: MjModel, physics: P
     geom_bodyid[g] === 0 && geom_type[g] === mujoco.mjtGeom.mjGEOM_PLANE.value
   const onBody = (mask: Int32Array) => {
     const bodies = new Int32Array(nbody)
-    for (const g of geoms) bodies[geom_bodyid[g]!]! |= mask[g]!
+    for (const g of geoms) bodies[geom_bodyid[g]] |= mask[g]
     return bodies
   }
   const geom_contype = Int32Array.from(geoms, (g) => Number(isFloor(g)))
@@ -41,7 +41,7 @@ const touchingGeoms = ({ geoms }: Body) =>
 /** Writes arrays of a compiled model over. */
 export function overwrite(model: MjModel, arrays: Readonly<Record<string, ArrayLike<number>>>) {
   const views = model as unknown as Record<string, { set(values: ArrayLike<number>): void }>
-  for (const [name, values] of Object.entries(arrays)) views[name]!.set(values)
+  for (const [name, values] of Object.entries(arrays)) views[name].set(values)
 }
 
 /** A MuJoCo of its own that solves every step to the end. */

@@ -13,23 +13,23 @@ export type Matrix = readonly Vector[]
 export const ZERO3: Vector = [0, 0, 0]
 export const ZERO6: Vector = [0, 0, 0, 0, 0, 0]
 
-export const plus = (a: Vector, b: Vector): Expr[] => a.map((x, i) => add(x, b[i]!))
-export const minus = (a: Vector, b: Vector): Expr[] => a.map((x, i) => sub(x, b[i]!))
+export const plus = (a: Vector, b: Vector): Expr[] => a.map((x, i) => add(x, b[i]))
+export const minus = (a: Vector, b: Vector): Expr[] => a.map((x, i) => sub(x, b[i]))
 export const scaled = (s: Expr, a: Vector): Expr[] => a.map((x) => mul(s, x))
 export const negated = (a: Vector): Expr[] => a.map(neg)
 /** s a + b */
-export const axpy = (s: Expr, a: Vector, b: Vector): Expr[] => a.map((x, i) => fma(s, x, b[i]!))
+export const axpy = (s: Expr, a: Vector, b: Vector): Expr[] => a.map((x, i) => fma(s, x, b[i]))
 
 /** a . b + c */
 export function dot(a: Vector, b: Vector, c: Expr = 0): Expr {
-  return a.reduce<Expr>((sum, x, i) => fma(x, b[i]!, sum), c)
+  return a.reduce<Expr>((sum, x, i) => fma(x, b[i], sum), c)
 }
 
 /** a x b + c */
 export function cross(a: Vector, b: Vector, c: Vector = ZERO3): Expr[] {
   return [0, 1, 2].map((i) => {
     const [j, k] = [(i + 1) % 3, (i + 2) % 3]
-    return fms(a[k]!, b[j]!, fma(a[j]!, b[k]!, c[i]!))
+    return fms(a[k], b[j], fma(a[j], b[k], c[i]))
   })
 }
 
@@ -38,7 +38,7 @@ export const times = (A: Matrix, x: Vector): Expr[] => A.map((row) => dot(row, x
 /** A B */
 export const product = (A: Matrix, B: Matrix): Expr[][] =>
   A.map((row) => [0, 1, 2].map((j) => dot(row, column(B, j))))
-export const column = (A: Matrix, j: number): Expr[] => A.map((row) => row[j]!)
+export const column = (A: Matrix, j: number): Expr[] => A.map((row) => row[j])
 export const transposed = (A: Matrix): Expr[][] => [0, 1, 2].map((j) => column(A, j))
 
 /** Matrix of r x: skew(r) a = r x a. */

@@ -25,7 +25,7 @@ export function parseClip(text: string, name: string): ClipSource {
 export async function clipsOf(run: Run): Promise<ClipSource[]> {
   const { clips } = await run.config()
   const texts = await Promise.all(clips.map((name) => run.readText(clipFile(name))))
-  return texts.map((text, i) => parseClip(text, clips[i]!))
+  return texts.map((text, i) => parseClip(text, clips[i]))
 }
 
 /** Where a run keeps a clip. */

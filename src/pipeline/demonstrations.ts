@@ -42,7 +42,7 @@ export function itemsOf(
       clip: index,
       expert: expert === 'apg' ? 'teacher' : expert,
       ...(round > 0 && { actor: 'student' }),
-      noise: noise[turn % noise.length]!,
+      noise: noise[turn % noise.length],
       startNoise: {
         ...{ position: startNoise, velocity: 10 * startNoise },
         ...(clip.loop && startNoise > 0 && { place: START_PLACE }),
@@ -93,7 +93,7 @@ export async function gather(
   try {
     await pool.map(
       'demonstrate',
-      missing.map((index) => items[index]!),
+      missing.map((index) => items[index]),
       {
         signal,
         onProgress: ({ done, index, outcome }) => {
@@ -101,14 +101,14 @@ export async function gather(
             // what died with its worker is still to do
             if (outcome.reason.cause instanceof WorkerDeath) return
             emit({ kind: 'failure', message: outcome.reason.message })
-            episodes[missing[index]!] = {
+            episodes[missing[index]] = {
               observations: new Float32Array(0),
               actions: new Float32Array(0),
               ...{ steps: 0, fell: false },
             }
           } else {
             const { observations, actions, steps, fell } = outcome.value
-            episodes[missing[index]!] = { observations, actions, steps, fell }
+            episodes[missing[index]] = { observations, actions, steps, fell }
             samples += steps
           }
           // sampling MPC takes minutes for a few episodes; what goes wrong with writing is told at the end

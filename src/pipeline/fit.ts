@@ -54,7 +54,7 @@ export async function fit(
   const resume = checkpoint?.round === round ? checkpoint.state : undefined
   // epochs count through all rounds
   const past = (await run.metrics()).reduce(
-    (most, line) => (line['round']! < round ? Math.max(most, line['epoch']!) : most),
+    (most, line) => (line['round'] < round ? Math.max(most, line['epoch']) : most),
     0,
   )
   await run.trimMetrics(({ epoch }) => epoch! <= past + (resume?.epoch ?? 0))

@@ -11,7 +11,7 @@ const WINDOW = 100
 export function latest(batches: readonly EpisodeSums[]): EpisodeSums[] {
   let first = batches.length
   for (let episodes = 0; first > 0 && episodes < WINDOW; first--) {
-    episodes += batches[first - 1]!.episodes
+    episodes += batches[first - 1].episodes
   }
   return batches.slice(first)
 }

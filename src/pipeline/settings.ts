@@ -63,9 +63,9 @@ export function parseSettings<S extends Schema>(
   const result = schema.safeParse(given)
   if (result.success) return result.data
   const entries = optionEntries(schema)
-  const issue = result.error.issues[0]!
+  const issue = result.error.issues[0]
   if (issue.code === 'unrecognized_keys') {
-    const unknown = issue.keys[0]!
+    const unknown = issue.keys[0]
     const where = source ? `${source}, perhaps of another version of webmimic: ` : ''
     throw new UsageError(`${where}there is no option "${unknown}"${suggestion(unknown, entries)}`)
   }
@@ -91,12 +91,12 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
-      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replace, row[j]! + 1, next[j - 1]! + 1))
+      const replace = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replace, row[j] + 1, next[j - 1] + 1))
     }
     row = next
   }
-  return row[b.length]!
+  return row[b.length]
 }
 
 function unwrap(field: z.ZodType): z.ZodType {

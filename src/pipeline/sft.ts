@@ -84,14 +84,14 @@ export async function runSft(
         await note({ rounds: [...record.rounds, tried] })
         emit({ kind: 'round', record: tried })
       }
-      if (mayEnd && record.rounds[round]!.survival === 1) break
+      if (mayEnd && record.rounds[round].survival === 1) break
     }
   } finally {
     trials?.release()
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
   if (trials) {
-    const best = record.rounds[bestRound(record.rounds)]!
+    const best = record.rounds[bestRound(record.rounds)]
     weights = await run.policy(roundFile(best.round))
     const { validation_loss, mean_predictor_loss } = best
     await note({ validation_loss, mean_predictor_loss })

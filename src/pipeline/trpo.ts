@@ -250,6 +250,6 @@ function note(
     `survival ${metrics['charts/survival'] === undefined ? '–' : Math.round(100 * metrics['charts/survival'])} %`,
     updates ? search : 'values only',
     `EV ${explainedVariance.toFixed(2)}`,
-    `${Math.round(metrics['charts/SPS']!)} samples/s (${parts} update ${share(updating)} %)`,
+    `${Math.round(metrics['charts/SPS'])} samples/s (${parts} update ${share(updating)} %)`,
   ].join(', ')
 }

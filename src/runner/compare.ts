@@ -80,7 +80,7 @@ export function printExperts(rows: readonly ExpertRow[], trialSeconds: number): 
     const conditions = CONDITIONS.map(({ name }, c) => [
       name,
       ...cells.map((own) => {
-        const { survival, score, nr } = own[c]!
+        const { survival, score, nr } = own[c]
         return `${(100 * survival).toFixed(0)} % ${score.toFixed(1)} ${nr.toFixed(2)}`
       }),
     ])

@@ -148,7 +148,7 @@ export async function physics(
         const cases = differentiable ? [step, peer, back] : [step, peer]
         const times = await interleave(cases, { rounds: settings.rounds, roundTime: ROUND })
         rig.release()
-        const rate = (i: number) => (1000 * environments * SUBSTEPS) / times[i]!.median_ms
+        const rate = (i: number) => (1000 * environments * SUBSTEPS) / times[i].median_ms
         const workers = pool.workers.length
         const found = {
           ...{ environments, substeps: SUBSTEPS, workers },

@@ -100,11 +100,11 @@ export function duration(seconds: number): string {
 
 /** Rows of text in columns, the first to the left and the others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)))
+  const widths = rows[0].map((_, c) => Math.max(...rows.map((row) => row[c].length)))
   return rows
     .map((row) =>
       row
-        .map((cell, c) => (c ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)))
+        .map((cell, c) => (c ? cell.padStart(widths[c]) : cell.padEnd(widths[c])))
         .join('  ')
         .trimEnd(),
     )

@@ -138,7 +138,7 @@ async function workers(
   await pool.configure(config)
   const all = pool.workers.map(() => ({ episode: 0, expert: 'pd' }))
   const results = values(await pool.map('rollout-expert', all))
-  const different = results.filter((result) => result.score !== results[0]!.score)
+  const different = results.filter((result) => result.score !== results[0].score)
   if (different.length)
     throw new Error('the same episode gives different scores in different workers')
   const speeds = values(
@@ -202,7 +202,7 @@ async function trajectories(
   const panel = (title: string, yTitle: string, key: keyof Omit<Trace, 'metrics'>) => ({
     ...{ title, yTitle, xTitle: 's' },
     lines: traces.map((trace, i) => ({
-      name: `from frame ${items[i]!.start}`,
+      name: `from frame ${items[i].start}`,
       x: Array.from(trace[key], (_, step) => (step + 1) * clip.dt),
       y: trace[key],
     })),
@@ -242,7 +242,7 @@ async function consistency(
   }
   let jump = 0
   for (let i = ACTION_SIZE; i < a!.actions.length; i++) {
-    jump = Math.max(jump, Math.abs(a!.actions[i]! - a!.actions[i - ACTION_SIZE]!))
+    jump = Math.max(jump, Math.abs(a!.actions[i] - a!.actions[i - ACTION_SIZE]))
   }
   const largest = a!.actions.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
   return `twice the same to the bit (${a!.steps} samples); largest action ${largest.toFixed(2)}, largest change in a step ${jump.toFixed(2)} action units`

@@ -41,7 +41,7 @@ export async function interleave<const C extends readonly Case[]>(
   const samples: number[][] = cases.map(() => [])
   for (let round = 0; round < rounds; round++) {
     for (const [i, run] of cases.entries()) {
-      samples[i]!.push((await time(run, repeats[i]!)) / repeats[i]!)
+      samples[i].push((await time(run, repeats[i])) / repeats[i])
     }
   }
   return samples.map(describe) as { [K in keyof C]: Times }
@@ -65,6 +65,6 @@ export function describe(samples: readonly number[]): Times {
 // linear between the two nearest of the sorted samples
 function quantile(sorted: readonly number[], share: number): number {
   const at = share * (sorted.length - 1)
-  const [low, high] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!]
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]]
   return low + (at - Math.floor(at)) * (high - low)
 }

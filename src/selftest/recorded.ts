@@ -24,7 +24,7 @@ export function recorded(twin: Twin, clip: Clip, seed: number, count: number): S
     qpos[2] += 1e-3 * random.normal()
     if (kind === 2) for (let d = 3; d < nv; d++) qvel[d] += 12 * random.normal()
     if (kind === 3) qpos[2] -= 0.3 * random.uniform()
-    const noise = [0.1, 1, 0.3, 0.3][kind]!
+    const noise = [0.1, 1, 0.3, 0.3][kind]
     const target = new Float64Array(nq)
     let now: Situation = { qpos, qvel, ctrl, wrench, timestep: TIMESTEP }
     for (let frame = 1; frame <= 12; frame++) {

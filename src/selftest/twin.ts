@@ -166,7 +166,7 @@ export class Twin {
     }
     this.stepOnce({ ...arrays, ctrl, wrench, timestep: Float64Array.of(timestep) })
     this.count.steps++
-    if (arrays.report[1]! < 0) this.count.astray++
+    if (arrays.report[1] < 0) this.count.astray++
     return arrays
   }
 
@@ -174,7 +174,7 @@ export class Twin {
   compare(situation: Situation): Difference | undefined {
     const expected = this.mujocoStep(situation)
     const actual = this.step(situation)
-    return actual.report[1]! < 0 ? undefined : difference(actual, expected)
+    return actual.report[1] < 0 ? undefined : difference(actual, expected)
   }
 
   /** The generated derivative: adjoints of a situation whose step found `qacc`. */
@@ -213,7 +213,7 @@ export function farthest(actual: ArrayLike<number>, expected: ArrayLike<number>)
   if (actual.length !== expected.length) throw new Error('arrays of different lengths')
   let most = 0
   for (let i = 0; i < expected.length; i++) {
-    most = Math.max(most, Math.abs(actual[i]! - expected[i]!))
+    most = Math.max(most, Math.abs(actual[i] - expected[i]))
   }
   return most
 }
@@ -256,7 +256,7 @@ export function centralDifferences(
   { h = 1e-5, rough = 1e-4 } = {},
 ): number[] | undefined {
   const at = (array: Float64Array, i: number, by: number) => {
-    const x = array[i]!
+    const x = array[i]
     array[i] = x + by
     const value = loss()
     array[i] = x
@@ -273,15 +273,15 @@ export function centralDifferences(
   }
   const largest = narrow.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
   if (!(farthest(narrow, wide) <= rough * largest)) return undefined
-  return narrow.map((x, i) => x + (x - wide[i]!) / 3)
+  return narrow.map((x, i) => x + (x - wide[i]) / 3)
 }
 
 /** |a - b| / |b|, Euclidean. */
 export function relative(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let [off, size] = [0, 0]
   for (let i = 0; i < expected.length; i++) {
-    off += (actual[i]! - expected[i]!) ** 2
-    size += expected[i]! ** 2
+    off += (actual[i] - expected[i]) ** 2
+    size += expected[i] ** 2
   }
   return Math.sqrt(off / size)
 }

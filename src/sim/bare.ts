@@ -40,7 +40,7 @@ export async function bareSteps(item: BareSteps): Promise<undefined> {
   }
   const { model, data } = latest
   const views = model as unknown as Record<string, { set(values: ArrayLike<number>): void }>
-  for (const [name, values] of Object.entries(item.overwrite ?? {})) views[name]!.set(values)
+  for (const [name, values] of Object.entries(item.overwrite ?? {})) views[name].set(values)
   model.opt.timestep = item.timestep
   const { count, qpos, qvel, warmstart, ctrl } = item.states
   const into = data as unknown as Record<'qpos' | 'qvel' | 'qacc_warmstart' | 'ctrl', Float64Array>

@@ -86,7 +86,7 @@ function namesAbreast(lines: readonly Line[], width: number): number {
 }
 
 function points({ name, x, y }: Line): { name: string; x: number; y: number }[] {
-  return Array.from(x, (value, i) => ({ name, x: value, y: y[i]! })).filter(({ y }) =>
+  return Array.from(x, (value, i) => ({ name, x: value, y: y[i] })).filter(({ y }) =>
     Number.isFinite(y),
   )
 }

@@ -26,7 +26,7 @@ if (program) {
     const [here, there] = await Promise.all([openLoopScores(), page.call('openLoopScores')])
     here.forEach((score, e) => {
       assert.ok(score > 0 && score <= 10, `episode ${e} scores ${score}`)
-      const difference = Math.abs(score / there[e]! - 1)
+      const difference = Math.abs(score / there[e] - 1)
       assert.ok(difference <= 1e-9, `episode ${e}: Node ${score}, browser ${there[e]}`)
     })
   })

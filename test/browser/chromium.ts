@@ -60,7 +60,7 @@ export class TestPage {
         if (message.type() === 'error') opened.errors.push(message.text())
       })
       page.on('pageerror', (error) => opened.errors.push(String(error)))
-      await page.goto(url)
+      await page.goto(url, { timeout: TIME_OUT })
       return opened
     } catch (error) {
       await browser?.close()
@@ -76,7 +76,7 @@ export class TestPage {
   ): Promise<Awaited<ReturnType<PageFunctions[F]>>> {
     const call = this.page.evaluate(
       (name, parameters) =>
-        (globalThis as unknown as Record<string, (...p: unknown[]) => unknown>)[name]!(
+        (globalThis as unknown as Record<string, (...p: unknown[]) => unknown>)[name](
           ...parameters,
         ),
       name,

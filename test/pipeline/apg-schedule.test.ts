@@ -37,14 +37,14 @@ test('it falls twice where they do not, sooner the second time, and then what st
   const changes = schedules.flatMap(({ since }, i) => (since === EVERY * i && i ? [i] : []))
   // the first trial is the best; then 75 windows, 37.5 after the first trial at the new rate, 18.75 likewise
   assert.equal(changes, [4, 7, 9])
-  assert.ok(hasLearnt(schedules[9]!))
-  assert.ok(Math.abs(rateOf(schedules[7]!, 9e-3) - 1e-3) < 1e-12)
+  assert.ok(hasLearnt(schedules[9]))
+  assert.ok(Math.abs(rateOf(schedules[7], 9e-3) - 1e-3) < 1e-12)
 })
 
 test('where the policy that is kept still falls the first rate comes again', () => {
   const schedules = follow(same(20, 8, 0.9))
   assert.equal(schedules[9], { lowered: 0, since: 225 })
-  assert.is(rateOf(schedules[9]!, 1e-3), 1e-3)
+  assert.is(rateOf(schedules[9], 1e-3), 1e-3)
   assert.ok(schedules.every((schedule) => !hasLearnt(schedule)))
 })
 

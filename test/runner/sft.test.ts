@@ -63,7 +63,7 @@ test('sft: stopped by Ctrl-C and resumed, it ends with the numbers of an uninter
     assert.equal(Object.keys(a.tensors), Object.keys(b.tensors))
     for (const [key, { data }] of Object.entries(a.tensors)) {
       assert.ok(
-        data.every((x, i) => Object.is(x, b.tensors[key]!.data[i])),
+        data.every((x, i) => Object.is(x, b.tensors[key].data[i])),
         `${file}: ${key} differs`,
       )
     }

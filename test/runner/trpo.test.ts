@@ -45,8 +45,8 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
   )
   const metrics = readFileSync(join(whole, 'metrics.jsonl'), 'utf8').trim().split('\n')
   assert.is(metrics.length, 6)
-  assert.ok(JSON.parse(metrics[5]!)['losses/approx_kl'] <= 0.01, 'the bound asked for')
-  assert.is(JSON.parse(metrics[1]!)['losses/approx_kl'], undefined)
+  assert.ok(JSON.parse(metrics[5])['losses/approx_kl'] <= 0.01, 'the bound asked for')
+  assert.is(JSON.parse(metrics[1])['losses/approx_kl'], undefined)
 
   // in the midst of it, after a trial
   const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 4,/)

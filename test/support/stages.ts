@@ -43,7 +43,7 @@ export class StageReader {
     arrays['timestep']?.fill(situation.timestep)
     this.run(arrays)
     const stages: Stages = new Map()
-    const add = (name: string, expected: ArrayLike<number>, actual = Array.from(arrays[name]!)) =>
+    const add = (name: string, expected: ArrayLike<number>, actual = Array.from(arrays[name])) =>
       stages.set(name, { actual, expected: Array.from(expected) })
     // without the world
     add('xpos', data.xpos.subarray(3))
@@ -54,7 +54,7 @@ export class StageReader {
     add('qM', full.GetView())
     full.delete()
     const { bias, bare, driven, passive } = arrays as Record<string, Float64Array>
-    const less = (a: Float64Array, b: Float64Array) => Array.from(a, (x, d) => x - b[d]!)
+    const less = (a: Float64Array, b: Float64Array) => Array.from(a, (x, d) => x - b[d])
     add('qfrc_bias', data.qfrc_bias, Array.from(bias!))
     add('qfrc_passive', data.qfrc_passive, less(passive!, bare!))
     add('qfrc_actuator', data.qfrc_actuator, less(driven!, bare!))
@@ -77,7 +77,7 @@ export class StageReader {
         .total
     const onlyBias = total(bare)
     const root = qpos.slice(0, 3)
-    const sum = (a: readonly Expr[], b: readonly Expr[]) => a.map((x, k) => plus(x, b[k]!))
+    const sum = (a: readonly Expr[], b: readonly Expr[]) => a.map((x, k) => plus(x, b[k]))
     const dense = M.flatMap((row, d) => M.map((other, i) => (i <= d ? row[i] : other[d]) ?? 0))
     this.contacts.push(
       ...rows.contacts.map(({ body, references }) => ({ body, edges: references.length })),
@@ -105,9 +105,9 @@ export class StageReader {
   // contacts in MuJoCo's order, each with the generated one of its body that is next to it
   private addContacts(add: (name: string, expected: number[], actual: number[]) => void): void {
     const { data, model, physics } = this.twin
-    const points = this.arrays['contactPoints']!
-    const D = this.arrays['contactD']!
-    const references = this.arrays['contactReferences']!
+    const points = this.arrays['contactPoints']
+    const D = this.arrays['contactD']
+    const references = this.arrays['contactReferences']
     const firstEdge: number[] = []
     let edgesBefore = 0
     for (const { edges } of this.contacts) {
@@ -125,28 +125,28 @@ export class StageReader {
       const one = contact.get(k)!
       const body = Math.max(model.geom_bodyid[one.geom1], model.geom_bodyid[one.geom2]) - 1
       const pos = Array.from(one.pos as ArrayLike<number>)
-      const off = (c: number) => Math.hypot(...pos.map((x, i) => x - points[3 * c + i]!))
-      const candidates = [...open].filter((c) => this.contacts[c]!.body === body)
+      const off = (c: number) => Math.hypot(...pos.map((x, i) => x - points[3 * c + i]))
+      const candidates = [...open].filter((c) => this.contacts[c].body === body)
       const [best] = candidates.sort((a, b) => off(a) - off(b))
       if (best === undefined) continue
       open.delete(best)
       const at = Array.from(points.subarray(3 * best, 3 * best + 3))
-      const { edges } = this.contacts[best]!
+      const { edges } = this.contacts[best]
       const row = one.efc_address
-      expected['pos']!.push(...pos)
-      actual['pos']!.push(...at)
-      expected['dist']!.push(one.dist)
-      actual['dist']!.push(2 * (at[2]! - (physics.floor ?? 0)))
-      expected['D']!.push(...data.efc_D.slice(row, row + edges))
-      actual['D']!.push(...Array(edges).fill(D[best]))
+      expected['pos'].push(...pos)
+      actual['pos'].push(...at)
+      expected['dist'].push(one.dist)
+      actual['dist'].push(2 * (at[2] - (physics.floor ?? 0)))
+      expected['D'].push(...data.efc_D.slice(row, row + edges))
+      actual['D'].push(...Array(edges).fill(D[best]))
       // the two ends of a tangent may change places
       const sorted = (values: Float64Array) => [...values].sort((a, b) => a - b)
-      expected['aref']!.push(...sorted(data.efc_aref.slice(row, row + edges)))
-      actual['aref']!.push(...sorted(references.slice(firstEdge[best], firstEdge[best]! + edges)))
+      expected['aref'].push(...sorted(data.efc_aref.slice(row, row + edges)))
+      actual['aref'].push(...sorted(references.slice(firstEdge[best], firstEdge[best] + edges)))
       one.delete()
     }
     contact.delete()
-    for (const key of Object.keys(expected)) add(`contact ${key}`, expected[key]!, actual[key]!)
+    for (const key of Object.keys(expected)) add(`contact ${key}`, expected[key], actual[key])
   }
 
   // friction loss and limits: MuJoCo has them in the order of degrees of freedom and joints, a lower end first
@@ -160,19 +160,17 @@ export class StageReader {
       const theirs = Array.from<number>({ length: data.nefc })
         .map((_, i) => i)
         .filter((i) => data.efc_type[i] === value)
-      const D = this.arrays['jointD']!
-      const ours = [...this.joints.keys()].filter(
-        (i) => this.joints[i]!.loss === loss && D[i] !== 0,
-      )
+      const D = this.arrays['jointD']
+      const ours = [...this.joints.keys()].filter((i) => this.joints[i].loss === loss && D[i] !== 0)
       add(
         `${what} D`,
         theirs.map((i) => data.efc_D[i]),
-        ours.map((i) => D[i]!),
+        ours.map((i) => D[i]),
       )
       add(
         `${what} aref`,
         theirs.map((i) => data.efc_aref[i]),
-        ours.map((i) => this.arrays['jointReferences']![i]!),
+        ours.map((i) => this.arrays['jointReferences'][i]),
       )
     }
   }

@@ -83,7 +83,7 @@ class Carts implements Environments {
 
   async begin(environments: readonly number[]): Promise<void> {
     for (const e of environments) {
-      const episode = this.states[e]![3]!
+      const episode = this.states[e][3]
       const random = new Random(1, e, episode)
       this.states[e] = [random.uniform(-1, 1), random.uniform(-1, 1), 0, episode + 1]
       this.flags[e] = FLAGS.running
@@ -93,7 +93,7 @@ class Carts implements Environments {
   async step(first: number, count: number): Promise<void> {
     for (let e = first; e < first + count; e++) {
       const [x, v, t, episode] = this.states[e] as [number, number, number, number]
-      const u = this.actions[e]!
+      const u = this.actions[e]
       this.rewards[e] = -cost(x, v, u)
       this.states[e] = [x + DT * v, v + DT * u, t + 1, episode]
       this.flags[e] = t + 1 === LENGTH ? FLAGS.finished : FLAGS.running
@@ -140,7 +140,7 @@ class Coded implements Environments {
     const ends = [FLAGS.fell, FLAGS.finished, FLAGS.failed]
     return {
       length: 1 + ((3 * environment + episode) % 5),
-      end: ends[(environment + episode) % 3]!,
+      end: ends[(environment + episode) % 3],
     }
   }
 
@@ -151,21 +151,21 @@ class Coded implements Environments {
 
   async begin(environments: readonly number[]): Promise<void> {
     for (const e of environments) {
-      this.places[e] = [this.places[e]![0] + 1, 0]
+      this.places[e] = [this.places[e][0] + 1, 0]
       this.flags[e] = FLAGS.running
     }
   }
 
   async step(first: number, count: number): Promise<void> {
     // the second half is slower at times, the first at others
-    const slow = (this.places[first]![1] + first) % 3
+    const slow = (this.places[first][1] + first) % 3
     await new Promise((resolve) => setTimeout(resolve, slow))
     for (let e = first; e < first + count; e++) {
-      const place = this.places[e]!
+      const place = this.places[e]
       place[1]++
       const { length, end } = Coded.plan(e, place[0])
       this.rewards[e] = 100 * e + 10 * place[0] + place[1]
-      this.seen[e]!.push(this.actions[e]!)
+      this.seen[e].push(this.actions[e])
       this.flags[e] = place[1] === length ? end : FLAGS.running
     }
   }
@@ -232,22 +232,22 @@ export const controlTests: KernelTest[] = [
         let finals = 0
         for (let row = 0; row < size * steps; row++) {
           const e = row % size
-          const [episode, step] = places[e]!
+          const [episode, step] = places[e]
           const what = `batch ${batch}, row ${row}`
           assertIdentical(
             seen.slice(3 * row, 3 * row + 3),
             [e, episode, step],
             `${what}: observation`,
           )
-          const action = environments.seen[e]![batch * steps + Math.floor(row / size)]
-          assertIdentical([acted[row]!], [action!], `${what}: action`)
-          assertIdentical([rewards[row]!], [100 * e + 10 * episode + step + 1], `${what}: reward`)
+          const action = environments.seen[e][batch * steps + Math.floor(row / size)]
+          assertIdentical([acted[row]], [action!], `${what}: action`)
+          assertIdentical([rewards[row]], [100 * e + 10 * episode + step + 1], `${what}: reward`)
           const { length, end } = Coded.plan(e, episode)
           const over = step + 1 === length
           const last = row >= size * (steps - 1)
           const cut = over ? end === FLAGS.finished : last
           const expected = cut ? ENDS.cut + finals : over ? ENDS.over : ENDS.none
-          assertIdentical([ends[row]!], [expected], `${what}: end`)
+          assertIdentical([ends[row]], [expected], `${what}: end`)
           if (cut) {
             const state = final.slice(3 * finals, 3 * finals + 3)
             assertIdentical(state, [e, episode, step + 1], `${what}: final state`)
@@ -265,10 +265,10 @@ export const controlTests: KernelTest[] = [
     name: 'learner: a linear-quadratic regulator to within 5 % of its optimum',
     async run(gpu) {
       const gains = riccati()
-      const optimum = episodeCost((x, v, t) => -gains[t]![0] * x - gains[t]![1] * v)
+      const optimum = episodeCost((x, v, t) => -gains[t][0] * x - gains[t][1] * v)
       const { learner, policyNet, initial } = await open(gpu)
       const costOf = (policy: Float32Array) =>
-        episodeCost((x, v) => forward(policyNet, policy, [x, v], 1).at(-1)![0]!)
+        episodeCost((x, v) => forward(policyNet, policy, [x, v], 1).at(-1)![0])
       const before = costOf(initial.policy)
       assert(before > 2 * optimum, `untrained it costs ${before}, the optimum is ${optimum}`)
       await learner.begin(initial)
@@ -320,7 +320,7 @@ export const controlTests: KernelTest[] = [
         })
         await learner.begin(initial)
         const start = policyNet.parameterCount
-        let [net, logStds] = [new Float32Array(), [initial.policy[start]!]]
+        let [net, logStds] = [new Float32Array(), [initial.policy[start]]]
         for (let i = 0; i < iterations; i++) {
           const { update } = await learner.iterate()
           const bound =
@@ -329,16 +329,16 @@ export const controlTests: KernelTest[] = [
           assert(update.kl > 0.2 * bound, `update ${i}: KL ${update.kl}, bound ${bound}`)
           const { policy } = await learner.state()
           if (i === 0) net = policy.slice(0, start)
-          logStds.push(policy[start]!)
+          logStds.push(policy[start])
         }
         policies.push({ net, logStds })
         learner.release()
       }
       const [free, led] = policies as [(typeof policies)[0], (typeof policies)[0]]
       assertIdentical(led.net, free.net, 'the network after one update')
-      const first = free.logStds[1]!
+      const first = free.logStds[1]
       const expected = first + (-1.5 - first) / iterations
-      assert(Math.abs(led.logStds[1]! - expected) < 1e-6, `one step on it is ${led.logStds[1]}`)
+      assert(Math.abs(led.logStds[1] - expected) < 1e-6, `one step on it is ${led.logStds[1]}`)
       assert(Math.abs(led.logStds.at(-1)! + 1.5) < 1e-6, `it ends at ${led.logStds.at(-1)}`)
       assert(Math.abs(free.logStds.at(-1)! + 1.5) > 0.1, `by itself too: ${free.logStds.at(-1)}`)
     },
@@ -363,7 +363,7 @@ export const controlTests: KernelTest[] = [
       const got = await second.learner.state()
       assertIdentical(got.policy, expected.policy, 'policy')
       assertIdentical(got.statistics, expected.statistics, 'statistics')
-      assert(got.statistics[0]! > 0, 'the statistics have seen the batches')
+      assert(got.statistics[0] > 0, 'the statistics have seen the batches')
       assertIdentical(got.critic.parameters, expected.critic.parameters, 'value network')
       assertIdentical(got.critic.moments, expected.critic.moments, 'moments of the value network')
       for (const { learner } of [whole, first, second]) learner.release()

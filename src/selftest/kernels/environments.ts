@@ -47,7 +47,7 @@ export async function open(
   const environments = new GpuEnvironments(gpu, simulator, references, options)
   await environments.begin()
   const saved = await environments.save()
-  for (let e = 0; e < options.size; e++) saved.states[2 * options.size + e]! += 1e-3
+  for (let e = 0; e < options.size; e++) saved.states[2 * options.size + e] += 1e-3
   environments.load(saved)
   return { environments, saved }
 }
@@ -69,10 +69,10 @@ function kickOf(seed: number, environment: number, episode: number, steps: numbe
   const pcg = (key: readonly number[]) => {
     let v = key.map((k) => (Math.imul(k, 1664525) + 1013904223) >>> 0)
     const mix = () => {
-      v[0] = (v[0]! + Math.imul(v[1]!, v[3]!)) >>> 0
-      v[1] = (v[1]! + Math.imul(v[2]!, v[0]!)) >>> 0
-      v[2] = (v[2]! + Math.imul(v[0]!, v[1]!)) >>> 0
-      v[3] = (v[3]! + Math.imul(v[1]!, v[2]!)) >>> 0
+      v[0] = (v[0] + Math.imul(v[1], v[3])) >>> 0
+      v[1] = (v[1] + Math.imul(v[2], v[0])) >>> 0
+      v[2] = (v[2] + Math.imul(v[0], v[1])) >>> 0
+      v[3] = (v[3] + Math.imul(v[1], v[2])) >>> 0
     }
     mix()
     v = v.map((k) => (k ^ (k >>> 16)) >>> 0)
@@ -80,7 +80,7 @@ function kickOf(seed: number, environment: number, episode: number, steps: numbe
     return v
   }
   const draw = pcg([seed, environment, episode, steps])
-  const bits = pcg([draw[0]!, (draw[1]! + 2) >>> 0, draw[2]!, draw[3]!])
+  const bits = pcg([draw[0], (draw[1] + 2) >>> 0, draw[2], draw[3]])
   return bits.slice(0, 2).map((b) => speed * (2 * ((b >>> 8) / 16777216) - 1)) as [number, number]
 }
 
@@ -112,12 +112,12 @@ export const environmentTests: KernelTest[] = [
       const early: { observation: number; reward: number }[] = []
       let falls = 0
       for (let e = 0; e < size; e++) {
-        const reference = environments.references[info[INFO.clip * size + e]!]!
+        const reference = environments.references[info[INFO.clip * size + e]]
         const environment = new Environment(simulator, reference)
-        environment.reset({ episode: 0, start: info[INFO.start * size + e]! })
+        environment.reset({ episode: 0, start: info[INFO.start * size + e] })
         const { qpos, qvel } = environment.state
         for (let k = 0; k < NX; k++) {
-          const x = saved.states[k * size + e]!
+          const x = saved.states[k * size + e]
           if (k < NQ) qpos[k] = x
           else qvel[k - NQ] = x
         }
@@ -130,18 +130,18 @@ export const environmentTests: KernelTest[] = [
             seen.forEach((x, k) => {
               // hinge rates reach 10 rad/s: relative to what they are
               const scale = k >= 34 && k < 68 ? 10 : 1
-              observation = Math.max(observation, Math.abs(x - observations[at + k]!) / scale)
+              observation = Math.max(observation, Math.abs(x - observations[at + k]) / scale)
             })
           }
           if (e % 2 && t === 3 + (e % 5)) {
-            const kick = kickOf(3, e, info[INFO.episode * size + e]!, t, kicks)
-            for (const k of [0, 1]) environment.state.qvel[k]! += kick[k]!
+            const kick = kickOf(3, e, info[INFO.episode * size + e], t, kicks)
+            for (const k of [0, 1]) environment.state.qvel[k] += kick[k]
           }
           const pushed = !(e % 2) && t >= 4 && t < 10
           const status = stepPushed(environment, simulator, actions, (t * size + e) * NU, pushed)
-          const end = ends[t * size + e]!
+          const end = ends[t * size + e]
           if (t < 12) {
-            reward = Math.max(reward, Math.abs(environment.metrics.reward - rewards[t * size + e]!))
+            reward = Math.max(reward, Math.abs(environment.metrics.reward - rewards[t * size + e]))
             assert(
               (status !== 'running') === (end === 1),
               `environment ${e}, step ${t}: ${status} ${environment.fall}, end ${end} on the GPU`,
@@ -159,10 +159,10 @@ export const environmentTests: KernelTest[] = [
       const observation = sorted((x) => x.observation)
       const reward = sorted((x) => x.reward)
       const half = Math.floor(size / 2)
-      assert(observation[half]! < 3e-4, `median error of an observation ${observation[half]}`)
-      assert(reward[half]! < 1e-4, `median error of a reward ${reward[half]}`)
+      assert(observation[half] < 3e-4, `median error of an observation ${observation[half]}`)
+      assert(reward[half] < 1e-4, `median error of a reward ${reward[half]}`)
       assert(
-        observation[size - 1]! < 0.1,
+        observation[size - 1] < 0.1,
         `largest error of an observation ${observation[size - 1]}`,
       )
       assert(falls >= size / 2, `only ${falls} of ${size} fell: nothing was tested`)
@@ -186,12 +186,12 @@ export const environmentTests: KernelTest[] = [
       environments.load(saved)
       await plan.run()
       const failures = await environments.takeFailures()
-      assert(failures.length === 1 && failures[0]!.environment === 2, JSON.stringify(failures))
+      assert(failures.length === 1 && failures[0].environment === 2, JSON.stringify(failures))
       assert(
         /clip "walk", frame \d+: the (position|velocity) of \w+ is no number/.test(
-          failures[0]!.message,
+          failures[0].message,
         ),
-        failures[0]!.message,
+        failures[0].message,
       )
       const after = await environments.save()
       assert(
@@ -201,11 +201,7 @@ export const environmentTests: KernelTest[] = [
       const others = await gpu.read(environments.rewards)
       for (let t = 0; t < steps; t++) {
         for (const e of [0, 1, 3, 4]) {
-          assertIdentical(
-            [others[t * size + e]!],
-            [rewards[t * size + e]!],
-            `reward of ${e} at ${t}`,
-          )
+          assertIdentical([others[t * size + e]], [rewards[t * size + e]], `reward of ${e} at ${t}`)
         }
       }
       assert(others[2] === 0, 'the failed step is worth nothing')
@@ -284,13 +280,13 @@ export const environmentTests: KernelTest[] = [
       })
       const { acted } = rollouts
       for (const [i, array] of [acted.inputs, ...acted.activations].entries()) {
-        const expected = await gpu.read([inputs, ...activations][i]!)
+        const expected = await gpu.read([inputs, ...activations][i])
         assertIdentical(await gpu.read(array), expected, `layer ${i}`)
       }
       // and actions are drawn about them
       const drawn = await gpu.read(rollouts.actions)
       const mean = await gpu.read(activations.at(-1)!)
-      const z = drawn.map((a, i) => (a - mean[i]!) / Math.exp(-2))
+      const z = drawn.map((a, i) => (a - mean[i]) / Math.exp(-2))
       const variance = z.reduce((sum, x) => sum + x * x, 0) / z.length
       assert(Math.abs(variance - 1) < 0.3, `noise of variance ${variance}`)
       rollouts.release()
@@ -306,8 +302,8 @@ export const environmentTests: KernelTest[] = [
         const all = { ...options, ...(lost && { lost }) }
         const { environments, saved } = await open(gpu, simulator, references, all)
         // the second is 4 m off, the third faces backwards
-        saved.states[1]! += 4
-        const [w, x, y, z] = [3, 4, 5, 6].map((k) => saved.states[3 * k + 2]!)
+        saved.states[1] += 4
+        const [w, x, y, z] = [3, 4, 5, 6].map((k) => saved.states[3 * k + 2])
         ;[-z!, -y!, x!, w!].forEach((q, k) => {
           saved.states[3 * (3 + k) + 2] = q
         })

@@ -69,7 +69,7 @@ async function passes(gpu: Gpu, { sizes, activation, rows }: Case, seed: number)
 
 const name = ({ sizes, activation, rows }: Case) => `${sizes.join('-')} ${activation}, ${rows} rows`
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((sum, x, i) => sum + x * b[i]!, 0)
+  Array.from(a).reduce((sum, x, i) => sum + x * b[i], 0)
 
 export const networkTests: KernelTest[] = [
   ...CASES.map((c, i) => ({
@@ -78,7 +78,7 @@ export const networkTests: KernelTest[] = [
       const { net, p, x, dy, v, rows, ...got } = await passes(gpu, c, i + 1)
       const expected = reference.forward(net, p, x, rows)
       for (const [l, y] of got.outputs.entries()) {
-        assertClose(y, expected[l]!, { rtol: 2e-5, atol: 2e-5 }, `layer ${l + 1}`)
+        assertClose(y, expected[l], { rtol: 2e-5, atol: 2e-5 }, `layer ${l + 1}`)
       }
       const { gradient, inputGradient } = reference.backward(net, p, x, rows, dy)
       const scale = Math.max(...gradient.map(Math.abs))
@@ -88,15 +88,10 @@ export const networkTests: KernelTest[] = [
       const h = 1e-6
       const shifted = (sign: number) =>
         reference
-          .forward(
-            net,
-            p.length ? Float64Array.from(p, (w, k) => w + sign * h * v[k]!) : p,
-            x,
-            rows,
-          )
+          .forward(net, p.length ? Float64Array.from(p, (w, k) => w + sign * h * v[k]) : p, x, rows)
           .at(-1)!
       const [plus, minus] = [shifted(1), shifted(-1)]
-      const tangent = plus.map((y, k) => (y - minus[k]!) / (2 * h))
+      const tangent = plus.map((y, k) => (y - minus[k]) / (2 * h))
       const size = Math.max(...tangent.map(Math.abs))
       assertClose(got.tangent, tangent, { rtol: 1e-4, atol: 2e-5 * size + 1e-5 }, 'jvp')
     },
@@ -114,16 +109,16 @@ export const networkTests: KernelTest[] = [
         net.forward(plan, parameters, input, part, count, { from })
       })
       for (const [l, { outputs }] of net.layers.entries()) {
-        const expected = await gpu.read(whole[l]!)
+        const expected = await gpu.read(whole[l])
         expected.fill(0, 0, from * outputs).fill(0, (from + count) * outputs)
-        assertIdentical(await gpu.read(part[l]!), expected, `layer ${l + 1}`)
+        assertIdentical(await gpu.read(part[l]), expected, `layer ${l + 1}`)
       }
     },
   },
   {
     name: 'mlp: gradient against central differences of the loss, and not identical to them',
     async run(gpu) {
-      const { net, p, x, dy, rows, gradient } = await passes(gpu, CASES[2]!, 9)
+      const { net, p, x, dy, rows, gradient } = await passes(gpu, CASES[2], 9)
       const loss = (q: Float64Array) => dot(reference.forward(net, q, x, rows).at(-1)!, dy)
       const h = 1e-5
       for (let i = 0; i < net.parameterCount; i += 97) {
@@ -131,7 +126,7 @@ export const networkTests: KernelTest[] = [
           loss(Float64Array.from(p, (w, k) => (k === i ? w + sign * h : w)))
         const difference = (shifted(1) - shifted(-1)) / (2 * h)
         assert(difference !== gradient[i], `gradient[${i}] is not the difference itself`)
-        assertClose([gradient[i]!], [difference], { rtol: 1e-3, atol: 1e-3 }, `gradient[${i}]`)
+        assertClose([gradient[i]], [difference], { rtol: 1e-3, atol: 1e-3 }, `gradient[${i}]`)
       }
       assert(
         gradient.some((g) => Math.abs(g) > 1e-2),
@@ -153,8 +148,8 @@ export const networkTests: KernelTest[] = [
   {
     name: 'mlp: a repeat is identical to the bit',
     async run(gpu) {
-      const first = await passes(gpu, CASES[4]!, 30)
-      const second = await passes(gpu, CASES[4]!, 30)
+      const first = await passes(gpu, CASES[4], 30)
+      const second = await passes(gpu, CASES[4], 30)
       assertIdentical(second.gradient, first.gradient, 'gradient')
       assertIdentical(second.tangent, first.tangent, 'jvp')
       assertIdentical(second.outputs.at(-1)!, first.outputs.at(-1)!, 'output')
@@ -194,7 +189,7 @@ export const networkTests: KernelTest[] = [
           await plan.run()
         }
         const sums = gradients.map((g) =>
-          Float64Array.from({ length: n }, (_, i) => g[i]! + g[n + i]!),
+          Float64Array.from({ length: n }, (_, i) => g[i] + g[n + i]),
         )
         assertClose(
           await gpu.read(parameters),

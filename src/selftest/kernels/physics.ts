@@ -123,7 +123,7 @@ function rounded({ qpos, qvel, ctrl, wrench, timestep }: Situation): Situation {
 
 /** [entries, environments] of rows of entries. */
 function columns(rows: readonly (readonly number[])[]): Float32Array {
-  const out = new Float32Array(rows.length * rows[0]!.length)
+  const out = new Float32Array(rows.length * rows[0].length)
   rows.forEach((row, e) => {
     row.forEach((x, k) => {
       out[k * rows.length + e] = x
@@ -134,7 +134,7 @@ function columns(rows: readonly (readonly number[])[]): Float32Array {
 
 /** Entries `from` to `to` of an environment. */
 function column(values: Float32Array, rows: number, e: number, from: number, to: number) {
-  return Float64Array.from({ length: to - from }, (_, k) => values[(from + k) * rows + e]!)
+  return Float64Array.from({ length: to - from }, (_, k) => values[(from + k) * rows + e])
 }
 
 interface Result {
@@ -229,7 +229,7 @@ function checkStep({ twin, situations, kernels }: Subject, { states, report }: R
   situations.forEach((situation, e) => {
     const expected = twin.step(situation)
     const off = (from: number, values: Float64Array) =>
-      values.reduce((most, x, k) => Math.max(most, Math.abs(states[(from + k) * rows + e]! - x)), 0)
+      values.reduce((most, x, k) => Math.max(most, Math.abs(states[(from + k) * rows + e] - x)), 0)
     const [qpos, qvel] = [off(0, expected.qpos), off(nq, expected.qvel)]
     places.push(qpos)
     // a velocity that is off by 1e-3 moves a place by 4e-6
@@ -237,12 +237,12 @@ function checkStep({ twin, situations, kernels }: Subject, { states, report }: R
     assert(qvel <= 1e-3, `environment ${e}: qvel is off by ${qvel}`)
     moved = Math.max(moved, off(nq, situation.qvel))
     const [clearance, steps] = expected.report as unknown as [number, number]
-    assert(Math.abs(report[e]! - clearance) <= 1e-5 * Math.max(1, clearance), `clearance of ${e}`)
-    const taken = report[rows + e]!
+    assert(Math.abs(report[e] - clearance) <= 1e-5 * Math.max(1, clearance), `clearance of ${e}`)
+    const taken = report[rows + e]
     assert(taken >= 1 && taken <= 11 && steps >= 1, `environment ${e} takes ${taken} Newton steps`)
     assert(report[2 * rows + e] === 0, `environment ${e} did not converge`)
   })
-  const median = places.sort((a, b) => a - b)[rows >> 1]!
+  const median = places.sort((a, b) => a - b)[rows >> 1]
   assert(median <= 5e-7, `half of the places are off by ${median}`)
   assert(moved > 0.1, 'something moved')
   assert(kernels.stateSize === nq + 2 * nv, 'size of a state')
@@ -268,8 +268,8 @@ function adjointErrors(
   const rows = situations.length
   const errors = situations.map((situation, e) => {
     let back: Pick<Adjoints, 'qpos' | 'qvel'> = {
-      qpos: Float64Array.from(seed[e]!.slice(0, nq)),
-      qvel: Float64Array.from(seed[e]!.slice(nq)),
+      qpos: Float64Array.from(seed[e].slice(0, nq)),
+      qvel: Float64Array.from(seed[e].slice(nq)),
     }
     const sum = new Float64Array(controlSize)
     for (let s = substeps - 1; s >= 0; s--) {
@@ -299,7 +299,7 @@ function adjointErrors(
 }
 
 function checkErrors(errors: readonly number[], what: string): void {
-  const [median, worst] = [errors[errors.length >> 1]!, errors[errors.length - 1]!]
+  const [median, worst] = [errors[errors.length >> 1], errors[errors.length - 1]]
   assert(median <= 1e-4, `${what}: half of the adjoints are off by ${median}`)
   assert(worst <= 1e-3, `${what}: an adjoint is off by ${worst}`)
 }

@@ -60,7 +60,7 @@ async function both(
   program: Program,
   rows: readonly (readonly number[])[],
 ): Promise<{ actual: Float32Array; expected: Float64Array }> {
-  const [NX, NY] = [program.inputs['x']!, program.outputs['y']!.length]
+  const [NX, NY] = [program.inputs['x'], program.outputs['y'].length]
   const { instance, adapter, device, report } = gpu
   const trigonometry = await readAsset('shaders/trigonometry.wgsl')
   const files = new Map(Object.entries({ printed: SHADER, trigonometry }))
@@ -103,10 +103,10 @@ async function check(
   units: number,
 ): Promise<void> {
   const graph = new Graph()
-  const y = of(...graph.inputs('x', rows[0]!.length))
+  const y = of(...graph.inputs('x', rows[0].length))
   const { actual, expected } = await both(gpu, graph.program({ y }), rows)
   expected.forEach((value, i) => {
-    const off = (Math.abs(actual[i]! - value) * 2 ** 24) / Math.max(1, Math.abs(value))
+    const off = (Math.abs(actual[i] - value) * 2 ** 24) / Math.max(1, Math.abs(value))
     const row = Math.floor(i / y.length)
     assert(off <= units, `output ${i % y.length} of ${rows[row]}: ${actual[i]}, not ${value}`)
   })

@@ -31,7 +31,7 @@ function tiles(gpu: Gpu): Tile[] {
   return [
     { kind: 'naive' },
     { kind: 'workgroup', threadsX: 8, threadsY: 4, rows: 2, columns: 1, depth: 5 },
-    gpu.tiles.candidates(SMALL)[0]!,
+    gpu.tiles.candidates(SMALL)[0],
   ]
 }
 
@@ -101,11 +101,11 @@ export const productTests: KernelTest[] = [
       const bT = random.normals(5 + columns * depth)
       const a = Float32Array.from(
         { length: rows * depth },
-        (_, i) => aT[3 + (i % depth) * rows + Math.floor(i / depth)]!,
+        (_, i) => aT[3 + (i % depth) * rows + Math.floor(i / depth)],
       )
       const b = Float32Array.from(
         { length: depth * columns },
-        (_, i) => bT[5 + (i % columns) * depth + Math.floor(i / columns)]!,
+        (_, i) => bT[5 + (i % columns) * depth + Math.floor(i / columns)],
       )
       const expected = reference.matmul(a, b, rows, depth, columns)
       const [A, B, C] = [gpu.upload(aT, 'a'), gpu.upload(bT, 'b'), gpu.array(rows * columns, 'c')]
@@ -143,10 +143,10 @@ export const productTests: KernelTest[] = [
         )
         const array = gpu.upload(output, 'output')
         // the epilogue is one function for all tiles: each activation on one of them
-        for (const tile of [tiles(gpu)[i % 3]!]) {
+        for (const tile of [tiles(gpu)[i % 3]]) {
           const options = { bias: depth * columns, accumulate: true, activation }
           const c = await product(gpu, shape, a, b, tile, options, start)
-          const before = plain.map((x, i) => x + b[depth * columns + (i % columns)]! + start[i]!)
+          const before = plain.map((x, i) => x + b[depth * columns + (i % columns)] + start[i])
           assertClose(
             c,
             before.map((x) => reference.activate(x, activation)),
@@ -156,7 +156,7 @@ export const productTests: KernelTest[] = [
           const d = await product(gpu, shape, a, b, tile, { activation, output: array })
           assertClose(
             d,
-            plain.map((x, i) => x * reference.derivative(output[i]!, activation)),
+            plain.map((x, i) => x * reference.derivative(output[i], activation)),
             { rtol: 1e-5, atol: 1e-5 },
             `${tile.kind} derivative of ${activation}`,
           )
@@ -181,12 +181,12 @@ export const productTests: KernelTest[] = [
         const rows = inputs + 1
         const ones = Float64Array.from({ length: rows * samples }, (_, i) => {
           const [r, k] = [Math.floor(i / samples), i % samples]
-          return r === inputs ? 1 : x[k * inputs + r]!
+          return r === inputs ? 1 : x[k * inputs + r]
         })
         const expected = reference.matmul(ones, dy, rows, samples, outputs)
         const X = gpu.upload(x, 'x')
         let first: Float32Array | undefined
-        for (const tile of [...tiles(gpu), gpu.tiles.candidates(SMALL)[1]!]) {
+        for (const tile of [...tiles(gpu), gpu.tiles.candidates(SMALL)[1]]) {
           const parts = await product(gpu, [rows, samples, outputs], x, dy, tile, {
             a: { array: X, stride: [1, inputs] },
             ...{ ones: true, slices },
@@ -195,13 +195,13 @@ export const productTests: KernelTest[] = [
           assertIdentical(parts, first, `${tile.kind} and naive`)
           const sum = Float64Array.from(expected, (_, i) =>
             Array.from({ length: slices }).reduce<number>(
-              (s, _, slice) => s + parts[slice * rows * outputs + i]!,
+              (s, _, slice) => s + parts[slice * rows * outputs + i],
               0,
             ),
           )
           assertClose(sum, expected, { rtol: 1e-5, atol: 1e-5 }, tile.kind)
           assert(
-            parts.slice(0, rows * outputs).some((v, i) => Math.abs(v - expected[i]!) > 1e-3),
+            parts.slice(0, rows * outputs).some((v, i) => Math.abs(v - expected[i]) > 1e-3),
             'one slice is not the sum',
           )
         }

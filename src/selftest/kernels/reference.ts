@@ -43,8 +43,7 @@ export function matmul(
   const c = new Float64Array(rows * columns)
   for (let r = 0; r < rows; r++) {
     for (let k = 0; k < depth; k++) {
-      for (let j = 0; j < columns; j++)
-        c[r * columns + j]! += a[r * depth + k]! * b[k * columns + j]!
+      for (let j = 0; j < columns; j++) c[r * columns + j] += a[r * depth + k] * b[k * columns + j]
     }
   }
   return c
@@ -63,8 +62,8 @@ export function forward(net: Network, p: Numbers, input: Numbers, rows: number):
     const y = new Float64Array(rows * outputs)
     for (let r = 0; r < rows; r++) {
       for (let j = 0; j < outputs; j++) {
-        let sum = p[bias + j]!
-        for (let k = 0; k < inputs; k++) sum += x[r * inputs + k]! * p[offset + k * outputs + j]!
+        let sum = p[bias + j]
+        for (let k = 0; k < inputs; k++) sum += x[r * inputs + k] * p[offset + k * outputs + j]
         y[r * outputs + j] = l < net.layers.length - 1 ? activate(sum, net.activation) : sum
       }
     }
@@ -85,21 +84,21 @@ export function backward(
   const gradient = new Float64Array(net.parameterCount)
   let delta = Float64Array.from(cotangent)
   for (let l = net.layers.length - 1; l >= 0; l--) {
-    const layer = net.layers[l]!
-    const x = l ? outputs[l - 1]! : input
+    const layer = net.layers[l]
+    const x = l ? outputs[l - 1] : input
     const next = new Float64Array(rows * layer.inputs)
     for (let r = 0; r < rows; r++) {
       for (let j = 0; j < layer.outputs; j++) {
-        const d = delta[r * layer.outputs + j]!
-        gradient[layer.bias + j]! += d
+        const d = delta[r * layer.outputs + j]
+        gradient[layer.bias + j] += d
         for (let k = 0; k < layer.inputs; k++) {
           const w = layer.offset + k * layer.outputs + j
-          gradient[w]! += d * x[r * layer.inputs + k]!
-          next[r * layer.inputs + k]! += d * p[w]!
+          gradient[w] += d * x[r * layer.inputs + k]
+          next[r * layer.inputs + k] += d * p[w]
         }
       }
     }
-    if (l) for (let i = 0; i < next.length; i++) next[i]! *= derivative(x[i]!, net.activation)
+    if (l) for (let i = 0; i < next.length; i++) next[i] *= derivative(x[i], net.activation)
     delta = next
   }
   return { gradient, inputGradient: delta }
@@ -113,12 +112,12 @@ export function moments(
 ): { mean: number[]; m2: number[] } {
   const mean = Array.from({ length: columns }, (_, c) => {
     let sum = 0
-    for (let r = 0; r < rows; r++) sum += x[r * columns + c]!
+    for (let r = 0; r < rows; r++) sum += x[r * columns + c]
     return sum / rows
   })
   const m2 = mean.map((mu, c) => {
     let sum = 0
-    for (let r = 0; r < rows; r++) sum += (x[r * columns + c]! - mu) ** 2
+    for (let r = 0; r < rows; r++) sum += (x[r * columns + c] - mu) ** 2
     return sum
   })
   return { mean, m2 }
@@ -137,11 +136,11 @@ export function adam(
     const cosine = o.steps ? 0.5 * (1 + Math.cos((Math.PI * t) / o.steps)) : 1
     const rate = o.lastRate + (o.rate - o.lastRate) * cosine
     for (let i = 0; i < p.length; i++) {
-      m[i] = 0.9 * m[i]! + 0.1 * g[i]!
-      v[i] = 0.999 * v[i]! + 0.001 * g[i]! ** 2
-      const mHat = m[i]! / (1 - 0.9 ** (t + 1))
-      const vHat = v[i]! / (1 - 0.999 ** (t + 1))
-      p[i]! -= rate * (mHat / (Math.sqrt(vHat) + 1e-8) + o.decay * p[i]!)
+      m[i] = 0.9 * m[i] + 0.1 * g[i]
+      v[i] = 0.999 * v[i] + 0.001 * g[i] ** 2
+      const mHat = m[i] / (1 - 0.9 ** (t + 1))
+      const vHat = v[i] / (1 - 0.999 ** (t + 1))
+      p[i] -= rate * (mHat / (Math.sqrt(vHat) + 1e-8) + o.decay * p[i])
     }
   })
   return p

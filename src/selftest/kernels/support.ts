@@ -42,8 +42,8 @@ export function assertClose(
   }
   let worst = { ratio: 1, text: '' }
   for (let i = 0; i < expected.length; i++) {
-    const allowed = atol + rtol * Math.abs(expected[i]!)
-    const ratio = Math.abs(actual[i]! - expected[i]!) / allowed
+    const allowed = atol + rtol * Math.abs(expected[i])
+    const ratio = Math.abs(actual[i] - expected[i]) / allowed
     // NaN must fail too
     if (!(ratio <= worst.ratio)) {
       worst = {

@@ -44,7 +44,7 @@ export const trialTests: KernelTest[] = [
         const sums = { score: 0, nr: 0, steps: 0, survived: 0, episodes: 0 }
         for (let e = 0; e < size; e++) {
           if (info[INFO.clip * size + e] !== clip) continue
-          judge.reset({ episode: 0, start: info[INFO.start * size + e]! })
+          judge.reset({ episode: 0, start: info[INFO.start * size + e] })
           while (judge.status === 'running') judge.step(new Float32Array(NU))
           const { score, reward, length, survived } = judge.result()
           sums.score += score * length
@@ -97,15 +97,15 @@ export const trialTests: KernelTest[] = [
         environments.release()
         return [...info.subarray(INFO.length * size, (INFO.length + 1) * size)]
       }
-      const most = Math.round(20 / references[0]!.dt)
+      const most = Math.round(20 / references[0].dt)
       assert(
         (await lengthsOf()).every((length) => length === most),
         'all of full length',
       )
       const drawn = (await lengthsOf(1.25)).sort((a, b) => a - b)
-      assert(drawn[0]! >= most / 16 && drawn[0]! < most / 14, `the shortest is ${drawn[0]}`)
+      assert(drawn[0] >= most / 16 && drawn[0] < most / 14, `the shortest is ${drawn[0]}`)
       assert(drawn.at(-1)! <= most && drawn.at(-1)! > most / 1.2, `the longest ${drawn.at(-1)}`)
-      const middle = drawn[200]! / (most / 4)
+      const middle = drawn[200] / (most / 4)
       assert(middle > 0.8 && middle < 1.25, `half are shorter than ${drawn[200]} of ${most}`)
       const brief = new GpuEnvironments(gpu, simulator, references, {
         ...{ size: 2, steps: 80, observationSize: OBSERVATION_SIZE, seed: 3 },

@@ -18,11 +18,11 @@ export interface Batch {
 }
 
 export const dot = (a: Numbers, b: Numbers) =>
-  Array.from(a).reduce((sum, x, i) => sum + x * b[i]!, 0)
+  Array.from(a).reduce((sum, x, i) => sum + x * b[i], 0)
 
 function distribution({ net, inputs, rows }: Batch, parameters: Numbers) {
   const mean = forward(net, parameters, inputs, rows).at(-1)!
-  const logStd = Array.from({ length: net.outputs }, (_, k) => parameters[net.parameterCount + k]!)
+  const logStd = Array.from({ length: net.outputs }, (_, k) => parameters[net.parameterCount + k])
   return { mean, logStd }
 }
 
@@ -36,14 +36,14 @@ export function compare(batch: Batch, parameters: Numbers): { gain: number; kl: 
     let logRatio = 0
     for (let k = 0; k < net.outputs; k++) {
       const at = row * net.outputs + k
-      const [s, t] = [old.logStd[k]!, next.logStd[k]!]
+      const [s, t] = [old.logStd[k], next.logStd[k]]
       const logDensity = (mean: number, logStd: number) =>
-        -0.5 * ((actions[at]! - mean) / Math.exp(logStd)) ** 2 - logStd
-      logRatio += logDensity(next.mean[at]!, t) - logDensity(old.mean[at]!, s)
-      const squares = Math.exp(2 * s) + (old.mean[at]! - next.mean[at]!) ** 2
+        -0.5 * ((actions[at] - mean) / Math.exp(logStd)) ** 2 - logStd
+      logRatio += logDensity(next.mean[at], t) - logDensity(old.mean[at], s)
+      const squares = Math.exp(2 * s) + (old.mean[at] - next.mean[at]) ** 2
       kl += (t - s + squares / (2 * Math.exp(2 * t)) - 0.5) / rows
     }
-    gain += ((Math.exp(logRatio) - 1) * advantages[row]!) / rows
+    gain += ((Math.exp(logRatio) - 1) * advantages[row]) / rows
   }
   return { gain, kl }
 }
@@ -54,14 +54,14 @@ export function policyGradient(batch: Batch): Float64Array {
   const { mean, logStd } = distribution(batch, parameters)
   const cotangent = Float64Array.from(mean, (mu, at) => {
     const [row, k] = [Math.floor(at / net.outputs), at % net.outputs]
-    return (advantages[row]! * (actions[at]! - mu)) / Math.exp(2 * logStd[k]!) / rows
+    return (advantages[row] * (actions[at] - mu)) / Math.exp(2 * logStd[k]) / rows
   })
   const gradient = new Float64Array(net.parameterCount + net.outputs)
   gradient.set(backward(net, parameters, inputs, rows, cotangent).gradient)
   for (let at = 0; at < mean.length; at++) {
     const [row, k] = [Math.floor(at / net.outputs), at % net.outputs]
-    const z = (actions[at]! - mean[at]!) / Math.exp(logStd[k]!)
-    gradient[net.parameterCount + k]! += (advantages[row]! * (z * z - 1)) / rows
+    const z = (actions[at] - mean[at]) / Math.exp(logStd[k])
+    gradient[net.parameterCount + k] += (advantages[row] * (z * z - 1)) / rows
   }
   return gradient
 }
@@ -83,20 +83,20 @@ export function fisherMatrix(batch: Batch, every = 1): Float64Array[] {
   const used = Math.ceil(rows / every)
   for (let r = 0; r < used; r++) {
     const row = Math.min(rows - 1, r * every + (hash(r) % every))
-    const x = Array.from({ length: net.inputs }, (_, i) => inputs[row * net.inputs + i]!)
+    const x = Array.from({ length: net.inputs }, (_, i) => inputs[row * net.inputs + i])
     for (let k = 0; k < net.outputs; k++) {
       const unit = Array.from({ length: net.outputs }, (_, j) => Number(j === k))
       const { gradient } = backward(net, parameters, x, 1, unit)
-      const weight = Math.exp(-2 * logStd[k]!) / used
+      const weight = Math.exp(-2 * logStd[k]) / used
       for (let i = 0; i < gradient.length; i++) {
-        const scaled = weight * gradient[i]!
+        const scaled = weight * gradient[i]
         if (scaled !== 0) {
-          for (let j = 0; j < gradient.length; j++) matrix[i]![j]! += scaled * gradient[j]!
+          for (let j = 0; j < gradient.length; j++) matrix[i][j] += scaled * gradient[j]
         }
       }
     }
   }
-  for (let k = 0; k < net.outputs; k++) matrix[net.parameterCount + k]![net.parameterCount + k] = 2
+  for (let k = 0; k < net.outputs; k++) matrix[net.parameterCount + k][net.parameterCount + k] = 2
   return matrix
 }
 
@@ -112,7 +112,7 @@ export function multiply(
   v: Numbers,
   diagonal: readonly number[],
 ): Float64Array {
-  return Float64Array.from(matrix, (row, i) => dot(row, v) + diagonal[i]! * v[i]!)
+  return Float64Array.from(matrix, (row, i) => dot(row, v) + diagonal[i] * v[i])
 }
 
 /** Solves (matrix + diagonal) x = b by Gaussian elimination with pivoting. */
@@ -123,26 +123,26 @@ export function solve(
 ): Float64Array {
   const n = matrix.length
   const rows = matrix.map((row, i) => {
-    const whole = Float64Array.from([...row, b[i]!])
-    whole[i]! += diagonal[i]!
+    const whole = Float64Array.from([...row, b[i]])
+    whole[i] += diagonal[i]
     return whole
   })
   for (let c = 0; c < n; c++) {
     let pivot = c
     for (let r = c + 1; r < n; r++) {
-      if (Math.abs(rows[r]![c]!) > Math.abs(rows[pivot]![c]!)) pivot = r
+      if (Math.abs(rows[r][c]) > Math.abs(rows[pivot][c])) pivot = r
     }
-    ;[rows[c], rows[pivot]] = [rows[pivot]!, rows[c]!]
+    ;[rows[c], rows[pivot]] = [rows[pivot], rows[c]]
     for (let r = c + 1; r < n; r++) {
-      const factor = rows[r]![c]! / rows[c]![c]!
-      for (let k = c; k <= n; k++) rows[r]![k]! -= factor * rows[c]![k]!
+      const factor = rows[r][c] / rows[c][c]
+      for (let k = c; k <= n; k++) rows[r][k] -= factor * rows[c][k]
     }
   }
   const x = new Float64Array(n)
   for (let r = n - 1; r >= 0; r--) {
-    let sum = rows[r]![n]!
-    for (let k = r + 1; k < n; k++) sum -= rows[r]![k]! * x[k]!
-    x[r] = sum / rows[r]![r]!
+    let sum = rows[r][n]
+    for (let k = r + 1; k < n; k++) sum -= rows[r][k] * x[k]
+    x[r] = sum / rows[r][r]
   }
   return x
 }
@@ -162,11 +162,11 @@ export function conjugateGradient(
     const z = product(p)
     const step = square / dot(p, z)
     for (let k = 0; k < x.length; k++) {
-      x[k]! += step * p[k]!
-      r[k]! -= step * z[k]!
+      x[k] += step * p[k]
+      r[k] -= step * z[k]
     }
     const next = dot(r, r)
-    for (let k = 0; k < p.length; k++) p[k] = r[k]! + (next / square) * p[k]!
+    for (let k = 0; k < p.length; k++) p[k] = r[k] + (next / square) * p[k]
     square = next
   }
   return x
@@ -185,7 +185,7 @@ export function trpoUpdate(
   const step = Math.sqrt((2 * options.maxKl) / dot(x, product(x)))
   for (let j = 0; j < options.searchSteps; j++) {
     const scale = step * options.backtrack ** j
-    const parameters = Float64Array.from(x, (d, i) => batch.parameters[i]! + scale * d)
+    const parameters = Float64Array.from(x, (d, i) => batch.parameters[i] + scale * d)
     const { gain, kl } = compare(batch, parameters)
     if (gain > 0 && kl <= options.maxKl) return { parameters, tried: j + 1 }
   }
@@ -197,15 +197,15 @@ export function advantages(
   { rewards, values, next, over }: Record<'rewards' | 'values' | 'next' | 'over', number[]>,
   { gamma, lam }: { gamma: number; lam: number },
 ): { advantages: number[]; targets: number[] } {
-  const deltas = rewards.map((r, t) => (1 - gamma) * r + gamma * next[t]! - values[t]!)
+  const deltas = rewards.map((r, t) => (1 - gamma) * r + gamma * next[t] - values[t])
   const sums = deltas.map((_, t) => {
     let [sum, weight] = [0, 1]
     for (let u = t; u < deltas.length; u++) {
-      sum += weight * deltas[u]!
+      sum += weight * deltas[u]
       if (over[u]) break
       weight *= gamma * lam
     }
     return sum
   })
-  return { advantages: sums, targets: sums.map((a, t) => a + values[t]!) }
+  return { advantages: sums, targets: sums.map((a, t) => a + values[t]) }
 }

@@ -152,7 +152,7 @@ export const trpoTests: KernelTest[] = [
       const kl = (a: number, i: number, b: number) =>
         reference.compare(
           batch,
-          Float64Array.from(batch.parameters, (p, j) => p + a * h * v[j]! + (i === j ? b * h : 0)),
+          Float64Array.from(batch.parameters, (p, j) => p + a * h * v[j] + (i === j ? b * h : 0)),
         ).kl
       // d/da d/db KL(theta + a v + b e_i)
       const hessian = Float64Array.from({ length }, (_, i) => {
@@ -161,7 +161,7 @@ export const trpoTests: KernelTest[] = [
       })
       assertClose(fv, hessian, { rtol: 1e-3, atol: 1e-3 * norm(hessian) }, 'F v')
       assert(
-        fv.some((x, i) => x !== Math.fround(hessian[i]!)),
+        fv.some((x, i) => x !== Math.fround(hessian[i])),
         'the product is not the differences themselves',
       )
     },
@@ -182,8 +182,8 @@ export const trpoTests: KernelTest[] = [
         assert(residual < 1e-3, `the residual is ${residual} after ${cgIters} iterations`)
         solved.push(await gpu.read(update.conjugateGradient.x))
       }
-      assertClose(solved[0]!, exact, { rtol: 1e-3, atol: 1e-3 * norm(exact) }, 'x')
-      assertIdentical(solved[1]!, solved[0]!, 'x after 90 iterations and after 60')
+      assertClose(solved[0], exact, { rtol: 1e-3, atol: 1e-3 * norm(exact) }, 'x')
+      assertIdentical(solved[1], solved[0], 'x after 90 iterations and after 60')
     },
   },
   {
@@ -224,12 +224,12 @@ export const trpoTests: KernelTest[] = [
       const batch = batchOf([2, 4, 2], 400, 3)
       // gain for what is far from the mean, in the first action alone
       const actions = new TestRandom(4).normals(800)
-      const advantages = Float64Array.from({ length: 400 }, (_, row) => actions[2 * row]! ** 2 - 1)
+      const advantages = Float64Array.from({ length: 400 }, (_, row) => actions[2 * row] ** 2 - 1)
       const { update, parameters, result } = open(gpu, { ...batch, actions, advantages })
       await update.plan.run()
       assert((await result()).accepted, 'a step is taken')
       const tail = (await gpu.read(parameters)).slice(batch.net.parameterCount)
-      assert(tail[0]! > -0.5 + 0.01, `log_std of the first action rises from -0.5, is ${tail[0]}`)
+      assert(tail[0] > -0.5 + 0.01, `log_std of the first action rises from -0.5, is ${tail[0]}`)
     },
   },
   {
@@ -249,7 +249,7 @@ export const trpoTests: KernelTest[] = [
       const actions = forward(net, taught, batch.inputs, rows).at(-1)!
       const advantages = new Float64Array(rows).fill(weight)
       const towards = reference.policyGradient({ ...batch, actions, advantages })
-      const sum = own.map((g, i) => g + (i < net.parameterCount ? towards[i]! : 0))
+      const sum = own.map((g, i) => g + (i < net.parameterCount ? towards[i] : 0))
       assertClose(await gpu.read(update.gradient), sum, { rtol: 1e-4, atol: 1e-5 * norm(sum) })
       assert(norm(towards.subarray(0, net.parameterCount)) > 0.1, 'the teacher pulls')
     },
@@ -297,13 +297,13 @@ export const trpoTests: KernelTest[] = [
         await runPlan(gpu, (plan) =>
           net.forward(plan, opened.parameters, inputs, activations, rows),
         )
-        if (acted) gpu.write(acted.activations[0]!, Float32Array.of(spoilt))
+        if (acted) gpu.write(acted.activations[0], Float32Array.of(spoilt))
         await opened.update.plan.run()
         return { length: opened.update.plan.length, policy: await gpu.read(opened.parameters) }
       }
       let spoilt = 0
       const without = await run()
-      spoilt = (await gpu.read(activations[0]!))[0]!
+      spoilt = (await gpu.read(activations[0]))[0]
       const given = await run({ inputs, activations })
       assertIdentical(given.policy, without.policy, 'policy')
       assert(given.length === without.length - 4, 'a pass of three layers and its inputs')
@@ -326,7 +326,7 @@ export const trpoTests: KernelTest[] = [
         await gpu.finish()
         results.push(await gpu.read(parameters))
       }
-      assertIdentical(results[1]!, results[0]!, 'parameters')
+      assertIdentical(results[1], results[0], 'parameters')
     },
   },
   {
@@ -365,11 +365,11 @@ export const trpoTests: KernelTest[] = [
             Array.from({ length: steps }, (_, t) => f(t * environments + e))
           const result = reference.advantages(
             {
-              rewards: of((at) => rewards[at]!),
-              values: of((at) => values[at]!),
+              rewards: of((at) => rewards[at]),
+              values: of((at) => values[at]),
               next: of((at) => {
-                if (ends[at] === ENDS.none) return values[at + environments]!
-                return ends[at] === ENDS.over ? 0 : Math.fround(finals[ends[at]! - ENDS.cut]!)
+                if (ends[at] === ENDS.none) return values[at + environments]
+                return ends[at] === ENDS.over ? 0 : Math.fround(finals[ends[at] - ENDS.cut])
               }),
               over: of((at) => Number(ends[at] !== ENDS.none)),
             },
@@ -451,7 +451,7 @@ export const trpoTests: KernelTest[] = [
       const noise: number[] = []
       for (let clock = 0; clock < 20; clock++) {
         const actions = await draw([[0, 512]], clock)
-        noise.push(...actions.map((a, i) => (a - (i % columns)) / Math.exp(log_std[i % columns]!)))
+        noise.push(...actions.map((a, i) => (a - (i % columns)) / Math.exp(log_std[i % columns])))
       }
       const moment = (k: number) => noise.reduce((sum, z) => sum + z ** k, 0) / noise.length
       const error = 5 / Math.sqrt(noise.length)
@@ -462,7 +462,7 @@ export const trpoTests: KernelTest[] = [
       // neither neighbours in a row, nor of one environment in time, have to do with each other
       for (const lag of [1, columns, environments * columns]) {
         const pairs = noise.slice(lag)
-        const correlation = pairs.reduce((sum, z, i) => sum + z * noise[i]!, 0) / pairs.length
+        const correlation = pairs.reduce((sum, z, i) => sum + z * noise[i], 0) / pairs.length
         assertClose([correlation], [0], { atol: error }, `correlation at ${lag}`)
       }
     },

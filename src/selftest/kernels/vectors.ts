@@ -47,7 +47,7 @@ export const vectorTests: KernelTest[] = [
           sum,
           sum / length,
           Math.max(...a.subarray(0, 1000), ...chunks(a, 1000).map((c) => Math.max(...c))),
-          a.reduce((s, v, i) => s + v * b[i]!, 0),
+          a.reduce((s, v, i) => s + v * b[i], 0),
           Math.sqrt(a.reduce((s, v) => s + v * v, 0)),
         ]
         const first = await run()
@@ -100,7 +100,7 @@ export const vectorTests: KernelTest[] = [
           scale(plan, y, 2)
           scale(plan, y, 1, { scalar })
         })
-        const expected = Float64Array.from(a, (v, i) => -0.5 * 2 * (b[i]! + 2 * v - 1.5 * v))
+        const expected = Float64Array.from(a, (v, i) => -0.5 * 2 * (b[i] + 2 * v - 1.5 * v))
         assertClose(await gpu.read(y), expected, { rtol: 1e-5, atol: 1e-6 }, `axpy ${length}`)
       }
       const parts = random.normals(3 * 301)
@@ -108,7 +108,7 @@ export const vectorTests: KernelTest[] = [
       await runPlan(gpu, (plan) => sumSlices(plan, y, x, 3))
       const sums = Float64Array.from(
         { length: 301 },
-        (_, i) => parts[i]! + parts[301 + i]! + parts[602 + i]!,
+        (_, i) => parts[i] + parts[301 + i] + parts[602 + i],
       )
       assertClose(await gpu.read(y), sums, { rtol: 1e-6, atol: 1e-6 })
     },
@@ -177,7 +177,7 @@ export const vectorTests: KernelTest[] = [
         loss.finish(plan)
         await plan.run(2)
         const b = bound ?? Number.POSITIVE_INFINITY
-        const errors = Float64Array.from(p, (v, i) => v - t[i]!)
+        const errors = Float64Array.from(p, (v, i) => v - t[i])
         const costs = errors.map((d) => (Math.abs(d) > b ? 2 * b * Math.abs(d) - b * b : d * d))
         const mean = costs.reduce((sum, cost) => sum + cost, 0) / length
         assertClose(await gpu.read(loss.losses), [mean, mean, 0], { rtol: 1e-5 }, 'loss')
@@ -223,10 +223,10 @@ export const vectorTests: KernelTest[] = [
             const y = await gpu.read(sampler.targets)
             for (let r = 0; r < rows; r++) {
               assert(
-                x[2 * r + 1] === x[2 * r]! + 1 && y[r] === -x[2 * r]! / 2,
+                x[2 * r + 1] === x[2 * r] + 1 && y[r] === -x[2 * r] / 2,
                 'a row stays together',
               )
-              stream.push(x[2 * r]! / 2)
+              stream.push(x[2 * r] / 2)
             }
           }
           for (const epoch of [0, 1]) {
@@ -241,7 +241,7 @@ export const vectorTests: KernelTest[] = [
         if (count >= 64) {
           assert(new Set(orders.map(String)).size === orders.length, 'orders differ')
           // a shuffle leaves about one number in place, not many
-          const fixed = orders[0]!.filter((v, i) => v === i).length
+          const fixed = orders[0].filter((v, i) => v === i).length
           assert(fixed < 10, `${fixed} of ${count} stay in place`)
         }
       }

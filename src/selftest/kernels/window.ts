@@ -59,9 +59,9 @@ export const windowTests: KernelTest[] = [
           for (let e = 0; e < size; e++) {
             if (ends[(t - 1) * size + e]) continue
             for (let k = 0; k < errors; k++) {
-              const far = K * scales[k]!
-              const error = o[(t * size + e) * observed + k]!
-              sum += weights[k]! * far ** 2 * Math.log(1 + (error / far) ** 2)
+              const far = K * scales[k]
+              const error = o[(t * size + e) * observed + k]
+              sum += weights[k] * far ** 2 * Math.log(1 + (error / far) ** 2)
             }
           }
         }
@@ -127,19 +127,19 @@ export const windowTests: KernelTest[] = [
         'nobody falls',
       )
 
-      const reference = windowIn64(simulator, references[0]!, actor.net, steps)
+      const reference = windowIn64(simulator, references[0], actor.net, steps)
       const loss = (parameters: Float64Array) => {
         let sum = 0
         let worst = 0
         for (let e = 0; e < size; e++) {
-          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
-          const seen = reference(() => parameters, x, saved.info[INFO.start * size + e]!)
+          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e])
+          const seen = reference(() => parameters, x, saved.info[INFO.start * size + e])
           seen.forEach(({ observation: o }, t) => {
             const at = ((t + 1) * size + e) * OBSERVATION_SIZE
             o.forEach((value, k) => {
-              sum += value * cotangents[at + k]!
+              sum += value * cotangents[at + k]
               const scale = k < 34 ? 1 : 10
-              worst = Math.max(worst, Math.abs(value - observations[at + k]!) / scale)
+              worst = Math.max(worst, Math.abs(value - observations[at + k]) / scale)
             })
           })
         }
@@ -151,10 +151,10 @@ export const windowTests: KernelTest[] = [
         const direction = theta.map(() => random.normal())
         const epsilon = 1e-6
         const at = (sign: number) =>
-          loss(theta.map((x, i) => x + sign * epsilon * direction[i]!)).sum
+          loss(theta.map((x, i) => x + sign * epsilon * direction[i])).sum
         const expected = (at(1) - at(-1)) / (2 * epsilon)
         const length = gradient.reduce((sum, g) => sum + g * g, 0) ** 0.5
-        const actual = gradient.reduce((sum, g, i) => sum + g * direction[i]!, 0)
+        const actual = gradient.reduce((sum, g, i) => sum + g * direction[i], 0)
         assert(length > 1, 'the gradient is not zero')
         // a direction at random sees a share of the gradient's length
         const error = Math.abs(actual - expected) / length
@@ -175,20 +175,20 @@ export const windowTests: KernelTest[] = [
       const lastLoss = (at: (t: number) => Float64Array) => {
         let sum = 0
         for (let e = 0; e < size; e++) {
-          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
-          const seen = reference(at, x, saved.info[INFO.start * size + e]!).at(-1)!
+          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e])
+          const seen = reference(at, x, saved.info[INFO.start * size + e]).at(-1)!
           const row = (steps * size + e) * OBSERVATION_SIZE
           seen.observation.forEach((value, k) => {
-            sum += value * last[row + k]!
+            sum += value * last[row + k]
           })
         }
         return sum
       }
       const direction = theta.map(() => random.normal())
       const moved = (epsilon: number) =>
-        lastLoss((t) => theta.map((x, i) => x + epsilon * gamma ** (steps - 1 - t) * direction[i]!))
+        lastLoss((t) => theta.map((x, i) => x + epsilon * gamma ** (steps - 1 - t) * direction[i]))
       const expected = (moved(1e-6) - moved(-1e-6)) / 2e-6
-      const actual = share.reduce((sum, g, i) => sum + g * direction[i]!, 0)
+      const actual = share.reduce((sum, g, i) => sum + g * direction[i], 0)
       const length = share.reduce((sum, g) => sum + g * g, 0) ** 0.5
       assert(length > 1, 'the discounted gradient is not zero')
       assert(
@@ -212,7 +212,7 @@ export const windowTests: KernelTest[] = [
       }
       const { environments, saved } = await open(gpu, simulator, references, options)
       // shins are at 5 cm where a foot stands: 4.5 cm further down some are near, and none touches
-      for (let e = 0; e < size; e++) saved.states[2 * size + e]! -= 0.045
+      for (let e = 0; e < size; e++) saved.states[2 * size + e] -= 0.045
       environments.load(saved)
       const { actor, theta } = actorOf(gpu)
       const window = new Window(gpu, environments, actor, steps, { touch })
@@ -224,12 +224,12 @@ export const windowTests: KernelTest[] = [
         (await gpu.read(environments.ends)).every((end) => end === 0),
         'nobody touches the floor',
       )
-      const reference = windowIn64(simulator, references[0]!, actor.net, steps)
+      const reference = windowIn64(simulator, references[0], actor.net, steps)
       const cost = (parameters: Float64Array) => {
         let sum = 0
         for (let e = 0; e < size; e++) {
-          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e]!)
-          for (const row of reference(() => parameters, x, saved.info[INFO.start * size + e]!)) {
+          const x = Float64Array.from({ length: NX }, (_, k) => saved.states[k * size + e])
+          for (const row of reference(() => parameters, x, saved.info[INFO.start * size + e])) {
             sum += touch * row.touch
           }
         }
@@ -240,9 +240,9 @@ export const windowTests: KernelTest[] = [
       assert(length > 1e-3, `the gradient is not zero, got ${length}`)
       for (let d = 0; d < 4; d++) {
         const direction = theta.map(() => random.normal())
-        const at = (by: number) => cost(theta.map((x, i) => x + by * direction[i]!))
+        const at = (by: number) => cost(theta.map((x, i) => x + by * direction[i]))
         const expected = (at(1e-6) - at(-1e-6)) / 2e-6
-        const actual = gradient.reduce((sum, g, i) => sum + g * direction[i]!, 0)
+        const actual = gradient.reduce((sum, g, i) => sum + g * direction[i], 0)
         assert(
           Math.abs(actual - expected) / length < 2e-3,
           `direction ${d}: expected ${expected}, got ${actual}, length ${length}`,
@@ -297,15 +297,15 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
     const features = row.subarray(layout.features, layout.features + FEATURES.length)
     const cost = new Float64Array(1)
     touch({ x, row, cost })
-    return { observation: Float64Array.from([...errors, ...features]), touch: cost[0]! }
+    return { observation: Float64Array.from([...errors, ...features]), touch: cost[0] }
   }
   const act = (parameters: Float64Array, observation: Float64Array): Float64Array => {
     let values = observation.map((o) => Math.max(-5, Math.min(5, o / Math.sqrt(0.25 + 1e-8))))
     net.layers.forEach(({ inputs, outputs, offset, bias }, l) => {
       const next = new Float64Array(outputs)
       for (let j = 0; j < outputs; j++) {
-        let sum = parameters[bias + j]!
-        for (let i = 0; i < inputs; i++) sum += values[i]! * parameters[offset + i * outputs + j]!
+        let sum = parameters[bias + j]
+        for (let i = 0; i < inputs; i++) sum += values[i] * parameters[offset + i * outputs + j]
         next[j] = l < net.layers.length - 1 ? Math.tanh(sum) : sum
       }
       values = next
@@ -321,7 +321,7 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
       const action = act(parametersAt(t), observation)
       const lead = reference.frame(startStep + t) * NU
       action.forEach((a, k) => {
-        body.ctrl[k] = Math.fround(reference.lead[lead + k]!) + unit[k]! * a
+        body.ctrl[k] = Math.fround(reference.lead[lead + k]) + unit[k] * a
       })
       body.qpos.set(x.subarray(0, NQ))
       body.qvel.set(x.subarray(NQ))
@@ -330,8 +330,8 @@ function windowIn64(simulator: Simulator, reference: Reference, net: Mlp, steps:
       x.set(body.qvel, NQ)
       const at = reference.frame(startStep + t + 1) * NQ
       for (let k = 7; k < NQ; k++) {
-        const turns = Math.round((x[k]! - reference.qpos[at + k]!) / (2 * Math.PI))
-        x[k]! -= 2 * Math.PI * turns
+        const turns = Math.round((x[k] - reference.qpos[at + k]) / (2 * Math.PI))
+        x[k] -= 2 * Math.PI * turns
       }
       if (reference.frame(startStep + t + 1) === 0) {
         moveByCycles(reference.clip, -1, x.subarray(0, NQ), x.subarray(NQ))
