@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Random } from '../src/sim/random.ts'
+import { demonstrationEpisode, EPISODES, STREAMS } from '../src/sim/streams.ts'
 
 const draw = (random: Random, count: number) => Array.from({ length: count }, () => random.next())
 
@@ -9,6 +10,25 @@ test('the same keys give the same numbers, others give others', () => {
   const streams = [[1, 2], [2, 1], [1], [1, 2, 0], [0, 1, 2], [-1, 2], [1 + 2 ** 32, 2]]
   const firsts = streams.map((keys) => draw(new Random(...keys), 4).join())
   assert.is(new Set(firsts).size, streams.length)
+})
+
+test('no two users of randomness share a stream', () => {
+  const ranges = Object.values(EPISODES).sort((a, b) => a.first - b.first)
+  for (const [i, { first, end }] of ranges.entries()) {
+    assert.ok(first < end && end <= (ranges[i + 1]?.first ?? Infinity))
+  }
+  const keys = Object.values(STREAMS)
+  assert.is(new Set(keys).size, keys.length)
+  assert.is(demonstrationEpisode(3, 12), 30_012)
+  for (const [round, index] of [
+    [0, 10_000],
+    [100, 0],
+  ] as const) {
+    assert.throws(
+      () => demonstrationEpisode(round, index),
+      /random streams for 100 rounds of 10000/,
+    )
+  }
 })
 
 test('a saved state goes on where it was', () => {

@@ -3,6 +3,7 @@
 import type { Clip } from '../mocap/clip.ts'
 import {
   ACTION_SIZE,
+  EPISODES,
   type EpisodeMetrics,
   FLAGS,
   OBSERVATION_SIZE,
@@ -61,9 +62,6 @@ export interface ImitationOptions {
   /** kicks of the root, uniform within +-kicks m/s every 1 to 3 s */
   readonly kicks: number
 }
-
-/** Random streams of training episodes begin there, far from all others. */
-const FIRST_EPISODE = 10_000_000
 
 interface SavedImitation {
   readonly begun: readonly number[]
@@ -129,7 +127,7 @@ export class Imitation implements Environments {
       const number = turn * this.size + environment
       const perturbation: Perturbation = { kicks: { speed: kicks, every: [1, 3] } }
       return {
-        ...{ environment, episode: FIRST_EPISODE + number },
+        ...{ environment, episode: EPISODES.practice.first + number },
         clip: number % clips.length,
         startNoise: { position: startNoise, velocity: 10 * startNoise },
         ...(kicks > 0 && { perturbation }),

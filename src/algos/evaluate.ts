@@ -13,6 +13,7 @@ import {
   type Perturbation,
   type Pool,
   Random,
+  STREAMS,
   type VectorEpisode,
   VIEWS,
 } from '../sim/index.ts'
@@ -106,15 +107,14 @@ export async function evaluatePolicy(
   return results
 }
 
-/** Key of the noise's random streams. */
-const NOISE_STREAM = 6
-
 // adds a trial's noise to an action
 function noiseOf(
   trials: readonly Trial[],
   setup: RolloutOptions['noise'],
 ): (action: Float32Array, trial: number) => void {
-  const streams = trials.map(({ episode }) => new Random(setup?.seed ?? 0, episode, NOISE_STREAM))
+  const streams = trials.map(
+    ({ episode }) => new Random(setup?.seed ?? 0, episode, STREAMS.evaluationNoise),
+  )
   return (action, trial) => {
     const { noise = 0 } = trials[trial]
     if (noise === 0) return

@@ -6,7 +6,13 @@ import {
   encodeDemonstrations,
 } from '../formats/demonstrations.ts'
 import type { Clip } from '../mocap/clip.ts'
-import { ACTION_SIZE, type DemonstrationItem, OBSERVATION_SIZE, WorkerDeath } from '../sim/index.ts'
+import {
+  ACTION_SIZE,
+  type DemonstrationItem,
+  demonstrationEpisode,
+  OBSERVATION_SIZE,
+  WorkerDeath,
+} from '../sim/index.ts'
 import { type Context, runOf } from './context.ts'
 import type { SftSettings } from './options.ts'
 
@@ -50,8 +56,7 @@ export function itemsOf(
       ...(kicks > 0 && { perturbation: { kicks: { speed: kicks, every: KICKED_EVERY } } }),
     })),
   )
-  // streams of their own for every round, far below those of evaluations
-  return items.map((item, i) => ({ ...item, episode: 10_000 * round + i }))
+  return items.map((item, i) => ({ ...item, episode: demonstrationEpisode(round, i) }))
 }
 
 /**

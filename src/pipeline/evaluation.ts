@@ -14,6 +14,7 @@ import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { Clip } from '../mocap/clip.ts'
 import {
+  EPISODES,
   type EpisodeMetrics,
   gainsOf,
   PUSH_TEST,
@@ -25,9 +26,6 @@ import type { SimulationSettings } from './options.ts'
 import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } from './records.ts'
 import { networkRandom, simulationConfig } from './simulation.ts'
 import { teacherPolicy } from './teachers.ts'
-
-/** Where the random streams of an evaluation's episodes begin, far from those of demonstrations and of trials. */
-const FIRST_EPISODE = 1_000_000
 
 export interface EvaluationResult {
   readonly evaluation: Evaluation
@@ -108,7 +106,7 @@ export async function evaluate(
   const started = performance.now()
   await pool.configure(config)
   const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
-    episode: FIRST_EPISODE + i,
+    episode: EPISODES.evaluation.first + i,
     clip: index,
   }))
   const watch = (what: string, count: number, seconds: number) => {

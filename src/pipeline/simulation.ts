@@ -2,7 +2,7 @@
 
 import type { Clip } from '../mocap/clip.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
-import { type HumanoidOptions, Random, type SimulationConfig } from '../sim/index.ts'
+import { type HumanoidOptions, Random, type SimulationConfig, STREAMS } from '../sim/index.ts'
 import type { SimulationSettings } from './options.ts'
 
 /** What the workers simulate. */
@@ -37,5 +37,5 @@ export function humanoidOptions({
 
 /** The random stream of a network's starting parameters. */
 export function networkRandom(seed: number): Random {
-  return new Random(seed, 0x6e6574)
+  return new Random(seed, STREAMS.network)
 }

@@ -13,7 +13,7 @@ import { networkSizes } from '../algos/sft.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import { decodeLearner, encodeLearner } from '../formats/checkpoints.ts'
 import { decodePolicy } from '../formats/policy.ts'
-import { ACTION_SIZE, Random, VIEWS } from '../sim/index.ts'
+import { ACTION_SIZE, Random, STREAMS, VIEWS } from '../sim/index.ts'
 import type { ClipSource } from './clips.ts'
 import { type Context, runOf } from './context.ts'
 import { openPractice, openTrials } from './environments.ts'
@@ -171,7 +171,7 @@ export async function openLearner(
     ...{ iteration: 0, policy, environments: undefined },
     statistics: sft?.statistics ?? new Float32Array(3 * inputs),
     critic: {
-      parameters: valueNet.initialise(new Random(settings.seed, VALUE_STREAM)),
+      parameters: valueNet.initialise(new Random(settings.seed, STREAMS.valueNetwork)),
       moments: new Float32Array(2 * valueNet.parameterCount),
       steps: 0,
     },
@@ -193,9 +193,6 @@ export async function openLearner(
   )
   return { learner, initial, sizes }
 }
-
-/** Key of the random stream of the value network's starting parameters. */
-const VALUE_STREAM = 0x76616c
 
 // an iteration in CleanRL's names; what there is nothing of is left out
 function metricsOf(

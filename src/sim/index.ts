@@ -45,5 +45,6 @@ export {
   SimulationState,
   type Simulator,
 } from './simulator.ts'
+export { demonstrationEpisode, EPISODES, STREAMS } from './streams.ts'
 export { VectorEnvironment } from './vector-environment.ts'
 export { type ClipSetup, type SimulationConfig, World } from './world.ts'

@@ -10,6 +10,7 @@ import { OBSERVATION_SIZE } from './observation.ts'
 import { Random } from './random.ts'
 import type { Reference } from './reference.ts'
 import { SimulationState } from './simulator.ts'
+import { STREAMS } from './streams.ts'
 import type { World } from './world.ts'
 
 /** An episode of one clip. */
@@ -183,9 +184,6 @@ export type JobResult<J extends JobName> = Awaited<ReturnType<Jobs[J]>>
 
 const CUT_STEPS = 10
 
-/** The key of the action noise's stream, apart from the stream of the environment. */
-const NOISE_STREAM = 1
-
 const TRACED = ['jointError', 'rootPosition', 'rootRotation', 'score', 'reward'] as const
 
 /** An expert in an episode: it chooses, and what it chose, or what an actor does, is executed with noise. */
@@ -206,7 +204,7 @@ class ExpertEpisode {
     this.expert = world.expert(item.expert, item.clip)
     this.actor = item.actor === undefined ? undefined : world.expert(item.actor, item.clip)
     this.noise = item.noise ?? 0
-    this.random = new Random(world.config.seed ?? 0, item.episode, NOISE_STREAM)
+    this.random = new Random(world.config.seed ?? 0, item.episode, STREAMS.demonstrationNoise)
   }
 
   choose(): void {

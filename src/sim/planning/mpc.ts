@@ -10,6 +10,7 @@ import { OBSERVATION_SIZE } from '../observation.ts'
 import { Random } from '../random.ts'
 import type { Reference } from '../reference.ts'
 import type { SimulationState, Simulator } from '../simulator.ts'
+import { STREAMS } from '../streams.ts'
 import { applyLaw, costToGo, type LinearLaw, linearLaw } from './feedback.ts'
 import { Rollout } from './rollout.ts'
 
@@ -26,9 +27,6 @@ const NOISE = 0.1
 const EFFORT = 2
 /** Of each control step of the horizon after a fall: more than anything costs without one. */
 const FALL = 1e5
-
-/** Key of the samples' random stream, apart from those of the environment and the noise. */
-const STREAM = 2
 
 const SIGMAS = HINGES.map(({ joint: { name } }) =>
   /hip|knee|ankle|chest/.test(name) ? NOISE : NOISE / 2,
@@ -49,7 +47,7 @@ export function mpc(simulator: Simulator, reference: Reference): Expert {
       const before = plans.get(environment)
       const goesOn = before?.last === `${episode} ${steps - 1}`
       const plan = improve(law, rollout, {
-        ...{ state, step, random: new Random(seed, episode, STREAM, steps) },
+        ...{ state, step, random: new Random(seed, episode, STREAMS.planning, steps) },
         plan: goesOn ? shifted(before.plan) : new Float64Array(KNOTS * NU),
       })
       plans.set(environment, { last: `${episode} ${steps}`, plan })
