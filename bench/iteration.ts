@@ -3,7 +3,6 @@
 import type { Context } from '../src/pipeline/context.ts'
 import { openPractice } from '../src/pipeline/environments.ts'
 import { parseTrpoSettings } from '../src/pipeline/options.ts'
-import { simulationConfig } from '../src/pipeline/simulation.ts'
 import { memoryStore } from '../src/pipeline/store.ts'
 import { openLearner } from '../src/pipeline/trpo.ts'
 import { readClip } from '../src/runner/session.ts'
@@ -43,9 +42,7 @@ export async function benchIteration({ gpu, effort, wants, say }: Bench): Promis
 async function open(context: Context, physics: 'wgsl' | 'mujoco') {
   const settings = parseTrpoSettings({ clip: CLIP, physics })
   const clips = [readClip(CLIP).clip]
-  const configured = context.pool.configure(simulationConfig(settings, clips))
-  const practice = await openPractice(context, clips, settings, configured)
-  await configured
+  const practice = await openPractice(context, clips, settings)
   const { learner, initial, sizes } = await openLearner(context.gpu, practice, settings)
   await learner.begin(initial)
   return {

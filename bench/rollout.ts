@@ -17,8 +17,8 @@ import {
   FLAGS,
   Pool,
   Reference,
+  type Simulation,
   type VectorEnvironment,
-  values,
 } from '../src/sim/index.ts'
 import { Random } from '../src/sim/random.ts'
 import { PHYSICS_RATE } from '../src/sim/reference.ts'
@@ -42,9 +42,9 @@ export async function benchRollout(bench: Bench): Promise<Row[]> {
   if (!bench.wants('rollout')) return rows
   for (const workers of counts(availableCores())) {
     bench.say(`rollout, ${workers} workers`)
-    const { pool, clip, substeps } = await openPool(workers)
+    const { pool, simulation, clip, substeps } = await openPool(workers)
     try {
-      rows.push(...(await comparison(bench, pool, clip, workers, substeps)))
+      rows.push(...(await comparison(bench, simulation, clip, workers, substeps)))
     } finally {
       await pool.close()
     }
@@ -61,9 +61,9 @@ const GPU_STEPS = 16
 async function rolloutOnGpu({ gpu, effort, say }: Bench): Promise<Row> {
   say('rollout, gpu')
   const net = new Mlp(DEFAULT_POLICY, 'tanh')
-  const { pool, clip } = await openPool()
+  const { pool, simulation, clip } = await openPool()
   const size = ENVIRONMENTS_A_WORKER * pool.workers.length
-  const workers = openCollector(gpu, await pool.vector(size), clip, net, STEPS)
+  const workers = openCollector(gpu, await simulation.vector(size), clip, net, STEPS)
   const simulator = await createSimulator()
   const environments = new GpuEnvironments(
     gpu,
@@ -113,16 +113,16 @@ async function rolloutOnGpu({ gpu, effort, say }: Bench): Promise<Row> {
 /** Workers that simulate the clip, by default one a core, and the physics steps of a control step. */
 export async function openPool(
   workers = availableCores(),
-): Promise<{ pool: Pool; clip: Clip; substeps: number }> {
+): Promise<{ pool: Pool; simulation: Simulation; clip: Clip; substeps: number }> {
   const clip = loadClip(await readAsset(`clips/${CLIP}.txt`), CLIP)
   const pool = new Pool({ workers })
   try {
-    await pool.configure({ clips: [{ clip }], seed: 1 })
+    const simulation = await pool.open({ clips: [{ clip }], seed: 1 })
+    return { pool, simulation, clip, substeps: Math.round(clip.dt * PHYSICS_RATE) }
   } catch (error) {
     await pool.close()
     throw error
   }
-  return { pool, clip, substeps: Math.round(clip.dt * PHYSICS_RATE) }
 }
 
 /** Batches of `steps` steps of each environment under an untrained policy. */
@@ -162,17 +162,17 @@ function untrained(gpu: Gpu, net: Mlp) {
 
 async function comparison(
   { gpu, effort }: Bench,
-  pool: Pool,
+  simulation: Simulation,
   clip: Clip,
   workers: number,
   substeps: number,
 ): Promise<Row[]> {
   const seconds = (4 * effort.roundTime) / 1000
   const size = ENVIRONMENTS_A_WORKER * workers
-  const step = await lockstep(await pool.vector(size))
+  const step = await lockstep(await simulation.vector(size))
   const collector = openCollector(
     gpu,
-    await pool.vector(size),
+    await simulation.vector(size),
     clip,
     new Mlp(POLICY, 'tanh'),
     STEPS,
@@ -183,7 +183,7 @@ async function comparison(
     const alone = await rate(step, seconds)
     const policy = await rate(collector.collect, seconds)
     const items = Array.from({ length: workers }, () => ({ of: 'physics', seconds }) as const)
-    const loops = values(await pool.map('benchmark', items))
+    const loops = await simulation.run('benchmark', items)
     // the first round warms up
     if (round === 0) continue
     rates.alone.push(alone)

@@ -172,8 +172,8 @@ function openUpdate({ gpu }: Bench, net: Mlp, rows: number) {
 }
 
 async function openBatch({ gpu }: Bench, net: Mlp, samples: number) {
-  const { pool, clip } = await openPool()
-  const vector = await pool.vector(ENVIRONMENTS)
+  const { pool, simulation, clip } = await openPool()
+  const vector = await simulation.vector(ENVIRONMENTS)
   const steps = samples / ENVIRONMENTS
   const collector = openCollector(gpu, vector, clip, net, steps)
   const run: Case = async (times) => {

@@ -63,10 +63,10 @@ test('Node: the library, the engine and the physics are imported by name; the co
     import { readModel } from 'webmimic/physics'
     const { clip } = await ownClip('squat')
     const pool = new Pool({ workers: 1 })
-    await pool.configure({ clips: [{ clip }], episodeSeconds: 0.5 })
-    const [episode] = await pool.map('rollout-expert', [{ episode: 0, expert: 'pd' }])
+    const simulation = await pool.open({ clips: [{ clip }], episodeSeconds: 0.5 })
+    const [episode] = await simulation.run('rollout-expert', [{ episode: 0, expert: 'pd' }])
     await pool.close()
-    console.log(OWN_CLIPS.length, episode.value.score > 5, typeof Plan, typeof readModel, memoryStore().name)`
+    console.log(OWN_CLIPS.length, episode.score > 5, typeof Plan, typeof readModel, memoryStore().name)`
   writeFileSync(join(whole, 'program.mjs'), program)
   const { stdout, stderr } = node(whole, 'program.mjs')
   assert.is(stdout.trim(), '5 true function function memory', stderr)

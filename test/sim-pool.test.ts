@@ -5,10 +5,11 @@ import * as assert from 'uvu/assert'
 import { NU } from '../src/mocap/skeleton.ts'
 import type { DemonstrationItem } from '../src/sim/jobs.ts'
 import { OBSERVATION_SIZE } from '../src/sim/observation.ts'
-import { Pool, values } from '../src/sim/pool.ts'
+import { Pool } from '../src/sim/pool.ts'
 import { PoolError, WorkerDeath } from '../src/sim/pool-worker.ts'
 import { FLAGS } from '../src/sim/protocol.ts'
 import { Random } from '../src/sim/random.ts'
+import type { Simulation } from '../src/sim/simulation.ts'
 import type { VectorEnvironment } from '../src/sim/vector-environment.ts'
 import type { SimulationConfig } from '../src/sim/world.ts'
 import { makeClip, squats } from './sim-clips.ts'
@@ -31,9 +32,9 @@ const DEMONSTRATIONS: DemonstrationItem[] = Array.from({ length: 5 }, (_, episod
 }))
 
 // most tests share one pool: a worker takes a second to start
-const shared = new Pool({ workers: 2 })
-await shared.configure(CONFIG)
-test.after(() => shared.close())
+const sharedPool = new Pool({ workers: 2 })
+const shared = await sharedPool.open(CONFIG)
+test.after(() => sharedPool.close())
 
 test('1 and 3 workers, with memory of their own or shared: the same demonstrations and the same steps, bit for bit', async () => {
   const [one, three] = [await runAll(1), await runAll(3)]
@@ -47,15 +48,15 @@ test('without shared memory: halves that step at once, episodes saved and loaded
   const run = (shared: boolean) =>
     withPool(
       2,
-      async (pool) => {
-        const vector = await pool.vector(4)
+      async (simulation) => {
+        const vector = await simulation.vector(4)
         await vector.reset(
           [0, 1, 2, 3].map((environment) => ({ environment, episode: environment })),
         )
         vector.actions.fill(0.1)
         for (let i = 0; i < 5; i++) await Promise.all([vector.step(0, 2), vector.step(2, 2)])
         const saved = await vector.save()
-        const other = await pool.vector(4)
+        const other = await simulation.vector(4)
         await other.load(saved)
         return [saved, [...vector.observations], [...other.observations], [...vector.flags]]
       },
@@ -67,9 +68,9 @@ test('without shared memory: halves that step at once, episodes saved and loaded
 test('jobs', async () => {
   const progress: number[] = []
   const onProgress = ({ done }: { done: number }) => progress.push(done)
-  const outcomes = await shared.map('demonstrate', DEMONSTRATIONS, { onProgress })
+  const outcomes = await shared.run('demonstrate', DEMONSTRATIONS, { onProgress })
   assert.equal(progress, [1, 2, 3, 4, 5])
-  for (const [e, demonstration] of values(outcomes).entries()) {
+  for (const [e, demonstration] of outcomes.entries()) {
     const { observations, actions, steps, fell, length, metrics } = demonstration
     assert.is(metrics.clip, CONFIG.clips[e % 2].clip.name)
     assert.is(observations.length, steps * OBSERVATION_SIZE)
@@ -80,7 +81,7 @@ test('jobs', async () => {
   }
   // the labels are clean: on the same frames, those of an episode without noise
   const still = { episode: 1, clip: 1, start: 0, expert: 'pd', noise: 0.05 }
-  const [noisy] = values(await shared.map('demonstrate', [still]))
+  const [noisy] = await shared.run('demonstrate', [still])
   assert.ok(noisy.actions.every((action) => action === 0))
   assert.ok(noisy.metrics.jointError > 0.002)
 
@@ -89,36 +90,30 @@ test('jobs', async () => {
     ...{ episode: 2, start: 3, expert },
     ...(actor && { actor }),
   })
-  const [pd, knowing, both] = values(
-    await shared.map('demonstrate', [
-      as('pd'),
-      as('inverse-dynamics'),
-      as('inverse-dynamics', 'pd'),
-    ]),
-  )
+  const [pd, knowing, both] = await shared.run('demonstrate', [
+    as('pd'),
+    as('inverse-dynamics'),
+    as('inverse-dynamics', 'pd'),
+  ])
   assert.equal(both.observations, pd.observations)
   assert.equal(both.actions.slice(0, NU), knowing.actions.slice(0, NU))
   assert.ok(both.actions.some((action) => action !== 0))
 
-  const [rollout] = values(await shared.map('rollout-expert', [{ ...still, noise: 0 }]))
+  const [rollout] = await shared.run('rollout-expert', [{ ...still, noise: 0 }])
   assert.ok(rollout.survived && rollout.score > 9.9)
-  const [trace] = values(await shared.map('trace', [still]))
+  const [trace] = await shared.run('trace', [still])
   assert.is(trace.score.length, 90)
   const mean = trace.score.reduce((sum, score) => sum + score, 0) / 90
   assert.ok(Math.abs(mean - trace.metrics.score) < 1e-5)
-  const [{ steps, seconds }] = values(
-    await shared.map('benchmark', [{ of: 'environment', seconds: 0.05 }]),
-  )
+  const [{ steps, seconds }] = await shared.run('benchmark', [{ of: 'environment', seconds: 0.05 }])
   assert.ok(steps > 0 && seconds >= 0.05)
 })
 
 test('the frozen mean pose: joints at their mean, the root on the reference', async () => {
-  const [still, moving] = values(
-    await shared.map('frozen-pose', [
-      { episode: 0, clip: 1 },
-      { episode: 0, clip: 0 },
-    ]),
-  )
+  const [still, moving] = await shared.run('frozen-pose', [
+    { episode: 0, clip: 1 },
+    { episode: 0, clip: 0 },
+  ])
   assert.ok(Math.abs(still.score - 10) < 1e-9 && Math.abs(still.reward - 1) < 1e-9)
   // of squats the legs are off by .3 |cos| (mean .19) at hip and ankle, twice that at the knee
   const expected = (2 * 4 * 0.3 * (2 / Math.PI)) / NU
@@ -128,16 +123,16 @@ test('the frozen mean pose: joints at their mean, the root on the reference', as
 })
 
 test('an item that fails, and one that takes its worker along, fail alone and by name', () =>
-  withPool(2, async (pool) => {
-    const faults = await pool.map('fault', [{ how: 'throw' }])
+  withPool(2, async (simulation) => {
+    const faults = await simulation.map('fault', [{ how: 'throw' }])
     const [thrown] = faults as PromiseRejectedResult[]
     assert.instance(thrown.reason, PoolError)
     assert.is(thrown.reason.message, 'fault, item 0: a fault that was asked for')
-    assert.throws(() => values(faults), /fault, item 0/)
+    assert.match((await rejection(simulation.run('fault', [{ how: 'throw' }]))).message, /item 0/)
 
-    const vector = await pool.vector(4)
+    const vector = await simulation.vector(4)
     await vector.reset([0, 1, 2, 3].map((e) => ({ environment: e, episode: e, clip: 1 })))
-    const [crash] = (await pool.map('fault', [{ how: 'crash' }])) as PromiseRejectedResult[]
+    const [crash] = (await simulation.map('fault', [{ how: 'crash' }])) as PromiseRejectedResult[]
     assert.match(crash.reason.message, /^fault, item 0: worker 0 died: a crash that was asked for/)
 
     // the environments of the dead worker fail, the others go on
@@ -153,15 +148,15 @@ test('an item that fails, and one that takes its worker along, fail alone and by
     await vector.reset([{ environment: 2, episode: 2, clip: 1 }])
     await vector.step()
     assert.equal([...vector.flags], [failed, running, running, running])
-    const rest = await pool.map('rollout-expert', DEMONSTRATIONS)
+    const rest = await simulation.map('rollout-expert', DEMONSTRATIONS)
     assert.ok(rest.every(({ status }) => status === 'fulfilled'))
 
     // none left
-    const crashes = pool.map('fault', [{ how: 'crash' }, { how: 'crash' }])
+    const crashes = simulation.map('fault', [{ how: 'crash' }, { how: 'crash' }])
     const message = /fault: all workers died with 1 of 2 items to do/
     assert.match((await rejection(crashes)).message, message)
     assert.instance(await rejection(vector.step()), WorkerDeath)
-    assert.match((await rejection(pool.map('fault', []))).message, /no worker is left/)
+    assert.match((await rejection(simulation.map('fault', []))).message, /no worker is left/)
   }))
 
 test('a step with an action that is not finite ends that episode only', async () => {
@@ -229,50 +224,67 @@ test('episodes that were saved go on elsewhere, through JSON, to the same bits',
 })
 
 test('mistakes are named', () =>
-  withPool(
-    1,
-    async (pool) => {
-      const early = rejection(pool.vector(1))
-      assert.match((await early).message, /no configuration: call configure first/)
-      const none = rejection(pool.configure({ clips: [] }))
-      assert.match((await none).message, /needs at least one clip/)
-      await pool.configure(CONFIG)
-      const vector = await pool.vector(2)
-      const where = rejection(vector.reset([{ environment: 2, episode: 0 }]))
-      assert.match((await where).message, /environments are 0 to 1, got 2/)
-      const start = rejection(vector.reset([{ environment: 0, episode: 0, start: 99 }]))
-      assert.match((await start).message, /starts from frames 0 to 39, got 99/)
-      const clip = rejection(vector.reset([{ environment: 0, episode: 0, clip: 9 }]))
-      assert.match((await clip).message, /there are clips 0 to 1, got 9/)
-      assert.throws(() => new Pool({ workers: 0 }), /at least 1 worker, got 0/)
-    },
-    { configure: false },
-  ))
+  withPool(1, async (simulation, pool) => {
+    const none = rejection(pool.open({ clips: [] }))
+    assert.match((await none).message, /needs at least one clip/)
+    const vector = await simulation.vector(2)
+    const where = rejection(vector.reset([{ environment: 2, episode: 0 }]))
+    assert.match((await where).message, /environments are 0 to 1, got 2/)
+    const start = rejection(vector.reset([{ environment: 0, episode: 0, start: 99 }]))
+    assert.match((await start).message, /starts from frames 0 to 39, got 99/)
+    const clip = rejection(vector.reset([{ environment: 0, episode: 0, clip: 9 }]))
+    assert.match((await clip).message, /there are clips 0 to 1, got 9/)
+    assert.throws(() => new Pool({ workers: 0 }), /at least 1 worker, got 0/)
+    await simulation.close()
+    assert.match((await rejection(vector.step())).message, /closed, or its simulation/)
+    assert.match((await rejection(simulation.vector(1))).message, /the simulation is closed/)
+    const late = rejection(simulation.run('rollout-expert', DEMONSTRATIONS))
+    assert.match((await late).message, /item 0: the simulation is closed/)
+  }))
+
+test('several simulations at a time do not disturb one another', () =>
+  withPool(1, async (simulation, pool) => {
+    const episode = { episode: 0, start: 0, expert: 'pd' }
+    const [before] = await simulation.run('rollout-expert', [episode])
+    const other = await pool.open({
+      ...CONFIG,
+      episodeSeconds: 1,
+      humanoid: { kpScale: { neck: 2 } },
+    })
+    const [short] = await other.run('rollout-expert', [episode])
+    assert.is(short.length, 30)
+    const [vector] = [await other.vector(1)]
+    const [after] = await simulation.run('rollout-expert', [episode])
+    assert.equal(after, before)
+    await simulation.close()
+    await vector.reset([{ environment: 0, episode: 0 }])
+    assert.is(vector.flags[0], FLAGS.running)
+  }))
 
 test('stopped by a signal, and by closing', () =>
-  withPool(1, async (pool) => {
+  withPool(1, async (simulation, pool) => {
     const controller = new AbortController()
     const stopped = rejection(
-      pool.map('demonstrate', DEMONSTRATIONS, {
+      simulation.map('demonstrate', DEMONSTRATIONS, {
         signal: controller.signal,
         onProgress: () => controller.abort(new Error('enough')),
       }),
     )
     assert.is((await stopped).message, 'enough')
     // the pool is still good
-    const outcomes = await pool.map('rollout-expert', DEMONSTRATIONS.slice(0, 1))
+    const outcomes = await simulation.map('rollout-expert', DEMONSTRATIONS.slice(0, 1))
     assert.is(outcomes[0].status, 'fulfilled')
 
-    const cut = rejection(pool.map('benchmark', [{ seconds: 60 }, { seconds: 60 }]))
+    const cut = rejection(simulation.map('benchmark', [{ seconds: 60 }, { seconds: 60 }]))
     await pool.close()
     assert.match((await cut).message, /the pool is closed/)
   }))
 
 async function runAll(workers: number, shared = true) {
-  const run = async (pool: Pool) => {
-    const demonstrations = values(await pool.map('demonstrate', DEMONSTRATIONS))
+  const run = async (simulation: Simulation) => {
+    const demonstrations = await simulation.run('demonstrate', DEMONSTRATIONS)
     const size = 5
-    const vector = await pool.vector(size)
+    const vector = await simulation.vector(size)
     const begin = (environment: number, episode: number) => ({
       environment,
       episode,
@@ -299,13 +311,12 @@ async function runAll(workers: number, shared = true) {
 
 async function withPool<T>(
   workers: number,
-  use: (pool: Pool) => Promise<T>,
-  { configure = true, shared = true } = {},
+  use: (simulation: Simulation, pool: Pool) => Promise<T>,
+  { shared = true } = {},
 ): Promise<T> {
   const pool = new Pool({ workers, shared })
   try {
-    if (configure) await pool.configure(CONFIG)
-    return await use(pool)
+    return await use(await pool.open(CONFIG), pool)
   } finally {
     await pool.close()
   }

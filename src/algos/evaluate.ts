@@ -11,8 +11,8 @@ import {
   FLAGS,
   OBSERVATION_SIZE,
   type Perturbation,
-  type Pool,
   Random,
+  type Simulation,
   STREAMS,
   type VectorEpisode,
   VIEWS,
@@ -25,7 +25,7 @@ export interface Trial extends Omit<VectorEpisode, 'environment'> {
   readonly noise?: number
 }
 
-/** A clip of the pool's configuration, with its place there. */
+/** A clip of a simulation, with its place there. */
 export interface Subject {
   readonly clip: Clip
   readonly index: number
@@ -45,12 +45,12 @@ export interface RolloutOptions {
 }
 
 /**
- * Runs every trial with the policy's mean actions, on a pool that is configured.
+ * Runs every trial with the policy's mean actions.
  * @throws Error naming the first trial that ended in an error, such as a simulation that diverged, unless `tolerant`
  */
 export async function evaluatePolicy(
   gpu: Gpu,
-  pool: Pool,
+  simulation: Simulation,
   weights: PolicyWeights,
   trials: readonly Trial[],
   options: RolloutOptions = {},
@@ -62,7 +62,7 @@ export async function evaluatePolicy(
   let before = 0
   for (let first = 0; first < trials.length; first += ENVIRONMENTS) {
     const batch = trials.slice(first, first + ENVIRONMENTS)
-    const vector = await pool.vector(batch.length)
+    const vector = await simulation.vector(batch.length)
     await vector.reset(batch.map((trial, environment) => ({ ...trial, environment })))
     const half = Math.ceil(batch.length / 2)
     const parts = [
@@ -225,18 +225,18 @@ const STARTS = 4
 /**
  * Finds the largest force that a trial survives from each side: pushed after half a second, on its feet two seconds
  * later, from each of four starts, and so for every smaller force tried. Null for a clip too short for that.
- * The pool must be configured with episodes of at least `PUSH_SECONDS`, which also is what they should have.
+ * @param simulation of episodes of at least `PUSH_SECONDS`, which also is what they should have
  */
 export async function pushLimits(
   gpu: Gpu,
-  pool: Pool,
+  simulation: Simulation,
   weights: PolicyWeights,
   subject: Subject,
   options: RolloutOptions = {},
 ): Promise<PushLimits | null> {
   const trials = pushTrials(subject)
   if (trials.length === 0) return null
-  const results = await evaluatePolicy(gpu, pool, weights, trials, options)
+  const results = await evaluatePolicy(gpu, simulation, weights, trials, options)
   const limit = (side: number) => {
     let survived = 0
     for (const [f, force] of FORCES.entries()) {

@@ -11,6 +11,7 @@ import {
   type DemonstrationItem,
   demonstrationEpisode,
   OBSERVATION_SIZE,
+  type Simulation,
   WorkerDeath,
 } from '../sim/index.ts'
 import { type Context, runOf } from './context.ts'
@@ -62,20 +63,22 @@ export function itemsOf(
 /**
  * Has the episodes of a round run that are not done yet; keeps what is done whatever happens.
  *
+ * @param simulation of the clips, with the experts that act and label
  * @param spent is told, when they are kept, the seconds that they have taken in this session
  * @throws LostEpisodes
  */
 export async function gather(
   context: Context,
+  simulation: Simulation,
   settings: SftSettings,
-  clips: readonly Clip[],
   round: number,
   spent: (seconds: number) => Promise<void>,
 ): Promise<EpisodeData[]> {
-  const { pool, signal, emit } = context
+  const { signal, emit } = context
   const run = runOf(context)
   const file = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
   const task = round ? `round ${round}, episodes` : 'demonstrations'
+  const clips = simulation.config.clips.map(({ clip }) => clip)
   const items = itemsOf(settings, clips, round)
   const episodes: (EpisodeData | undefined)[] =
     (await run.decodeIfThere(file, decodeDemonstrations)) ?? items.map(() => undefined)
@@ -96,7 +99,7 @@ export async function gather(
     return writing
   }
   try {
-    await pool.map(
+    await simulation.map(
       'demonstrate',
       missing.map((index) => items[index]),
       {

@@ -12,7 +12,7 @@ import { allowedContacts } from '../mocap/ground.ts'
 import { ACTION_SIZE, createSimulator, Reference, VIEWS } from '../sim/index.ts'
 import type { Context } from './context.ts'
 import type { SimulationSettings, TrpoSettings } from './options.ts'
-import { humanoidOptions } from './simulation.ts'
+import { humanoidOptions, simulationConfig } from './simulation.ts'
 
 export interface OpenPractice extends Practice {
   takeEnded(): Promise<EpisodeSums>
@@ -21,19 +21,14 @@ export interface OpenPractice extends Practice {
   close(): Promise<void>
 }
 
-/**
- * Opens environments for the clips, as the settings want them.
- * @param configured resolves when the pool simulates the clips; kernels compile meanwhile
- */
-export async function openPractice(
+/** Opens environments for the clips, as the settings want them. */
+export function openPractice(
   context: Context,
   clips: readonly Clip[],
   settings: TrpoSettings,
-  configured: Promise<void>,
 ): Promise<OpenPractice> {
-  if (settings.physics === 'wgsl') return onGpu(context, clips, settings)
-  await configured
-  return inWorkers(context, clips, settings)
+  const open = settings.physics === 'wgsl' ? onGpu : inWorkers
+  return open(context, clips, settings)
 }
 
 async function onGpu(
@@ -108,7 +103,8 @@ async function inWorkers(
   settings: TrpoSettings,
 ): Promise<OpenPractice> {
   const { envs, seed, startNoise, kicks, scoreShare, observation } = settings
-  const vector = await pool.vector(envs)
+  const simulation = await pool.open(simulationConfig(settings, clips))
+  const vector = await simulation.vector(envs)
   const imitation = new Imitation(vector, {
     ...{ clips, observationSize: VIEWS[observation], startNoise, kicks, scoreShare },
   })
@@ -123,6 +119,6 @@ async function inWorkers(
       failures += fresh.length
       return fresh
     },
-    close: () => vector.close(),
+    close: () => simulation.close(),
   }
 }

@@ -4,6 +4,7 @@ import {
   ENVIRONMENTS,
   evaluatePolicy,
   PUSH_SECONDS,
+  type PushLimits,
   pushLimits,
   pushTrials,
   type Subject,
@@ -19,7 +20,6 @@ import {
   gainsOf,
   PUSH_TEST,
   type SimulationConfig,
-  values,
 } from '../sim/index.ts'
 import { type Context, runOf } from './context.ts'
 import type { SimulationSettings } from './options.ts'
@@ -94,34 +94,25 @@ export function evaluationFile(other?: Clip): string {
   return other ? `evaluation-${other.name}.json` : 'evaluation.json'
 }
 
-/** Evaluates a policy and its null rows; with `push` also under pushes. Configures the pool. */
+/** Evaluates a policy and its null rows; with `push` also under pushes. */
 export async function evaluate(
-  { gpu, pool, signal, emit }: Context,
+  context: Context,
   { clip, index }: Subject,
   config: SimulationConfig,
   weights: PolicyWeights,
   training: TrainingRecord,
   { episodes, push, noise = [], teacher, networkSeed }: EvaluationOptions,
 ): Promise<EvaluationResult> {
+  const { gpu, pool, signal } = context
   const started = performance.now()
-  await pool.configure(config)
+  const simulation = await pool.open(config)
   const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
-    episode: EPISODES.evaluation.first + i,
-    clip: index,
+    ...{ episode: EPISODES.evaluation.first + i, clip: index },
   }))
-  const watch = (what: string, count: number, seconds: number) => {
-    const length = clip.loop ? seconds / clip.dt : clip.frames - 1
-    const total = Math.round(length * Math.ceil(count / ENVIRONMENTS))
-    const task = `${what}, control step`
-    const update = (done: number, ended: number) =>
-      emit({ kind: 'progress', task, done, total, note: `${ended} of ${count} episodes over` })
-    return { update, finish: () => emit({ kind: 'done', task }) }
-  }
   const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
-    const progress = watch(what, list.length, config.episodeSeconds ?? 20)
-    const results = await evaluatePolicy(gpu, pool, w, list, {
-      onProgress: progress.update,
-      signal,
+    const progress = watch(context, what, clip, list.length, config.episodeSeconds ?? 20)
+    const results = await evaluatePolicy(gpu, simulation, w, list, {
+      ...{ onProgress: progress.update, signal },
       noise: { seed: config.seed ?? 0, unit: gainsOf(config.humanoid).unit },
     })
     progress.finish()
@@ -129,48 +120,25 @@ export async function evaluate(
   }
   const policy = await run('evaluation', weights, trials)
   const taught = teacher && (await run('teacher', teacher, trials))
-  const frozen = values(await pool.map('frozen-pose', trials, { signal }))
-  const openLoop = values(
-    await pool.map(
-      'rollout-expert',
-      trials.map((trial) => ({ ...trial, expert: 'pd' })),
-      { signal },
-    ),
-  )
-  const fresh = untrained(weights, networkSeed)
-  const untrainedEpisodes = await run('untrained', fresh, trials)
+  const frozen = await simulation.run('frozen-pose', trials, { signal })
+  const openLoopTrials = trials.map((trial) => ({ ...trial, expert: 'pd' }))
+  const openLoop = await simulation.run('rollout-expert', openLoopTrials, { signal })
+  const untrainedEpisodes = await run('untrained', untrained(weights, networkSeed), trials)
 
   const noisy: NonNullable<Evaluation['noise']>[number][] = []
   for (const level of noise) {
     const list = trials.map((trial) => ({ ...trial, noise: level }))
-    noisy.push({
-      level,
-      ...summarise(await run(`noise ${level}`, weights, list), clip.dt),
-    })
+    const results = await run(`noise ${level}`, weights, list)
+    noisy.push({ level, ...summarise(results, clip.dt) })
   }
-
   let pushed: Evaluation['push']
   if (push) {
-    const kicked = await run(
-      'kicks',
-      weights,
-      trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST })),
-    )
-    await pool.configure({ ...config, episodeSeconds: PUSH_SECONDS })
-    const progress = watch('pushes', pushTrials({ clip, index }).length, PUSH_SECONDS)
-    const largest_push_n = await pushLimits(
-      gpu,
-      pool,
-      weights,
-      { clip, index },
-      {
-        onProgress: progress.update,
-        signal,
-      },
-    )
-    progress.finish()
+    const list = trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST }))
+    const kicked = await run('kicks', weights, list)
+    const largest_push_n = await largestPush(context, { clip, index }, config, weights)
     pushed = { ...summarise(kicked, clip.dt), largest_push_n }
   }
+  await simulation.close()
   const evaluation: Evaluation = {
     clip: clip.name,
     seed: config.seed ?? 0,
@@ -200,6 +168,34 @@ export async function evaluate(
     },
   }
   return { evaluation, episodes: policy, openLoop }
+}
+
+// the largest 0.2 s push that is survived from each side
+async function largestPush(
+  context: Context,
+  { clip, index }: Subject,
+  config: SimulationConfig,
+  weights: PolicyWeights,
+): Promise<PushLimits | null> {
+  const { gpu, pool, signal } = context
+  const simulation = await pool.open({ ...config, episodeSeconds: PUSH_SECONDS })
+  const count = pushTrials({ clip, index }).length
+  const progress = watch(context, 'pushes', clip, count, PUSH_SECONDS)
+  const { update: onProgress } = progress
+  const limits = await pushLimits(gpu, simulation, weights, { clip, index }, { onProgress, signal })
+  progress.finish()
+  await simulation.close()
+  return limits
+}
+
+// tells of the control steps of so many episodes
+function watch({ emit }: Context, what: string, clip: Clip, count: number, seconds: number) {
+  const length = clip.loop ? seconds / clip.dt : clip.frames - 1
+  const total = Math.round(length * Math.ceil(count / ENVIRONMENTS))
+  const task = `${what}, control step`
+  const update = (done: number, ended: number) =>
+    emit({ kind: 'progress', task, done, total, note: `${ended} of ${count} episodes over` })
+  return { update, finish: () => emit({ kind: 'done', task }) }
 }
 
 /** The same network before it learnt anything, seeing what the trained one sees. */

@@ -51,7 +51,7 @@ export async function runSft(
   let weights: PolicyWeights | undefined
   try {
     for (let round = 0; round < rounds; round++) {
-      await pool.configure({
+      const simulation = await pool.open({
         ...{ ...config, episodeSeconds: settings.demonstrationSeconds },
         experts: {
           ...(teachers && { teacher: teachers }),
@@ -59,11 +59,11 @@ export async function runSft(
         },
       })
       const { demonstrations, training } = record.wall_seconds
-      gathered.push(
-        ...(await gather(context, settings, clips, round, (seconds) =>
-          spent('demonstrations', demonstrations + seconds),
-        )),
+      const episodes = await gather(context, simulation, settings, round, (seconds) =>
+        spent('demonstrations', demonstrations + seconds),
       )
+      await simulation.close()
+      gathered.push(...episodes)
       const fitted = await fit(
         context,
         settings,

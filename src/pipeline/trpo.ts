@@ -21,7 +21,7 @@ import { began } from './events.ts'
 import { episodeMetrics, finite, latest, trialMetrics } from './metrics.ts'
 import type { TrpoSettings } from './options.ts'
 import { CHECKPOINT, FIRST_POLICY, type Metrics, type Run } from './run.ts'
-import { networkRandom, simulationConfig } from './simulation.ts'
+import { networkRandom } from './simulation.ts'
 
 /** Scores of trials that are no further apart count as equal. */
 const TIE = 0.02
@@ -52,18 +52,13 @@ export async function runTrpo(
   sources: readonly ClipSource[],
   settings: TrpoSettings,
 ): Promise<void> {
-  const { gpu, pool, signal, emit } = context
+  const { gpu, signal, emit } = context
   const run = runOf(context)
   const clips = sources.map(({ clip }) => clip)
   const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
   emit(began('trpo', context, clips, first))
   const { timestepsPerBatch, savePerIter } = settings
-  // kernels compile meanwhile
-  const configured = pool.configure(simulationConfig(settings, clips))
-  const [practice] = await Promise.all([
-    openPractice(context, clips, settings, configured),
-    configured,
-  ])
+  const practice = await openPractice(context, clips, settings)
   const iterations = iterationsOf(settings)
   const trials = await openTrials(context, clips, settings)
   const { learner, initial, sizes } = await openLearner(gpu, practice, settings, first)

@@ -2,7 +2,7 @@
 
 import { summarise } from '../algos/evaluate.ts'
 import { EXPERTS } from '../pipeline/options.ts'
-import { type ExpertItem, type SimulationConfig, values } from '../sim/index.ts'
+import type { ExpertItem, SimulationConfig } from '../sim/index.ts'
 import type { VerifySettings } from './options.ts'
 import type { Session } from './session.ts'
 import { Progress, say, table } from './terminal.ts'
@@ -30,7 +30,7 @@ export interface ExpertRow {
   readonly cost: number
 }
 
-/** Compares all experts on the clips of a configuration; leaves the pool configured. */
+/** Compares all experts on the clips of a configuration. */
 export async function compareExperts(
   session: Session,
   config: SimulationConfig,
@@ -39,7 +39,7 @@ export async function compareExperts(
   const { trials, trialSeconds } = settings
   const { pool, signal } = session
   const setup = { ...config, episodeSeconds: trialSeconds }
-  await pool.configure(setup)
+  const simulation = await pool.open(setup)
   const rows: ExpertRow[] = []
   const cells = config.clips.flatMap(({ clip }, index) =>
     EXPERTS.flatMap((expert) =>
@@ -56,7 +56,7 @@ export async function compareExperts(
       }),
     )
     const started = performance.now()
-    const results = values(await pool.map('rollout-expert', items, { signal }))
+    const results = await simulation.run('rollout-expert', items, { signal })
     const busy = Math.min(trials, pool.workers.length) * (performance.now() - started)
     const summary = summarise(results, clip.dt)
     const motion = results.reduce((sum, { steps }) => sum + steps, 0) * clip.dt
@@ -68,6 +68,7 @@ export async function compareExperts(
     progress.update(rows.length, `${clip.name}, ${expert}, ${name}`)
   }
   progress.finish()
+  await simulation.close()
   return rows
 }
 

@@ -17,7 +17,6 @@ import {
   Reference,
   type SimulationConfig,
   type Trace,
-  values,
 } from '../sim/index.ts'
 import { drawPlots } from '../view/plots.ts'
 import { warnings } from './clips.ts'
@@ -135,18 +134,17 @@ async function workers(
   config: SimulationConfig,
   figures: Record<string, unknown>,
 ): Promise<string> {
-  await pool.configure(config)
+  const simulation = await pool.open(config)
   const all = pool.workers.map(() => ({ episode: 0, expert: 'pd' }))
-  const results = values(await pool.map('rollout-expert', all))
+  const results = await simulation.run('rollout-expert', all)
   const different = results.filter((result) => result.score !== results[0].score)
   if (different.length)
     throw new Error('the same episode gives different scores in different workers')
-  const speeds = values(
-    await pool.map(
-      'benchmark',
-      pool.workers.map(() => ({ of: 'environment' as const, seconds: 1 })),
-    ),
+  const speeds = await simulation.run(
+    'benchmark',
+    pool.workers.map(() => ({ of: 'environment' as const, seconds: 1 })),
   )
+  await simulation.close()
   const total = speeds.reduce((sum, { steps, seconds }) => sum + steps / seconds, 0)
   figures['control_steps_per_second'] = total
   return `${pool.workers.length} agree to the bit; ${total.toFixed(0)} control steps/s together, ${(total / 30).toFixed(0)} times real time`
@@ -160,14 +158,15 @@ async function singleSteps(
   { expert }: VerifySettings,
   figures: Record<string, unknown>,
 ): Promise<string> {
-  await pool.configure({ ...config, episodeSeconds: clip.dt })
+  const simulation = await pool.open({ ...config, episodeSeconds: clip.dt })
   const starts = clip.loop ? clip.frames : clip.frames - 1
   const items: ExpertItem[] = Array.from({ length: starts }, (_, start) => ({
     episode: start,
     start,
     expert,
   }))
-  const traces = values(await pool.map('trace', items, { signal }))
+  const traces = await simulation.run('trace', items, { signal })
+  await simulation.close()
   const errors = traces.map(({ jointError }) => jointError[0] ?? Number.NaN)
   const mean = average(errors.filter(Number.isFinite))
   const worst = Math.max(...errors.filter(Number.isFinite))
@@ -192,13 +191,14 @@ async function trajectories(
   out: string,
   figures: Record<string, unknown>,
 ): Promise<string> {
-  await pool.configure(config)
+  const simulation = await pool.open(config)
   const starts = clip.loop ? clip.frames : Math.max(1, clip.frames - 1 - Math.ceil(1 / clip.dt))
   const items: ExpertItem[] = Array.from({ length: TRAJECTORIES }, (_, i) => ({
     ...{ episode: i, expert },
     start: Math.floor((i * starts) / TRAJECTORIES),
   }))
-  const traces = values(await pool.map('trace', items, { signal }))
+  const traces = await simulation.run('trace', items, { signal })
+  await simulation.close()
   const panel = (title: string, yTitle: string, key: keyof Omit<Trace, 'metrics'>) => ({
     ...{ title, yTitle, xTitle: 's' },
     lines: traces.map((trace, i) => ({
@@ -232,9 +232,10 @@ async function consistency(
   config: SimulationConfig,
   { expert }: VerifySettings,
 ): Promise<string> {
-  await pool.configure(config)
+  const simulation = await pool.open(config)
   const item = { episode: 0, expert, noise: 0.02, startNoise: { position: 0.02, velocity: 0.2 } }
-  const [a, b] = values(await pool.map('demonstrate', [item, item], { signal }))
+  const [a, b] = await simulation.run('demonstrate', [item, item], { signal })
+  await simulation.close()
   const same = (x: Float32Array, y: Float32Array) =>
     x.length === y.length && x.every((v, i) => v === y[i])
   if (!same(a!.observations, b!.observations) || !same(a!.actions, b!.actions)) {

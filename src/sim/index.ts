@@ -27,7 +27,7 @@ export {
   type ObservationBlock,
   VIEWS,
 } from './observation.ts'
-export { type MapOptions, Pool, type PoolOptions, type Progress, values } from './pool.ts'
+export { Pool, type PoolOptions } from './pool.ts'
 export { PoolError, WorkerDeath } from './pool-worker.ts'
 export {
   type EnvironmentFailure,
@@ -38,6 +38,7 @@ export {
 export { Random } from './random.ts'
 export { recordStates } from './recorded.ts'
 export { Reference } from './reference.ts'
+export { type MapOptions, type Progress, Simulation } from './simulation.ts'
 export {
   createSimulator,
   mujocoOfThread,

@@ -13,8 +13,12 @@ import type { SimulationConfig } from './world.ts'
 
 /** Methods of a worker: what each takes and gives. */
 export interface Methods {
-  configure: { argument: SimulationConfig; value: undefined }
-  run: { argument: { job: JobName; item: JobItem<JobName> }; value: unknown }
+  open: { argument: { simulation: number; config: SimulationConfig }; value: undefined }
+  close: { argument: { simulation: number }; value: undefined }
+  run: {
+    argument: { simulation: number; job: JobName; item: JobItem<JobName> }
+    value: unknown
+  }
   openVector: { argument: VectorSetup; value: undefined }
   closeVector: { argument: { vector: number }; value: undefined }
   reset: {
@@ -27,7 +31,7 @@ export interface Methods {
     argument: { vector: number; episodes: readonly SavedEpisode[] }
     value: VectorRows | undefined
   }
-  /** needs no configuration */
+  /** needs no simulation */
   bare: { argument: BareSteps; value: undefined }
 }
 
@@ -45,6 +49,7 @@ export type Reply =
 
 /** A vector of environments, each of which lives in the worker that was last asked to reset it. */
 export interface VectorSetup {
+  readonly simulation: number
   readonly vector: number
   readonly memory: VectorMemory
 }

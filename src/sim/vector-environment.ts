@@ -43,10 +43,10 @@ export class VectorEnvironment {
   /** [size] the worker that each environment's present episode is with */
   private readonly owners: PoolWorker[]
 
-  /** For Pool.vector. */
+  /** For Simulation.vector. */
   static async open(
     workers: readonly PoolWorker[],
-    id: number,
+    { simulation, vector: id }: { readonly simulation: number; readonly vector: number },
     size: number,
     shared: boolean,
   ): Promise<VectorEnvironment> {
@@ -54,7 +54,8 @@ export class VectorEnvironment {
       throw new Error(`a vector needs at least 1 environment, got ${size}`)
     }
     const vector = new VectorEnvironment(workers, id, allocate(size, shared))
-    await vector.ask((worker) => worker.call('openVector', { vector: id, memory: vector.memory }))
+    const setup = { simulation, vector: id, memory: vector.memory }
+    await vector.ask((worker) => worker.call('openVector', setup))
     return vector
   }
 

@@ -21,12 +21,15 @@ interface Slot {
 }
 
 export class VectorShare {
+  readonly simulation: number
   private readonly slots = new Map<number, Slot>()
 
   constructor(
     private readonly world: World,
     private readonly setup: VectorSetup,
-  ) {}
+  ) {
+    this.simulation = setup.simulation
+  }
 
   /** Begins episodes and writes their first observations. */
   reset(episodes: readonly VectorEpisode[]): VectorRows | undefined {

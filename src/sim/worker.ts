@@ -12,25 +12,30 @@ type Handlers = {
   ) => Methods[M]['value'] | Promise<Methods[M]['value']>
 }
 
-let world: World | undefined
+const worlds = new Map<number, World>()
 const vectors = new Map<number, VectorShare>()
 
 const handlers: Handlers = {
-  async configure(config) {
-    world?.close()
-    vectors.clear()
-    world = undefined
-    world = await World.create(config)
+  async open({ simulation, config }) {
+    worlds.set(simulation, await World.create(config))
     return undefined
   },
-  run({ job, item }) {
+  close({ simulation }) {
+    worlds.get(simulation)?.close()
+    worlds.delete(simulation)
+    for (const [vector, share] of vectors) {
+      if (share.simulation === simulation) vectors.delete(vector)
+    }
+    return undefined
+  },
+  run({ simulation, job, item }) {
     // the pool's types pair jobs with their items
     const run = JOBS[job] as ((world: World, item: unknown) => unknown) | undefined
     if (!run) throw new Error(`there is no job "${job}"; jobs are ${Object.keys(JOBS).join(', ')}`)
-    return run(configured(), item)
+    return run(worldOf(simulation), item)
   },
   openVector(setup) {
-    vectors.set(setup.vector, new VectorShare(configured(), setup))
+    vectors.set(setup.vector, new VectorShare(worldOf(setup.simulation), setup))
     return undefined
   },
   closeVector({ vector }) {
@@ -69,15 +74,16 @@ async function answer({ id, method, argument }: Request): Promise<void> {
   }
 }
 
-function configured(): World {
-  if (!world) throw new Error('the pool has no configuration: call configure first')
-  return world
+function worldOf(simulation: number): World {
+  const world = worlds.get(simulation)
+  if (world) return world
+  throw new Error('the simulation is closed')
 }
 
 function share(vector: number): VectorShare {
   const found = vectors.get(vector)
   if (found) return found
-  throw new Error('the vector of environments is closed, or older than the latest configure')
+  throw new Error('the vector of environments is closed, or its simulation')
 }
 
 // arrays of a result are handed over, not copied

@@ -2,16 +2,16 @@
 
 import { readAsset } from '#platform'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
-import { Pool, values } from '../../src/sim/pool.ts'
+import { Pool } from '../../src/sim/pool.ts'
 
 /** Scores of two open-loop episodes of the squat clip from different frames, on a worker each. */
 export async function openLoopScores(): Promise<number[]> {
   const clip = loadClip(await readAsset('clips/squat.txt'), 'squat')
   const pool = new Pool({ workers: 2 })
   try {
-    await pool.configure({ clips: [{ clip }], seed: 1, episodeSeconds: 2 })
+    const simulation = await pool.open({ clips: [{ clip }], seed: 1, episodeSeconds: 2 })
     const items = [0, 20].map((start, episode) => ({ episode, start, expert: 'pd' }))
-    const episodes = values(await pool.map('rollout-expert', items))
+    const episodes = await simulation.run('rollout-expert', items)
     return episodes.map(({ score }) => score)
   } finally {
     await pool.close()
