@@ -1,7 +1,6 @@
 // What every benchmark gets, and the roofs that its figures are held against.
 
 import type { Gpu } from '../src/engine/gpu.ts'
-import { f32 } from '../src/engine/plan.ts'
 import { type Case, type Effort, interleave, type Times } from '../src/selftest/measure.ts'
 import type { Row } from './report.ts'
 
@@ -69,7 +68,7 @@ export async function measureRoofs(gpu: Gpu, effort: Effort): Promise<Roofs> {
       shader: 'roof',
       constants: { COPY: true },
       arrays: { x, y },
-      shape: [COPY_LENGTH / 4, 0, 0],
+      shape: { length: COPY_LENGTH / 4, a: 0, b: 0 },
       groups: [4096],
     }),
   )
@@ -79,7 +78,7 @@ export async function measureRoofs(gpu: Gpu, effort: Effort): Promise<Roofs> {
         shader: 'roof',
         constants: { COPY: false },
         arrays: { y },
-        shape: [length, f32(0.999), f32(0.001)],
+        shape: { length, a: 0.999, b: 0.001 },
         groups: [FMA_GROUPS],
       }),
     )

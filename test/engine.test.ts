@@ -181,16 +181,24 @@ test('a plan that ran takes no more dispatches; an empty plan runs', async () =>
 test('bindings that are missing or unknown are named', async () => {
   const x = gpu.array(4, 'x')
   const constants = { AXPY: false, SCALE: true, READS_X: false, SCALAR: false }
-  const run = (arrays: Record<string, typeof x>, shape?: number[]) => {
+  const run = (arrays: Record<string, typeof x>, shape?: Record<string, number>) => {
     const plan = gpu.plan('test')
     plan.add({ shader: 'vector', constants, arrays, groups: [1], ...(shape && { shape }) })
     return rejection(plan.run())
   }
-  const shape = [4, 0, 1, 0, 0]
+  const shape = { length: 4, alpha: 0, slices: 1, scalar_at: 0, offset: 0 }
   assert.is((await run({}, shape)).message, 'plan "test": vector needs an array "y"')
   assert.is((await run({ y: x })).message, 'plan "test": vector needs an array "shape"')
   const extra = await run({ y: x, x, z: x }, shape)
   assert.is(extra.message, 'plan "test": vector has no binding x, z')
+  const { offset: _, ...less } = shape
+  for (const [given, message] of [
+    [less, 'uniform "offset" is not given'],
+    [{ ...shape, slice: 1 }, 'there is no uniform "slice"'],
+    [{ ...shape, slices: 0.5 }, 'uniform "slices" must be a whole number of 32 bits, got 0.5'],
+  ] as const) {
+    assert.is((await run({ y: x }, given)).message, `plan "test": vector: ${message}`)
+  }
   gpu.release(x)
 })
 

@@ -1,7 +1,7 @@
 /** Adam with decoupled weight decay and a cosine schedule; the kernel is shaders/adam.wgsl. */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { f32, type Plan } from '../engine/plan.ts'
+import type { Plan } from '../engine/plan.ts'
 
 export interface AdamOptions {
   /** learning rate at the first step; 1e-3 suits networks of this size, 1e-4 to 3e-3 is worth trying */
@@ -47,12 +47,10 @@ export class Adam {
     plan.add({
       shader: 'adam',
       arrays: { progress, gradient, parameters, moments: this.moments },
-      shape: [
-        this.parameterCount,
-        slices,
-        steps,
-        ...[rate, lastRate, beta1, beta2, epsilon, decay].map(f32),
-      ],
+      shape: {
+        ...{ length: this.parameterCount, slices, steps, rate, last_rate: lastRate },
+        ...{ beta1, beta2, epsilon, decay },
+      },
       // four parameters a thread: each thread works out the rate and the corrections
       groups: [Math.min(1024, Math.ceil(this.parameterCount / 1024))],
     })

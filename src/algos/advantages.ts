@@ -5,7 +5,7 @@
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { moments, normalise, sumSlices } from '../engine/ops.ts'
-import { f32, type Plan } from '../engine/plan.ts'
+import type { Plan } from '../engine/plan.ts'
 
 export interface AdvantageOptions {
   /** discount of a control step; rewards are multiplied by 1 - gamma, so that values have the unit of a reward */
@@ -66,7 +66,7 @@ export class Advantages {
     plan.add({
       shader: 'advantages',
       arrays: { ...arrays, advantages: raw, targets },
-      shape: [steps, environments, f32(gamma), f32(lam), f32(1 - gamma)],
+      shape: { steps, environments, discount: gamma, lambda: lam, scale: 1 - gamma },
       groups: [Math.ceil(environments / 32)],
     })
     // the statistics run on from batch to batch unless cleared

@@ -127,7 +127,7 @@ export class Apg {
       shader: 'tracking_loss',
       constants: { OBSERVED: net.inputs, ERRORS: FEATURES.start, K: robust.toFixed(6) },
       arrays: { observations, ends, scales, weights: weight, cotangents, losses: this.losses },
-      shape: [size, horizon + 1],
+      shape: { environments: size, rows: horizon + 1 },
       groups: [Math.ceil(size / 64)],
     })
     this.moments = gpu.array(2 * count, 'adam moments')

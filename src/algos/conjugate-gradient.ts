@@ -5,7 +5,7 @@
  */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { f32, type Plan, type Scalar } from '../engine/plan.ts'
+import type { Plan, Scalar } from '../engine/plan.ts'
 
 export interface ConjugateGradientOptions {
   readonly iterations: number
@@ -94,11 +94,12 @@ export class ConjugateGradient {
           FIRST: first,
         },
         arrays,
-        shape: [
-          ...[this.length, fisher.network, fisher.slices, this.groups, iteration],
-          ...[at + RESIDUALS, at + CURVATURE, at + DONE, at + DAMPING],
-          ...[f32(damping), f32(tolerance)],
-        ],
+        shape: {
+          ...{ length: this.length, network: fisher.network, slices: fisher.slices },
+          ...{ partials: this.groups, iteration, damping, tolerance },
+          ...{ residual_at: at + RESIDUALS, curvature_at: at + CURVATURE },
+          ...{ done_at: at + DONE, damping_at: at + DAMPING },
+        },
         groups: [this.groups],
       })
     }

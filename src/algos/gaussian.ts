@@ -107,7 +107,7 @@ function record(
     label: what,
     constants: { SCORE: what === 'score', SPREAD: what === 'spread', FISHER: what === 'fisher' },
     arrays,
-    shape: [rows, columns, logStdAt, skipAt],
+    shape: { rows, columns, log_std_at: logStdAt, skip_at: skipAt },
     groups: [what === 'compare' ? comparisons(rows) : what === 'spread' ? columns : elements],
   })
 }
@@ -132,7 +132,7 @@ export function sample(
   plan.add({
     shader: 'sample',
     arrays,
-    shape: [rows, columns, logStdAt, first, seed >>> 0, at],
+    shape: { rows, columns, log_std_at: logStdAt, first, seed: seed >>> 0, at },
     groups: [Math.ceil((rows * columns) / 64)],
   })
 }

@@ -1,7 +1,7 @@
 /** Mean squared error, of large errors linear (Huber 1964), and its gradient; the kernel is shaders/loss.wgsl. */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { f32, type Plan } from '../engine/plan.ts'
+import type { Plan } from '../engine/plan.ts'
 
 /** of f32, about */
 const LARGEST = 3e38
@@ -29,13 +29,18 @@ export class MeanSquaredError {
     this.partials = gpu.array(Math.min(256, Math.ceil(length / 2048)), 'loss partials')
   }
 
+  private get shape() {
+    const { length, losses, partials, bound } = this
+    return { length, capacity: losses.length, partials: partials.length, bound }
+  }
+
   /** Records gradient = dE/dpredictions, all arrays of `length`; finish() must follow. */
   gradient(plan: Plan, predictions: GpuArray, targets: GpuArray, gradient: GpuArray): void {
     plan.add({
       shader: 'loss',
       constants: { GRADIENT: true },
       arrays: { predictions, targets, gradient, partials: this.partials },
-      shape: [this.length, 0, 0, f32(this.bound)],
+      shape: this.shape,
       groups: [this.partials.length],
     })
   }
@@ -47,7 +52,7 @@ export class MeanSquaredError {
       label: 'loss of the step',
       constants: { GRADIENT: false },
       arrays: { partials: this.partials, progress: this.progress, losses: this.losses },
-      shape: [this.length, this.losses.length, this.partials.length, f32(this.bound)],
+      shape: this.shape,
       groups: [1],
     })
   }

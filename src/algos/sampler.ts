@@ -51,7 +51,10 @@ export class Sampler {
         batch_inputs: this.inputs,
         batch_targets: this.targets,
       },
-      shape: [count, rows, inWidth, outWidth, seed >>> 0, halfBits],
+      shape: {
+        ...{ count, rows, in_width: inWidth, out_width: outWidth },
+        ...{ seed: seed >>> 0, half_bits: halfBits },
+      },
       groups: [rows],
     })
   }

@@ -15,7 +15,7 @@
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
 import { slicesFor } from '../engine/matmul.ts'
 import { axpy, normalise, sumSlices } from '../engine/ops.ts'
-import { f32, type Plan, type Scalar } from '../engine/plan.ts'
+import type { Plan, Scalar } from '../engine/plan.ts'
 import { ConjugateGradient, type FisherProduct, scalarCount } from './conjugate-gradient.ts'
 import {
   compare,
@@ -249,7 +249,10 @@ export class TrpoUpdate {
           RESTORE: what === 'restore',
         },
         arrays,
-        shape: [...[length, batch.rows, parts, 0, candidate], f32(backtrack ** candidate)],
+        shape: {
+          ...{ length, rows: batch.rows, partials: parts, at: 0, candidate },
+          scale: backtrack ** candidate,
+        },
         groups: [workgroups],
       })
     dispatch('sum', { x, gradient, r, partials: sums })

@@ -6,7 +6,15 @@
 
 import { easePolling, openAdapter, readAsset } from '#platform'
 import { Plan } from './plan.ts'
-import { type Binding, bindingsOf, type Constants, include, specialise } from './shader.ts'
+import {
+  type Binding,
+  bindingsOf,
+  type Constants,
+  include,
+  specialise,
+  type UniformField,
+  uniformFields,
+} from './shader.ts'
 import { Tiles } from './tuner.ts'
 
 export type NumberType = 'f32' | 'u32'
@@ -20,10 +28,11 @@ export interface GpuArray<T extends NumberType = NumberType> {
   readonly buffer: GPUBuffer
 }
 
-/** A compiled kernel and the bindings that its source declares. */
+/** A compiled kernel, with the bindings and the fields of its uniform that its source declares. */
 export interface Kernel {
   readonly pipeline: GPUComputePipeline
   readonly bindings: readonly Binding[]
+  readonly fields: readonly UniformField[]
 }
 
 /** What a result must say about where it was computed. */
@@ -325,7 +334,7 @@ export class Gpu {
       const other = scope?.message ?? (pipeline instanceof Error ? pipeline.message : '')
       throw new GpuError(`shader "${name}" does not compile: ${details.join('\n') || other}`)
     }
-    return { pipeline, bindings }
+    return { pipeline, bindings, fields: uniformFields(code) }
   }
 
   // pooled by size and usage; the spare buffers of one size are few, since plans keep theirs

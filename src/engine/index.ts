@@ -12,4 +12,4 @@ export {
 } from './gpu.ts'
 export { matmul } from './matmul.ts'
 export * from './ops.ts'
-export { f32, Plan } from './plan.ts'
+export { Plan } from './plan.ts'

@@ -97,14 +97,13 @@ export function matmul(plan: Plan, product: Product, given?: Tile): void {
       ...(product.output && { output: product.output }),
       ...(product.skip && { skip: product.skip.array }),
     },
-    shape: [
-      ...[rows, columns, depth, slice],
-      ...[a.offset ?? 0, ...aStride],
-      ...[b.offset ?? 0, ...bStride],
-      ...[c.offset ?? 0, product.sliceStride ?? 0],
-      product.bias ?? 0,
-      product.skip?.at ?? 0,
-    ],
+    shape: {
+      ...{ rows, columns, depth, slice },
+      ...{ a_offset: a.offset ?? 0, a_row: aStride[0], a_depth: aStride[1] },
+      ...{ b_offset: b.offset ?? 0, b_depth: bStride[0], b_column: bStride[1] },
+      ...{ c_offset: c.offset ?? 0, c_slice: product.sliceStride ?? 0 },
+      ...{ bias_offset: product.bias ?? 0, skip_at: product.skip?.at ?? 0 },
+    },
     groups: [x, y, slices],
   })
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Gpu, GpuArray } from './gpu.ts'
-import { f32, type Plan, type Scalar } from './plan.ts'
+import type { Plan, Scalar } from './plan.ts'
 
 const THREADS = 256
 
@@ -37,7 +37,7 @@ export function reduce(
     label: op,
     constants: { DOT: other !== undefined, MAX: max, FINAL: false, ROOT: false },
     arrays: { x, result: partials, ...(other && { y: other }) },
-    shape: [length, 0, f32(1)],
+    shape: { length, target_at: 0, scale: 1 },
     groups: [groups],
   })
   plan.add({
@@ -45,7 +45,10 @@ export function reduce(
     label: `${op} of partials`,
     constants: { DOT: false, MAX: max, FINAL: true, ROOT: op === 'norm' },
     arrays: { x: partials, result: result.array },
-    shape: [groups, result.at, f32(op === 'mean' ? 1 / Math.max(1, length) : 1)],
+    shape: {
+      ...{ length: groups, target_at: result.at },
+      scale: op === 'mean' ? 1 / Math.max(1, length) : 1,
+    },
     groups: [1],
   })
 }
@@ -107,7 +110,7 @@ function vector(
       SCALAR: scalar !== undefined,
     },
     arrays: { y, ...(x && { x }), ...(scalar && { scalars: scalar.array }) },
-    shape: [length, f32(alpha), slices, scalar?.at ?? 0, 0],
+    shape: { length, alpha, slices, scalar_at: scalar?.at ?? 0, offset: 0 },
     groups: [workgroups(length)],
   })
 }
@@ -125,7 +128,7 @@ export function moments(
   const chunk = Math.max(64, Math.ceil(rows / 256))
   const chunks = Math.ceil(rows / chunk)
   const partials = gpu.array(chunks * 3 * columns, 'moments partials')
-  const shape = [rows, columns, chunk, chunks]
+  const shape = { rows, columns, chunk, chunks }
   const across = Math.ceil(columns / 64)
   plan.add({
     shader: 'moments',
@@ -159,7 +162,7 @@ export function normalise(
   plan.add({
     shader: 'normalise',
     arrays: { x, y, statistics },
-    shape: [length, columns, rows, every, f32(epsilon), f32(bound), from, to],
+    shape: { length, columns, rows, every, epsilon, bound, from_row: from, to_row: to },
     groups: [workgroups(length)],
   })
 }
@@ -187,7 +190,7 @@ export function normaliseAdjoint(
   plan.add({
     shader: 'normalise_adjoint',
     arrays: { x, statistics, cotangent_y: cotangentY, cotangent_x: cotangentX },
-    shape: [length, columns, f32(epsilon), f32(bound), from, f32(factor)],
+    shape: { length, columns, epsilon, bound, from_row: from, factor },
     groups: [workgroups(length)],
   })
 }

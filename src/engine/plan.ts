@@ -7,7 +7,7 @@
  */
 
 import type { Gpu, GpuArray, Kernel } from './gpu.ts'
-import type { Constants } from './shader.ts'
+import { type Constants, packUniform, type UniformField } from './shader.ts'
 
 /** One number of an array. */
 export interface Scalar {
@@ -15,17 +15,14 @@ export interface Scalar {
   readonly at: number
 }
 
-/** Sizes and offsets for a kernel; `f32` packs a float among them. */
-export type UniformWords = readonly number[] | Uint32Array
-
 export interface Dispatch {
   /** file of shaders/ without its ending */
   readonly shader: string
   readonly constants?: Constants
   /** arrays by the name of their binding in the shader */
   readonly arrays: Readonly<Record<string, GpuArray>>
-  /** 32-bit words of the uniform named `shape` in the shader, in its order; at most 64 */
-  readonly shape?: UniformWords
+  /** sizes, offsets and factors: the uniform named `shape` in the shader, by the names of its fields */
+  readonly shape?: Readonly<Record<string, number>>
   /** workgroups along x, y, z; nothing is dispatched if one is 0 */
   readonly groups: readonly [number, number?, number?]
   /** for the profiler, if the shader's name says too little */
@@ -55,11 +52,6 @@ export interface Timing {
 const UNIFORM_SLOT = 256
 /** timestamp queries of one set, by the WebGPU specification */
 const MOST_QUERIES = 4096
-
-/** The 32-bit pattern of a float, to pass it among a uniform's unsigned words. */
-export function f32(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0]
-}
 
 export class Plan {
   private readonly recorded: Recorded[] = []
@@ -200,6 +192,18 @@ export class Plan {
     }))
   }
 
+  private pack(
+    fields: readonly UniformField[],
+    given: Readonly<Record<string, number>>,
+    label: string,
+  ) {
+    try {
+      return packUniform(fields, given)
+    } catch (error) {
+      throw new Error(`plan "${this.label}": ${label}: ${(error as Error).message}`)
+    }
+  }
+
   private async link(): Promise<Ready[]> {
     const { device } = this.gpu
     const slots = this.recorded.filter(({ dispatch }) => dispatch.shape).length
@@ -211,7 +215,7 @@ export class Plan {
     let slot = 0
     const ready: Ready[] = []
     for (const { label, kernel, dispatch, groups } of this.recorded) {
-      const { pipeline, bindings } = await kernel
+      const { pipeline, bindings, fields } = await kernel
       const given = new Set([...Object.keys(dispatch.arrays), ...(dispatch.shape ? ['shape'] : [])])
       const entries = bindings.map(({ name, index }) => {
         if (!given.delete(name))
@@ -220,7 +224,7 @@ export class Plan {
           const { buffer, length } = dispatch.arrays[name]
           return { binding: index, resource: { buffer, size: Math.max(4, length * 4) } }
         }
-        const words = Uint32Array.from(dispatch.shape!)
+        const words = this.pack(fields, dispatch.shape!, label)
         const offset = slot++ * UNIFORM_SLOT
         device.queue.writeBuffer(uniforms, offset, words)
         return { binding: index, resource: { buffer: uniforms, offset, size: words.byteLength } }

@@ -73,6 +73,42 @@ function unroll(text: string, name: string): string {
   return output.join('\n')
 }
 
+/** A field of a kernel's uniform: 32 bits. */
+export interface UniformField {
+  readonly name: string
+  readonly type: 'u32' | 'f32'
+}
+
+/** Reads the fields of `struct Shape { name: u32, ... }`, in their order. */
+export function uniformFields(code: string): UniformField[] {
+  const body = code.match(/^struct Shape \{([^}]*)\}/m)?.[1] ?? ''
+  const fields = body.replaceAll(/\/\/.*$/gm, '').matchAll(/(\w+)\s*:\s*(\w+)/g)
+  return [...fields].map(([, name, type]) => ({ name, type: type as UniformField['type'] }))
+}
+
+/**
+ * Packs a uniform's numbers in the order of its fields.
+ * @throws Error for a field that is not given or not there, or a number that its type does not hold
+ */
+export function packUniform(
+  fields: readonly UniformField[],
+  given: Readonly<Record<string, number>>,
+): Uint32Array {
+  const words = new Uint32Array(fields.length)
+  const floats = new Float32Array(words.buffer)
+  const names = new Set(Object.keys(given))
+  for (const [i, { name, type }] of fields.entries()) {
+    const value = given[name]
+    if (!names.delete(name)) throw new Error(`uniform "${name}" is not given`)
+    if (type === 'f32') floats[i] = value
+    else if (Number.isInteger(value) && value >= 0 && value < 2 ** 32) words[i] = value
+    else throw new Error(`uniform "${name}" must be a whole number of 32 bits, got ${value}`)
+  }
+  const [extra] = names
+  if (extra !== undefined) throw new Error(`there is no uniform "${extra}"`)
+  return words
+}
+
 /** A binding as the specialised source declares it. */
 export interface Binding {
   readonly name: string

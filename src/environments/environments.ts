@@ -8,7 +8,7 @@
  * follows from the seed, the environment, its episode and step.
  */
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { f32, type Plan } from '../engine/plan.ts'
+import type { Plan } from '../engine/plan.ts'
 import type { Constants } from '../engine/shader.ts'
 import { type PhysicsModel, readModel } from '../physics/index.ts'
 import { type ActionMode, FEATURES, type Reference, type Simulator } from '../sim/index.ts'
@@ -238,7 +238,10 @@ export class GpuEnvironments {
       { ...this.constants.observe, ENDS: false },
       {
         arrays: { states, info, clips: this.clipData, table, observations, marks },
-        shape: [this.stateRow(t), t, 0, Number(this.options.window ?? false)],
+        shape: {
+          ...{ row: this.stateRow(t), observation_row: t, end_row: 0 },
+          mark: Number(this.options.window ?? false),
+        },
       },
     )
   }
@@ -272,10 +275,11 @@ export class GpuEnvironments {
         push: this.push,
         actions: given ?? this.actions,
       },
-      shape: [
-        ...[from, given ? 0 : t, control, Number(mode === 'offset'), seed >>> 0],
-        ...[f32(targetNoise), f32(kicks)],
-      ],
+      shape: {
+        ...{ row: from, action_row: given ? 0 : t, control_row: control },
+        ...{ offset: Number(mode === 'offset'), seed: seed >>> 0 },
+        ...{ noise: targetNoise, kick: kicks },
+      },
     })
     for (const { physics, first, count, substeps } of this.groups) {
       physics.step(
@@ -291,7 +295,10 @@ export class GpuEnvironments {
           ...{ states, info, clips, table, report, tally },
           ...{ rewards: this.rewards, ends: this.ends },
         },
-        shape: [to, t, f32(scoreShare), f32(lost.distance), f32(lost.turn)],
+        shape: {
+          ...{ row: to, batch_row: t, score_share: scoreShare },
+          ...{ far: lost.distance, turned: lost.turn },
+        },
       })
     }
     if (this.options.restart ?? true) this.reset(plan, to)
@@ -308,7 +315,10 @@ export class GpuEnvironments {
       { ...this.constants.observe, ENDS: true },
       {
         arrays: { states, info, clips: this.clipData, table, observations: finals, marks, ends },
-        shape: [this.stateRow(steps), this.finalRows / this.size - 1, steps - 1, 0],
+        shape: {
+          ...{ row: this.stateRow(steps), observation_row: this.finalRows / this.size - 1 },
+          ...{ end_row: steps - 1, mark: 0 },
+        },
       },
     )
   }
@@ -330,13 +340,10 @@ export class GpuEnvironments {
     for (const group of this.groups) {
       dispatch(plan, this.size, group, 'environment_observe_adjoint', group.observeAdjoint!, {
         arrays: { states, marks, clips: this.clipData, table, ends, cotangents, adjoint },
-        shape: [
-          t,
-          Number(t === this.options.steps),
-          f32(longest),
-          f32(gamma),
-          f32(t > 0 ? touch : 0),
-        ],
+        shape: {
+          ...{ row: t, begin: Number(t === this.options.steps), most: longest, gamma },
+          touch: t > 0 ? touch : 0,
+        },
       })
     }
     if (t === 0) return
@@ -363,7 +370,7 @@ export class GpuEnvironments {
     const { controlAdjoints } = this
     this.each(plan, 'environment_act_adjoint', this.constants.actAdjoint, {
       arrays: { control_adjoints: controlAdjoints, cotangents },
-      shape: [t],
+      shape: { control_row: t },
     })
   }
 
@@ -432,10 +439,10 @@ export class GpuEnvironments {
     for (const group of this.groups) {
       dispatch(plan, this.size, group, 'environment_reset', this.constants.reset, {
         arrays: { states, info, clips: this.clipData, table, timesteps, tally, finals },
-        shape: [
-          ...[row, seed >>> 0, group.clip, group.clips, Number(all)],
-          ...[f32(startNoise), f32(kicks), f32(shortest)],
-        ],
+        shape: {
+          ...{ row, seed: seed >>> 0, clip: group.clip, clips: group.clips, all: Number(all) },
+          ...{ noise: startNoise, kick: kicks, shortest },
+        },
       })
     }
   }

@@ -85,7 +85,7 @@ export function shareOut(
 /** What a kernel is given. */
 export interface Dispatched {
   readonly arrays: Readonly<Record<string, GpuArray>>
-  readonly shape: readonly number[]
+  readonly shape: Readonly<Record<string, number>>
 }
 
 /** Records a kernel over the environments of a group, `size` being the number of all. */
@@ -99,7 +99,7 @@ export function dispatch(
 ): void {
   plan.add({
     ...{ shader, constants, arrays },
-    shape: [size, first, count, ...shape],
+    shape: { environments: size, first, count, ...shape },
     groups: [Math.ceil(count / WORKGROUP)],
   })
 }

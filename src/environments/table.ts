@@ -3,7 +3,6 @@
  * one another; beside them stands what depends on the clip alone.
  */
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
-import { f32 } from '../engine/plan.ts'
 import { displacement } from '../mocap/cycle.ts'
 import type { Reference } from '../sim/index.ts'
 import { ROW as DESCRIPTION, ROW_SIZE as DESCRIPTION_SIZE } from '../sim/kinematics.ts'
@@ -132,4 +131,9 @@ export function writeClips(
     gpu.write(table, rowsOf(reference, layout), rows[c] * layout.size)
   })
   return { table, clips }
+}
+
+// the 32-bit pattern of a float, among whole numbers
+function f32(value: number): number {
+  return new Uint32Array(Float32Array.of(value).buffer)[0]
 }

@@ -100,7 +100,7 @@ export class PhysicsKernels {
     for (const { shader, constants } of uses) this.gpu.kernel(shader, constants!).catch(() => {})
     for (const [done, { shader, constants }] of uses.entries()) {
       onProgress?.(done, uses.length)
-      const { bindings } = await this.gpu.kernel(shader, constants!)
+      const { bindings, fields } = await this.gpu.kernel(shader, constants!)
       const names = bindings.map(({ name }) => name).filter((name) => name !== 'shape')
       const arrays = Object.fromEntries(names.map((name) => [name, this.gpu.array(4, name)]))
       // a share of no environments
@@ -110,7 +110,7 @@ export class PhysicsKernels {
           shader,
           constants: constants!,
           arrays,
-          shape: [1, 0, 0, 0, 0, 0, 0, 0],
+          shape: { ...Object.fromEntries(fields.map(({ name }) => [name, 0])), environments: 1 },
           groups: [1],
         })
         .run()
@@ -143,7 +143,10 @@ export class PhysicsKernels {
       shader: 'physics_step',
       constants: this.stepConstants,
       arrays,
-      shape: [environments, first, count, substeps, rows.from, rows.to, rows.control, record],
+      shape: {
+        ...{ environments, first, count, substeps, record },
+        ...{ from_row: rows.from, to_row: rows.to, control_row: rows.control },
+      },
       groups: [Math.ceil(count / WORKGROUP)],
     })
   }
@@ -177,7 +180,10 @@ export class PhysicsKernels {
           label: constants.length > 1 ? `physics_adjoint ${piece + 1}` : 'physics_adjoint',
           constants: constants[piece],
           arrays: { ...arrays, spill },
-          shape: [environments, at, some, substeps, rows.trajectory, rows.control, step, stride],
+          shape: {
+            ...{ environments, first: at, count: some, substeps, step, stride },
+            ...{ trajectory_row: rows.trajectory, control_row: rows.control },
+          },
           groups,
         })
       if (constants.length === 1) {

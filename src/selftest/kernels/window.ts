@@ -49,7 +49,7 @@ export const windowTests: KernelTest[] = [
             weights: gpu.upload(weights, 'weights'),
             ...{ cotangents, losses },
           },
-          shape: [size, rows],
+          shape: { environments: size, rows },
           groups: [1],
         }),
       )
