@@ -1,0 +1,20 @@
+/** What a user takes home: a policy, or all files of a run in a zip. */
+
+import type { Files } from './shelf.ts'
+
+export function saveFile(name: string, bytes: Uint8Array<ArrayBuffer>): void {
+  const url = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }))
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  // the browser has begun to read it by then
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}
+
+/** Weights do not get smaller by packing: they are stored as they are. */
+export async function saveZip(name: string, files: Files): Promise<void> {
+  const { zipSync } = await import('fflate')
+  const entries = [...files].map(([file, bytes]) => [`${name}/${file}`, bytes] as const)
+  saveFile(`${name}.zip`, zipSync(Object.fromEntries(entries), { level: 0 }))
+}
