@@ -11,7 +11,7 @@ import {
   Mesh,
   MeshLambertMaterial,
   Object3D,
-  PCFSoftShadowMap,
+  PCFShadowMap,
   PerspectiveCamera,
   Plane,
   PlaneGeometry,
@@ -44,6 +44,11 @@ const GAZE = 0.85
 const JUMP = 1
 /** How fast the camera follows, 1/s. */
 const FOLLOW = 6
+/** Where pictures take longer than that on average, s, they become coarser, down to the least pixels a CSS pixel. */
+const SLOW = 1 / 24
+const COARSEST = 0.5
+/** Pictures between two looks at how long they take. */
+const LOOK_EVERY = 24
 /** N of a push that is as long as a metre */
 const ARROW = 300
 
@@ -72,12 +77,15 @@ export class SceneView {
   private readonly dark = matchMedia('(prefers-color-scheme: dark)')
   private readonly wanted = new Vector3()
   private readonly last = new Vector3(0, 0, GAZE)
+  private pixelRatio = Math.min(devicePixelRatio, 2)
+  private pictures = 0
+  private since = performance.now()
 
   /** @throws Error where the browser draws nothing in three dimensions */
   constructor(private readonly canvas: HTMLCanvasElement) {
     this.renderer = new WebGLRenderer({ canvas, antialias: true })
     this.renderer.shadowMap.enabled = true
-    this.renderer.shadowMap.type = PCFSoftShadowMap
+    this.renderer.shadowMap.type = PCFShadowMap
     const { sun, scene, camera } = this
     sun.castShadow = true
     sun.shadow.mapSize.set(1024, 1024)
@@ -108,6 +116,7 @@ export class SceneView {
     this.follow(seconds)
     this.controls.update()
     this.renderer.render(this.scene, this.camera)
+    this.adapt()
   }
 
   /** What of the body is under a pointer, at client coordinates. */
@@ -165,6 +174,18 @@ export class SceneView {
     this.floor.position.set(2 * Math.round(x / 2), 2 * Math.round(y / 2), 0)
   }
 
+  // a GPU that is busy with learning, or none, draws fewer pixels rather than fewer pictures
+  private adapt(): void {
+    if (++this.pictures % LOOK_EVERY) return
+    const now = performance.now()
+    const each = (now - this.since) / 1000 / LOOK_EVERY
+    this.since = now
+    // a tab that was hidden drew nothing
+    if (each < SLOW || each > 1 || this.pixelRatio <= COARSEST) return
+    this.pixelRatio = Math.max(COARSEST, this.pixelRatio * 0.7)
+    this.resize()
+  }
+
   private dress(): void {
     const theme = THEMES[this.dark.matches ? 'dark' : 'light']
     this.scene.background = new Color(theme.sky)
@@ -180,7 +201,7 @@ export class SceneView {
   private resize(): void {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement!
     if (width === 0 || height === 0) return
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2))
+    this.renderer.setPixelRatio(this.pixelRatio)
     this.renderer.setSize(width, height, false)
     this.camera.aspect = width / height
     // a body must fit into a narrow picture, too
