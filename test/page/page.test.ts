@@ -33,9 +33,9 @@ if (program) {
       () => performance.getEntriesByName('first motion')[0]!.startTime,
     )
     console.log(`\nfirst motion after ${(first / 1000).toFixed(2)} s`)
-    await opened.until('who', /policy for the walk that ships/)
-    const adapter = await opened.until('adapter', /^on |needs WebGPU/)
-    assert.match(adapter, /^on /)
+    await opened.until('who', /the policy that ships/)
+    const adapter = await opened.until('adapter', /^GPU: |needs WebGPU/)
+    assert.match(adapter, /^GPU: /)
     const before = seconds(await opened.text('upright'))
     await page.waitForFunction(
       (before) =>

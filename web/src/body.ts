@@ -19,7 +19,7 @@ import { GEOMS, JOINTS, type Shape, type Vec3 } from '../../src/mocap/skeleton.t
 /** As in the pictures of the documents: the right side is warm, the left one cool. */
 const COLOURS = { trunk: '#8796ab', right: '#e2694a', left: '#4a8bd0', ghost: '#8f9aa8' }
 const BONE_RADIUS = 0.032
-const GHOST_OPACITY = 0.3
+const GHOST_OPACITY = 0.36
 
 export class Body {
   readonly object = new Group()
@@ -48,6 +48,10 @@ export class Body {
         // shoulders and hips belong to the trunk
         const own = name === 'root' || name === 'chest' ? materials.trunk : materialOf(name)
         group.add(bone(child.anchor, own))
+      }
+      // up to the head
+      if (name === 'neck') {
+        group.add(bone(GEOMS.find((geom) => geom.name === name)!.centre, materials.trunk))
       }
       return group
     })

@@ -14,7 +14,7 @@ import { complain, say } from './message.ts'
 import { type ActorChoice, PlayPanel } from './play-panel.ts'
 import { type BodySettings, DEFAULT_BODY, Player } from './player.ts'
 import { RunsPanel } from './runs-panel.ts'
-import { saveFile, saveZip } from './save.ts'
+import { readZip, saveFile, saveZip } from './save.ts'
 import { SceneView } from './scene.ts'
 import { openServed } from './served.ts'
 import { TrainPanel } from './train-panel.ts'
@@ -36,7 +36,7 @@ interface Act {
 /** How far beside the body its ghost walks, m. */
 const BESIDE = 1
 
-const view = new SceneView(element<HTMLCanvasElement>('scene'))
+const view = openScene()
 const player = new Player(complain)
 const trainer = openTrainer(hear)
 
@@ -107,13 +107,22 @@ function draw(now: number): void {
   requestAnimationFrame(draw)
 }
 
+function openScene(): SceneView {
+  try {
+    return new SceneView(element<HTMLCanvasElement>('scene'))
+  } catch (error) {
+    say('This page draws with WebGL, which this browser does not offer.', 'bad')
+    throw error
+  }
+}
+
 // what is not needed for the first picture
 async function open(): Promise<void> {
   const shipped = loadShipped().catch(complain)
   const adapter = trainer.call('adapter').then(
     (name) => {
       hasGpu = true
-      trainPanel.setAdapter(`on ${name || 'an adapter that does not tell its name'}`, true)
+      trainPanel.setAdapter(`GPU: ${name || 'one that does not tell its name'}`, true)
     },
     (error: Error) => trainPanel.setAdapter(withoutGpu(error), false),
   )
@@ -135,7 +144,7 @@ async function loadShipped(): Promise<void> {
   const weights = decodePolicy(new Uint8Array(await response.arrayBuffer()), 'walk.safetensors')
   const walk = source
   acts.set('shipped', {
-    ...{ id: 'shipped', label: 'the policy for the walk that ships', source: walk, weights },
+    ...{ id: 'shipped', label: 'the policy that ships', source: walk, weights },
     body: DEFAULT_BODY,
   })
   // unless the user was faster
@@ -244,6 +253,8 @@ async function whileBusy(
   weights?: PolicyWeights,
 ): Promise<void> {
   setBusy(true)
+  // runs should outlive a disk that gets full
+  navigator.storage?.persist?.().catch(() => {})
   acts.set('live', { id: 'live', label: 'the policy in training', source: own, body, weights })
   choose('live').catch(complain)
   underWay = ''
@@ -269,16 +280,16 @@ async function whileBusy(
 let underWay = ''
 let conclusion = ''
 
-function setBusy(now: boolean): void {
+function setBusy(now: boolean, stop?: string): void {
   busy = now
   if (now) conclusion = ''
-  trainPanel.setBusy(now)
+  trainPanel.setBusy(now, stop)
   runsPanel.show(runs, hasGpu && !busy, lasting)
 }
 
 async function evaluate(run: string): Promise<void> {
   const episodes = Number(element<HTMLSelectElement>('episodes').value)
-  setBusy(true)
+  setBusy(true, 'Stop')
   try {
     const [{ score, survival }] = await trainer.call('evaluate', { name: run, episodes })
     conclusion = `${run}: score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} % of ${episodes} episodes`
@@ -312,7 +323,10 @@ async function take({ files, folders }: Dropped): Promise<void> {
     for (const { name, files } of folders) await addRun(name, files)
     for (const file of files) {
       if (/\.safetensors$/i.test(file.name)) await takePolicy(file)
-      else if (/\.(txt|json)$/i.test(file.name)) takeClip(await file.text(), clipName(file.name))
+      else if (/\.zip$/i.test(file.name)) {
+        const { name, files } = await readZip(file)
+        await addRun(name, files)
+      } else if (/\.(txt|json)$/i.test(file.name)) takeClip(await file.text(), clipName(file.name))
       else
         throw new Error(
           `${file.name}: expected a clip (.txt), a policy (.safetensors) or the folder of a run`,

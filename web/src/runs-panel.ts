@@ -45,6 +45,7 @@ export class RunsPanel {
     const { actions } = this
     const does = (label: string, action: () => unknown, needsGpu = false) => {
       const made = button(label, action, complain)
+      made.className = 'small'
       made.setAttribute('aria-label', `${label}: ${name}`)
       made.dataset['testid'] = `${label.toLowerCase().replaceAll(' ', '-')} ${name}`
       made.disabled = needsGpu && !free

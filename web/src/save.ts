@@ -1,4 +1,4 @@
-/** What a user takes home: a policy, or all files of a run in a zip. */
+/** What a user takes home, and brings back: a policy, or all files of a run in a zip. */
 
 import type { Files } from './shelf.ts'
 
@@ -17,4 +17,16 @@ export async function saveZip(name: string, files: Files): Promise<void> {
   const { zipSync } = await import('fflate')
   const entries = [...files].map(([file, bytes]) => [`${name}/${file}`, bytes] as const)
   saveFile(`${name}.zip`, zipSync(Object.fromEntries(entries), { level: 0 }))
+}
+
+/** The run in such a zip. */
+export async function readZip(file: File): Promise<{ name: string; files: Files }> {
+  const { unzipSync } = await import('fflate')
+  const entries = Object.entries(unzipSync(new Uint8Array(await file.arrayBuffer())))
+  // all is in the run's folder, which names it
+  const [first = ''] = entries.map(([path]) => path)
+  const folder = first.slice(0, first.indexOf('/') + 1)
+  const inside = entries.filter(([path]) => path.startsWith(folder) && !path.endsWith('/'))
+  const files = inside.map(([path, bytes]) => [path.slice(folder.length), bytes.slice()] as const)
+  return { name: folder.slice(0, -1) || file.name.replace(/\.zip$/i, ''), files: new Map(files) }
 }

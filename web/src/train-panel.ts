@@ -50,7 +50,7 @@ export class TrainPanel {
     }
     this.halt.onclick = () => {
       this.halt.disabled = true
-      this.doing.textContent = 'stopping after this window; what is done is kept'
+      this.doing.textContent = 'stopping; what is done is kept'
       actions.halt()
     }
     this.resume.onclick = () => actions.resume(this.resume.value)
@@ -86,12 +86,16 @@ export class TrainPanel {
     this.resume.hidden = !unfinished
   }
 
-  /** While something is under way nothing else begins. */
-  setBusy(busy: boolean): void {
+  /**
+   * While something is under way nothing else begins.
+   * @param stop what stopping it is called
+   */
+  setBusy(busy: boolean, stop = 'Pause'): void {
     this.train.disabled = busy || !this.ready
     this.resume.disabled = busy || !this.ready
     this.halt.hidden = !busy
     this.halt.disabled = false
+    this.halt.textContent = stop
     if (busy) {
       this.resume.hidden = true
       element('progress').hidden = false

@@ -238,7 +238,11 @@ async function busy<T>(name: string, work: (context: Context) => Promise<T>): Pr
       ...{ store, signal: controller.signal, policyEvery: POLICY_EVERY },
       emit: (event: PipelineEvent) => report(name, store, event),
     }
-    return await work(context)
+    // of two tabs that learn in the same files neither would end well
+    return await navigator.locks.request(`webmimic ${name}`, { ifAvailable: true }, (lock) => {
+      if (!lock) throw new UsageError(`${name} is under way in another tab`)
+      return work(context)
+    })
   } finally {
     stop = undefined
     await pool?.close()
