@@ -62,7 +62,7 @@ if (program) {
     await opened.drop({ 'humanoid3d_mine.txt': clipText('jump') })
     await opened.until('who', /^mine: the clip itself/)
     const facts = await opened.text('facts')
-    assert.match(facts, /^once, \d\.\d\d s · \d+ frames .* fastest joint: /)
+    assert.match(facts, /^a loop of 2\.20 s · 66 frames .* fastest joint: /)
     await opened.drop({ 'broken.txt': '{"Loop": "wrap", "Frames": [[1, 2]]}' })
     assert.match(await opened.until('message', /broken/), /clip|frame/i)
     assert.is(await opened.text('facts'), facts)

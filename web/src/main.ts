@@ -5,18 +5,19 @@ import type { PolicyWeights } from '../../src/algos/policy.ts'
 import { decodePolicy } from '../../src/formats/policy.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 import type { SimulationSettings } from '../../src/pipeline/options.ts'
-import { VIEWS } from '../../src/sim/observation.ts'
 import { ClipPanel } from './clip-panel.ts'
-import { clipName, readClip, theWalk } from './clips.ts'
-import { element } from './dom.ts'
+import { theWalk } from './clips.ts'
+import { element, percent } from './dom.ts'
 import { acceptDrops, type Dropped } from './drop.ts'
+import { type Arrival, readArrivals } from './intake.ts'
 import { complain, say } from './message.ts'
 import { type ActorChoice, PlayPanel } from './play-panel.ts'
 import { type BodySettings, DEFAULT_BODY, Player } from './player.ts'
 import { RunsPanel } from './runs-panel.ts'
-import { readZip, saveFile, saveZip } from './save.ts'
+import { saveFile, saveZip } from './save.ts'
 import { SceneView } from './scene.ts'
 import { openServed } from './served.ts'
+import type { Files } from './shelf.ts'
 import { TrainPanel } from './train-panel.ts'
 import { openTrainer } from './trainer.ts'
 import type { RunSummary, StartRequest, TrainerEvent } from './trainer.worker.ts'
@@ -52,14 +53,14 @@ let hasGpu = false
 const acts = new Map<string, Act>()
 
 const clipPanel = new ClipPanel((wanted) => chooseClip(wanted))
-const playPanel = new PlayPanel(player, view, (id) => choose(id).catch(complain))
+const playPanel = new PlayPanel(player, view, (id) => pick(id).catch(complain))
 const trainPanel = new TrainPanel({
   start: (request) => start(request).catch(complain),
   halt: () => trainer.call('stop').catch(complain),
   resume: (run) => resume(run).catch(complain),
 })
 const runsPanel = new RunsPanel({
-  play: (run) => choose(`run:${run}`),
+  play: (run) => pick(`run:${run}`),
   resume: (run) => resume(run).catch(complain),
   evaluate,
   async savePolicy(run) {
@@ -127,11 +128,11 @@ async function open(): Promise<void> {
     (error: Error) => trainPanel.setAdapter(withoutGpu(error), false),
   )
   await shipped
-  const served = await openServed().catch(complain)
-  if (served?.kind === 'run') await addRun(served.name, served.files).catch(complain)
-  else if (served) {
-    for (const bytes of served.files.values())
-      takeClip(new TextDecoder().decode(bytes), served.name)
+  try {
+    const served = await openServed()
+    if (served) await receive(served)
+  } catch (error) {
+    complain(error as Error)
   }
   await adapter
   lasting = await trainer.call('lasting')
@@ -178,6 +179,12 @@ function showClip(wanted: ClipSource): void {
   clipPanel.show(wanted)
 }
 
+// the user's choice: what came to an end before is no news then
+function pick(id: string): Promise<void> {
+  conclusion = ''
+  return choose(id)
+}
+
 /** Has somebody move the body. */
 async function choose(id: string): Promise<void> {
   chosen = id
@@ -189,10 +196,20 @@ async function choose(id: string): Promise<void> {
     showClip(act.source)
   }
   listActors()
+  if (id.startsWith('run:')) showHistory(id.slice(4)).catch(complain)
   if (id === 'clip') return player.showClip(source)
   const who = act ? act.label : 'PD control, no policy'
   label = `${source.clip.name}: ${who}`
   await player.showPhysics(source, act?.body ?? DEFAULT_BODY, act?.weights)
+}
+
+// how the run went that is played, where nothing is learnt now
+async function showHistory(run: string): Promise<void> {
+  const method = runs.find(({ name }) => name === run)?.method
+  const history = await trainer.call('history', run)
+  if (busy || !method || history.curve.length + history.lines.length === 0) return
+  trainPanel.beginCurves(method, history)
+  trainPanel.conclude(conclusion || run)
 }
 
 async function runAct(run: string): Promise<Act> {
@@ -271,8 +288,8 @@ async function whileBusy(
     acts.delete('live')
     await refresh()
     const run = runs.find(({ name }) => name === underWay)
-    if (live) await choose(run?.hasPolicy ? `run:${run.name}` : 'pd').catch(complain)
     if (conclusion) trainPanel.conclude(conclusion)
+    if (live) await choose(run?.hasPolicy ? `run:${run.name}` : 'pd').catch(complain)
   }
 }
 
@@ -292,7 +309,7 @@ async function evaluate(run: string): Promise<void> {
   setBusy(true, 'Stop')
   try {
     const [{ score, survival }] = await trainer.call('evaluate', { name: run, episodes })
-    conclusion = `${run}: score ${score.mean.toFixed(2)}, survival ${(100 * survival).toFixed(0)} % of ${episodes} episodes`
+    conclusion = `${run}: score ${score.mean.toFixed(2)}, survival ${percent(survival)} of ${episodes} episodes`
   } finally {
     setBusy(false)
     if (conclusion) trainPanel.conclude(conclusion)
@@ -318,46 +335,32 @@ function hear(told: TrainerEvent): void {
   }
 }
 
-async function take({ files, folders }: Dropped): Promise<void> {
+async function take(dropped: Dropped): Promise<void> {
   try {
-    for (const { name, files } of folders) await addRun(name, files)
-    for (const file of files) {
-      if (/\.safetensors$/i.test(file.name)) await takePolicy(file)
-      else if (/\.zip$/i.test(file.name)) {
-        const { name, files } = await readZip(file)
-        await addRun(name, files)
-      } else if (/\.(txt|json)$/i.test(file.name)) takeClip(await file.text(), clipName(file.name))
-      else
-        throw new Error(
-          `${file.name}: expected a clip (.txt), a policy (.safetensors) or the folder of a run`,
-        )
-    }
+    for (const arrival of await readArrivals(dropped)) await receive(arrival)
   } catch (error) {
     complain(error as Error)
   }
 }
 
-function takeClip(text: string, name: string): void {
-  const read = readClip(text, name)
-  clipPanel.open(read)
-  chooseClip(read)
-}
-
-async function takePolicy(file: File): Promise<void> {
-  const weights = decodePolicy(new Uint8Array(await file.arrayBuffer()), file.name)
-  const [inputs, outputs] = [weights.sizes[0]!, weights.sizes.at(-1)!]
-  const sizes: number[] = Object.values(VIEWS)
-  if (!sizes.includes(inputs) || outputs !== 28) {
-    throw new Error(
-      `${file.name}: a policy has ${sizes.join(' or ')} inputs and 28 outputs, this has ${inputs} and ${outputs}`,
-    )
+async function receive(arrival: Arrival): Promise<void> {
+  switch (arrival.kind) {
+    case 'clip':
+      clipPanel.open(arrival.source)
+      chooseClip(arrival.source)
+      return
+    case 'policy': {
+      const { name, weights } = arrival
+      const id = `file:${name}`
+      acts.set(id, { id, label: `policy of ${name}`, source, body: DEFAULT_BODY, weights })
+      return choose(id)
+    }
+    case 'run':
+      return addRun(arrival.name, arrival.files)
   }
-  const id = `file:${file.name}`
-  acts.set(id, { id, label: `policy of ${file.name}`, source, body: DEFAULT_BODY, weights })
-  await choose(id)
 }
 
-async function addRun(name: string, files: Map<string, Uint8Array<ArrayBuffer>>): Promise<void> {
+async function addRun(name: string, files: Files): Promise<void> {
   const own = await trainer.call('add', { name, files })
   await refresh()
   const hasPolicy = runs.find((run) => run.name === own)?.hasPolicy

@@ -1,6 +1,7 @@
 /** A run or a clip that `webmimic play` serves beside the page: its address is in the page's own. */
 
-import type { Files } from './shelf.ts'
+import { readClip } from './clips.ts'
+import type { Arrival } from './intake.ts'
 
 /** What src/runner/play.ts puts where `?open=` points to. */
 export interface Manifest {
@@ -10,12 +11,8 @@ export interface Manifest {
   readonly files: readonly string[]
 }
 
-export interface Served extends Pick<Manifest, 'kind' | 'name'> {
-  readonly files: Files
-}
-
 /** @throws Error for what the server does not have */
-export async function openServed(): Promise<Served | undefined> {
+export async function openServed(): Promise<Arrival | undefined> {
   const address = new URLSearchParams(location.search).get('open')
   if (address === null) return undefined
   const at = new URL(address, location.href)
@@ -27,7 +24,9 @@ export async function openServed(): Promise<Served | undefined> {
     const bytes = await (await get(new URL(path, at))).arrayBuffer()
     return [file, new Uint8Array(bytes)] as const
   })
-  return { kind, name, files: new Map(await Promise.all(read)) }
+  const all = await Promise.all(read)
+  if (kind === 'run') return { kind, name, files: new Map(all) }
+  return { kind, source: readClip(new TextDecoder().decode(all[0]![1]), name) }
 }
 
 async function get(url: URL): Promise<Response> {

@@ -118,7 +118,9 @@ export class TrainPanel {
       known.map(({ step, values }) => [step, values[key]!]),
     )
     this.showTrial(curve.at(-1))
-    for (const id of ['samples', 'rate']) element(id).textContent = '–'
+    const last = lines.at(-1)
+    element('samples').textContent = last && method !== 'sft' ? thousands(last.step) : '–'
+    element('rate').textContent = '–'
   }
 
   /** Takes note of what happens. */
