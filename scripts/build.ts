@@ -4,7 +4,15 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assetsModule } from './assets.ts'
@@ -58,7 +66,7 @@ export function packageJson(): Record<string, unknown> {
       './cli': './bin/webmimic.mjs',
       './package.json': './package.json',
     },
-    files: ['bin', 'lib', 'clips', 'shaders'],
+    files: ['bin', 'lib', 'clips', 'shaders', 'dist-page'],
     dependencies: pick((name) => ![...COMMAND_LINE, ...REPOSITORY].includes(name)),
     optionalDependencies: pick((name) => COMMAND_LINE.includes(name)),
   }
@@ -81,7 +89,9 @@ function build(): void {
     browser,
     readFileSync(browser, 'utf8').replace('../sim/worker.ts', '../sim/worker.js'),
   )
-  for (const folder of ['shaders', 'clips']) {
+  // the page is there when it was built before: `npm run build` does so
+  const folders = ['shaders', 'clips', 'dist-page'].filter((name) => existsSync(join(ROOT, name)))
+  for (const folder of folders) {
     cpSync(join(ROOT, folder), join(DIST, folder), { recursive: true })
   }
   for (const file of ['README.md', 'LICENSE']) cpSync(join(ROOT, file), join(DIST, file))

@@ -14,6 +14,7 @@ import {
   daggerSchema,
   evaluateSchema,
   physicsSchema,
+  playSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
@@ -42,6 +43,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   'verify options': () => options(verifySchema),
   'physics options': () => options(physicsSchema),
   'clips options': () => options(clipsSchema),
+  'play options': () => options(playSchema),
   observation,
   action,
   'dagger options': () => options(daggerSchema),

@@ -14,6 +14,7 @@ import {
   daggerSchema,
   evaluateSchema,
   physicsSchema,
+  playSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 
@@ -33,6 +34,7 @@ const COMMANDS: Record<string, Schema> = {
   verify: verifySchema,
   physics: physicsSchema,
   clips: clipsSchema,
+  play: playSchema,
 }
 /** Options that are not a schema's. */
 const COMMON = ['config', 'help', 'version', 'resume']

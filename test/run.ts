@@ -13,6 +13,7 @@ const ON_EVERY_DRIVER = ['test/kernels.test.ts', 'test/engine.test.ts']
 
 /** The longest first, so that none is left to run alone at the end. */
 const FIRST = [
+  'test/page/page.test.ts',
   'test/runner/trpo.test.ts',
   'test/runner/sft.test.ts',
   'test/sim-pool.test.ts',

@@ -60,4 +60,15 @@ test('Node is known to the command line and to the platform alone', () => {
   }
 })
 
+test('the page knows nothing of Node and of the command line', () => {
+  const web = fileURLToPath(new URL('../web/src', import.meta.url))
+  for (const file of readdirSync(web).filter((file) => file.endsWith('.ts'))) {
+    const text = readFileSync(join(web, file), 'utf8')
+    const imported = [...text.matchAll(/\bfrom '([^']+)'|\bimport\('([^']+)'\)/g)]
+    for (const [, name, later] of imported) {
+      assert.not.match((name ?? later)!, /^node:|src\/(runner|platform\/node)/, file)
+    }
+  }
+})
+
 test.run()

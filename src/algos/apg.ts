@@ -157,6 +157,11 @@ export class Apg {
     }
   }
 
+  /** Parameters of the averaged policy as it is now. */
+  policy(): Promise<Float32Array> {
+    return this.gpu.read(this.averaged)
+  }
+
   /**
    * Acts for a window and learns from it.
    * @param lr learning rate of Adam

@@ -124,6 +124,8 @@ export class Gpu {
   readonly report: AdapterReport
   /** which tile for which matrix product */
   readonly tiles: Tiles
+  /** ms that a submit of a long plan should take; a page that draws meanwhile wants it shorter */
+  portion = 50
   private failure: GpuError | undefined
   /** ends the waits in flight when the device is lost */
   private readonly waiting = new Set<(failure: GpuError) => void>()

@@ -111,9 +111,9 @@ export class Plan {
   }
 
   /**
-   * Replays the plan once in several submits of about 50 ms, no more than two of them under way, and resolves when all
-   * is done: a driver ends what takes seconds, and a page wants its frames in between. How long a portion may be is
-   * learnt from run to run.
+   * Replays the plan once in several submits of about `gpu.portion` ms, no more than two of them under way, and resolves
+   * when all is done: a driver ends what takes seconds, and a page wants its frames in between. How long a portion may be
+   * is learnt from run to run.
    */
   async runInPortions(): Promise<void> {
     await this.build()
@@ -142,7 +142,7 @@ export class Plan {
       before = done
     }
     if (before) await finished(before)
-    this.portions = balanced(this.portions, times)
+    this.portions = balanced(this.portions, times, this.gpu.portion)
   }
 
   /**
@@ -242,8 +242,6 @@ export class Plan {
   }
 }
 
-/** ms that a portion should take */
-const PORTION = 50
 /** dispatches of a portion before anything was measured */
 const FIRST_PORTION = 16
 
@@ -255,15 +253,15 @@ function evenly(length: number): number[] {
 }
 
 // portions that took far too long are halved, neighbours that are short together become one
-function balanced(portions: readonly number[], times: readonly number[]): number[] {
+function balanced(portions: readonly number[], times: readonly number[], wanted: number): number[] {
   const out: { count: number; time: number }[] = []
   portions.forEach((count, i) => {
     const time = times[i]
     const last = out.at(-1)
-    if (time > 1.5 * PORTION && count > 1) {
+    if (time > 1.5 * wanted && count > 1) {
       const half = Math.ceil(count / 2)
       out.push({ count: half, time: time / 2 }, { count: count - half, time: time / 2 })
-    } else if (last && last.time + time < PORTION) {
+    } else if (last && last.time + time < wanted) {
       last.count += count
       last.time += time
     } else out.push({ count, time })

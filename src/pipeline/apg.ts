@@ -3,6 +3,7 @@
 import { Apg, type ApgReport, type ApgState, trackingStatistics } from '../algos/apg.ts'
 import type { EpisodeSums } from '../algos/environments.ts'
 import { Mlp } from '../algos/mlp.ts'
+import type { PolicyWeights } from '../algos/policy.ts'
 import { networkSizes } from '../algos/sft.ts'
 import type { CurvePoint } from '../algos/trials.ts'
 import { type ApgCheckpoint, decodeApg, encodeApg } from '../formats/checkpoints.ts'
@@ -68,7 +69,7 @@ export async function runApg(
   sources: readonly ClipSource[],
   settings: ApgSettings,
 ): Promise<void> {
-  const { gpu, signal, emit } = context
+  const { gpu, signal, emit, policyEvery } = context
   const run = runOf(context)
   const clips = sources.map(({ clip }) => clip)
   const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
@@ -108,9 +109,12 @@ export async function runApg(
   })
   await apg.begin(state)
 
+  const policyOf = (parameters: Float32Array): PolicyWeights => ({
+    ...{ sizes, activation: net.activation, statistics, parameters },
+  })
   const due = (iteration: number) => iteration % savePerIter === 0 || iteration === iterations
   const tried = async () => {
-    const policy = { sizes, activation: net.activation, statistics, parameters: state.averaged }
+    const policy = policyOf(state.averaged)
     const { iteration } = state
     const at = { iteration, samples: samplesOf(iteration, settings), seconds: seconds() }
     const started = performance.now()
@@ -177,6 +181,10 @@ export async function runApg(
         ...{ kind: 'progress', task, done: iteration, total: iterations },
         ...{ from: before?.state.iteration ?? 0, note: note(report, values) },
       })
+      if (policyEvery && iteration % policyEvery === 0) {
+        const weights = policyOf(await apg.policy())
+        emit({ kind: 'policy', iteration, weights })
+      }
       if (due(iteration) || signal.aborted || seconds() - keptAt > KEEP_SECONDS) await keep()
     }
   } finally {

@@ -15,6 +15,8 @@ export interface Context {
   readonly signal: AbortSignal
   /** is told of what happens, as it happens */
   emit(event: PipelineEvent): void
+  /** of apg: windows from one `policy` event to the next, for who wants to see it learn; default: there are none */
+  readonly policyEvery?: number
 }
 
 /** The context of a run within the run, such as a teacher's: its own files, its events marked as such. */

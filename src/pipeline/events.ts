@@ -104,6 +104,12 @@ export type RunEvent =
       /** whether the policy is the best so far */
       readonly kept: boolean
     }
+  /** of apg, where the context asks for it: what would be kept now, tried or not */
+  | {
+      readonly kind: 'policy'
+      readonly iteration: number
+      readonly weights: PolicyWeights
+    }
   /** of apg: it went back to the policy of a window, with another rate */
   | { readonly kind: 'rate'; readonly lr: number; readonly from: number }
   /** the signal said stop: what is done is kept */

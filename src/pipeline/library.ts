@@ -28,7 +28,8 @@ import { adoptTeachers, knownTeachers } from './teachers.ts'
 import { runTrpo } from './trpo.ts'
 
 /** What a program may leave to `openContext`. */
-export interface ContextOptions extends Partial<Pick<Context, 'store' | 'signal' | 'emit'>> {
+export interface ContextOptions
+  extends Partial<Pick<Context, 'store' | 'signal' | 'emit' | 'policyEvery'>> {
   /** simulation workers; default: one a core */
   readonly workers?: number
 }
@@ -47,6 +48,7 @@ export async function openContext({
   store = memoryStore(),
   signal = new AbortController().signal,
   emit = () => {},
+  policyEvery = 0,
 }: ContextOptions = {}): Promise<Context & { close(): Promise<void> }> {
   const gpu = await openGpu()
   const pool = new Pool(workers === undefined ? {} : { workers })
@@ -54,7 +56,7 @@ export async function openContext({
     await pool.close()
     gpu.close()
   }
-  return { gpu, pool, store, signal, emit, close }
+  return { gpu, pool, store, signal, emit, policyEvery, close }
 }
 
 /** Options of a run, those that are not given by their defaults; the quick reference lists them. */

@@ -11,11 +11,26 @@ export const openAdapter: Platform['openAdapter'] = async () => {
 
 export const readAsset: Platform['readAsset'] = readText
 
-export const readCache: Platform['readCache'] = async (key) =>
-  globalThis.localStorage?.getItem(`webmimic ${key}`) ?? undefined
+// of the places where a page may keep a text, workers have this one, too
+const CACHE = 'webmimic'
+const cacheAddress = (key: string) => `/webmimic-cache/${encodeURIComponent(key)}`
+
+export const readCache: Platform['readCache'] = async (key) => {
+  try {
+    const cache = await globalThis.caches?.open(CACHE)
+    return await (await cache?.match(cacheAddress(key)))?.text()
+  } catch {
+    return undefined
+  }
+}
 
 export const writeCache: Platform['writeCache'] = async (key, text) => {
-  globalThis.localStorage?.setItem(`webmimic ${key}`, text)
+  try {
+    const cache = await globalThis.caches?.open(CACHE)
+    await cache?.put(cacheAddress(key), new Response(text))
+  } catch {
+    // where nothing may be kept it is computed again
+  }
 }
 
 // a browser tells when the GPU is done

@@ -1,15 +1,17 @@
 /** `clips`: what a clip is, and whether it can be tracked. */
 
-import { type ClipReport, describeClip, headingOfCycle } from '../mocap/report.ts'
+import {
+  type ClipReport,
+  describeClip,
+  headingNote,
+  headingOfCycle,
+  warnings,
+} from '../mocap/report.ts'
 import type { ClipSource } from '../pipeline/clips.ts'
 import type { ClipsSettings } from './options.ts'
 import { ownClips, readClip } from './session.ts'
 import { colour, say, table } from './terminal.ts'
 
-/** Rates beyond this are hard to track for a body with these torque limits, rad/s. */
-const FAST = 20
-/** Middle angle of a ball joint from which its other two hinges are nearly one, rad. */
-const GIMBAL = 1.4
 const MILLIMETRES = 1000
 
 /** Checks the files, or webmimic's own clips; returns how many are broken. */
@@ -85,43 +87,4 @@ export function sayHeadings(loaded: readonly ClipSource[]): void {
     const note = headingNote(headingOfCycle(clip, capture))
     if (note) say(`${clip.name}: ${note}`)
   }
-}
-
-// undefined for what neither turns nor drifts, to a degree
-function headingNote({
-  turn,
-  drift,
-  distance,
-}: Pick<ClipReport, 'turn' | 'drift' | 'distance'>): string | undefined {
-  const degrees = Math.round((Math.abs(turn || drift) * 180) / Math.PI)
-  const side = (turn || drift) > 0 ? 'left' : 'right'
-  if (degrees === 0) return undefined
-  return turn
-    ? `a loop that turns: ${degrees} deg to the ${side} and ${distance.toFixed(2)} m a cycle`
-    : `its heading drifts ${degrees} deg to the ${side} a cycle: taken out, every cycle faces the same way`
-}
-
-/** What a user should know before training on the clip. */
-export function warnings(report: ClipReport): string[] {
-  const { fastest, gimbal, penetration, float } = report
-  const found: string[] = []
-  const heading = headingNote(report)
-  if (heading) found.push(heading)
-  if (fastest.speed > FAST) {
-    found.push(
-      `${fastest.name} turns at ${fastest.speed.toFixed(0)} rad/s in frame ${fastest.frame}: hard to track, or a glitch of the capture`,
-    )
-  }
-  if (gimbal.angle > GIMBAL) {
-    found.push(
-      `${gimbal.name} reaches ${gimbal.angle.toFixed(2)} rad in frame ${gimbal.frame}: near a quarter turn its joint loses a direction`,
-    )
-  }
-  if (penetration > 0.002)
-    found.push(`it is up to ${(penetration * MILLIMETRES).toFixed(0)} mm in the floor`)
-  if (float.max > 0.05)
-    found.push(
-      `it floats up to ${(float.max * MILLIMETRES).toFixed(0)} mm above the floor while supported`,
-    )
-  return found
 }

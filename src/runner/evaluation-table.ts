@@ -1,46 +1,14 @@
 /** An evaluation as a table for the terminal. */
 
-import type { Summary } from '../algos/evaluate.ts'
 import type { Evaluation } from '../pipeline/records.ts'
+import { evaluationRows } from '../view/evaluation-rows.ts'
 import { table } from './terminal.ts'
 
-// no step before the fall, no error
-function millimetres(error: number): string {
-  return Number.isFinite(error) ? error.toFixed(0) : '–'
-}
-
 export function evaluationTable(evaluation: Evaluation): string {
-  const { nulls, push, teacher, noise = [] } = evaluation
-  const row = (name: string, s: Summary) => [
-    name,
-    `${s.score.mean.toFixed(2)} ± ${s.score.std.toFixed(2)}`,
-    `${(100 * s.survival).toFixed(0)} %`,
-    `${s.survived_seconds.toFixed(1)} of ${s.seconds.toFixed(1)} s`,
-    s.nr.mean.toFixed(3),
-    millimetres(s.mpjpe_mm.global),
-    millimetres(s.mpjpe_mm.root),
-  ]
-  const rows = [
-    [
-      `${evaluation.clip}, ${evaluation.episodes} episodes`,
-      'score',
-      'survival',
-      'upright',
-      'NR',
-      'MPJPE mm',
-      'rel.',
-    ],
-    row('policy', evaluation),
-    ...(teacher ? [row('teacher', teacher)] : []),
-    ...noise.map((summary) => row(`policy, noise ${summary.level} rad`, summary)),
-    ...(push ? [row('policy, kicked', push)] : []),
-    row('null: open-loop PD', nulls.open_loop),
-    row('null: untrained', nulls.untrained),
-    row('null: frozen pose, no physics', nulls.frozen_pose),
-  ]
-  const lines = [table(rows)]
-  if (push?.largest_push_n) {
-    const { front, back, left, right } = push.largest_push_n
+  const lines = [table(evaluationRows(evaluation))]
+  const largest = evaluation.push?.largest_push_n
+  if (largest) {
+    const { front, back, left, right } = largest
     lines.push(
       `largest 0.2 s push survived: front ${front}, back ${back}, left ${left}, right ${right} N`,
     )

@@ -23,9 +23,11 @@ import {
   daggerSchema,
   evaluateSchema,
   physicsSchema,
+  playSchema,
   verifySchema,
 } from './options.ts'
 import { physics } from './physics.ts'
+import { play } from './play.ts'
 import { Interrupted } from './session.ts'
 import { colour, say } from './terminal.ts'
 import { verify } from './verify.ts'
@@ -108,6 +110,12 @@ command('clips', clipsSchema, 'list the clips that ship with webmimic, or check 
   .action(async (files: string[], options: Given, self: Command) => {
     const broken = clips(files, parseSettings(clipsSchema, await collect(options, self)))
     if (broken) process.exitCode = EXIT.failed
+  })
+
+command('play', playSchema, 'serve the page on this machine, with a run or a clip in it')
+  .argument('[run|clip]', 'run folder, DeepMimic .txt file, or name of a clip')
+  .action(async (source: string | undefined, options: Given, self: Command) => {
+    await play(source, parseSettings(playSchema, await collect(options, self)))
   })
 
 type Given = Record<string, unknown>

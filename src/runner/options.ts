@@ -74,8 +74,13 @@ export const physicsSchema = z.strictObject({
   workers: count().optional().describe('workers of MuJoCo to compare with; default: one a core'),
 })
 
+export const playSchema = z.strictObject({
+  port: count(0, 65535).default(0).describe('to serve the page on; 0: a free one'),
+})
+
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>
 export type ClipsSettings = z.output<typeof clipsSchema>
 export type PhysicsSettings = z.output<typeof physicsSchema>
+export type PlaySettings = z.output<typeof playSchema>

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { compareWithJudge } from '../environments/index.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { allowedContacts } from '../mocap/ground.ts'
-import { describeClip } from '../mocap/report.ts'
+import { describeClip, warnings } from '../mocap/report.ts'
 import { humanoidOptions, simulationConfig } from '../pipeline/simulation.ts'
 import {
   ACTION_SIZE,
@@ -19,7 +19,6 @@ import {
   type Trace,
 } from '../sim/index.ts'
 import { drawPlots } from '../view/plots.ts'
-import { warnings } from './clips.ts'
 import { compareExperts, printExperts } from './compare.ts'
 import type { VerifySettings } from './options.ts'
 import { Interrupted, readClip, type Session, withSession } from './session.ts'

@@ -66,6 +66,14 @@ export interface Perturbation {
   }
 }
 
+/** A force on one body, at its centre of mass: of somebody who pushes or pulls. */
+export interface Hand {
+  /** index into JOINTS */
+  readonly joint: number
+  /** N, in the world's frame */
+  readonly force: readonly [number, number, number]
+}
+
 /** An episode that is under way. */
 export interface EnvironmentState {
   readonly episode: number
@@ -106,6 +114,8 @@ export class Environment {
   /** Control steps of a full episode, and those done. */
   length = 0
   steps = 0
+  /** A force from outside, for as long as it is set; no part of what `save` gives. */
+  hand: Hand | undefined
 
   private readonly mode: ActionMode
   private readonly seconds: number
@@ -285,6 +295,8 @@ export class Environment {
 
     const { bodyForce } = simulator
     bodyForce.fill(0)
+    // six numbers a body; the root is body 1
+    if (this.hand) bodyForce.set(this.hand.force, 6 * (this.hand.joint + 1))
     if (!push) return
     const first = Math.round(push.start / reference.dt)
     const count = Math.max(1, Math.round((push.duration ?? PUSH_SECONDS) / reference.dt))
@@ -292,9 +304,8 @@ export class Environment {
     const [cos, sin] = reference.headingAt(this.start + first)
     const ahead = push.force * Math.cos(push.direction)
     const left = push.force * Math.sin(push.direction)
-    // six numbers a body; the root is body 1
-    bodyForce[6] = cos * ahead - sin * left
-    bodyForce[7] = sin * ahead + cos * left
+    bodyForce[6] += cos * ahead - sin * left
+    bodyForce[7] += sin * ahead + cos * left
   }
 
   private scheduleKick(): void {

@@ -12,6 +12,7 @@ export {
   type EnvironmentOptions,
   type EpisodeOptions,
   FALL,
+  type Hand,
   type Perturbation,
   PUSH_TEST,
   type Status,

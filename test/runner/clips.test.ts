@@ -5,8 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { toClip } from '../../src/mocap/clip.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
-import { describeClip, slideSpeeds } from '../../src/mocap/report.ts'
-import { warnings } from '../../src/runner/clips.ts'
+import { describeClip, slideSpeeds, warnings } from '../../src/mocap/report.ts'
 import { bend, circle, cutAt } from '../support/bend.ts'
 
 const straight = parseDeepMimic(

@@ -1,0 +1,189 @@
+// The page as a user meets it, in headless Chromium: clips, playing, training, going on, evaluation, saving.
+
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { unzipSync } from 'fflate'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { decodePolicy } from '../../src/formats/policy.ts'
+import { servePage, share } from '../../src/runner/play.ts'
+import { findChromium } from '../browser/chromium.ts'
+import { CLIP, OPTIONS, WINDOWS } from './short-run.ts'
+import { buildPage, DIST, OpenedPage, ROOT } from './support.ts'
+
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json'
+const RUN = `apg-${CLIP}-1`
+const clipText = (name: string) => readFileSync(join(ROOT, `clips/${name}.txt`), 'utf8')
+const seconds = (text: string) => Number.parseFloat(text)
+
+async function lossesInNode(): Promise<number[]> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import', 'tsx', 'test/page/short-run-node.ts'],
+    { cwd: ROOT, env: { ...process.env, VK_ICD_FILENAMES: SWIFTSHADER } },
+  )
+  return JSON.parse(stdout)
+}
+
+const program = findChromium()
+if (program) {
+  buildPage()
+  const server = await servePage(DIST)
+  const opened = await OpenedPage.open(program)
+  const { page } = opened
+  // compiles its kernels while the page does
+  const inNode = existsSync(SWIFTSHADER) ? lossesInNode() : undefined
+  inNode?.catch(() => {})
+
+  test('it opens without isolation, something moves, and physics take over', async () => {
+    await page.goto(server.url)
+    assert.not(await page.evaluate(() => globalThis.crossOriginIsolated))
+    await page.waitForFunction(() => performance.getEntriesByName('first motion').length)
+    const first = await page.evaluate(
+      () => performance.getEntriesByName('first motion')[0]!.startTime,
+    )
+    console.log(`\nfirst motion after ${(first / 1000).toFixed(2)} s`)
+    await opened.until('who', /the policy that ships/)
+    const adapter = await opened.until('adapter', /^GPU: |needs WebGPU/)
+    assert.match(adapter, /^GPU: /)
+    const before = seconds(await opened.text('upright'))
+    await page.waitForFunction(
+      (before) =>
+        Number.parseFloat(document.querySelector('[data-testid="upright"]')!.textContent!) > before,
+      {},
+      before,
+    )
+    assert.equal(opened.errors, [])
+  })
+
+  test('a clip that is dropped is described and played, a broken one refused in a line', async () => {
+    await opened.drop({ 'humanoid3d_mine.txt': clipText('jump') })
+    await opened.until('who', /^mine: the clip itself/)
+    const facts = await opened.text('facts')
+    assert.match(facts, /^a loop of 2\.20 s · 66 frames .* fastest joint: /)
+    await opened.drop({ 'broken.txt': '{"Loop": "wrap", "Frames": [[1, 2]]}' })
+    assert.match(await opened.until('message', /broken/), /clip|frame/i)
+    assert.is(await opened.text('facts'), facts)
+    await opened.drop({ 'notes.doc': 'what' })
+    await opened.until('message', /notes\.doc: expected a clip/)
+  })
+
+  test('PD control alone falls, and begins again by itself', async () => {
+    await page.$eval('[data-clip="walk"]', (chip) => (chip as HTMLElement).click())
+    await opened.until('who', /^walk: the policy/)
+    await page.select('[data-testid="actor"]', 'pd')
+    await opened.until('who', /PD control/)
+    await opened.until('fall', /^fell: /)
+    assert.is(await opened.text('falls'), '1')
+    await opened.until('fall', /^$/)
+  })
+
+  test('it trains, pauses, is there after a reload, and goes on to the end', async () => {
+    await page.$eval(`[data-clip="${CLIP}"]`, (chip) => (chip as HTMLElement).click())
+    await opened.until('train', new RegExp(`Train on ${CLIP}`))
+    for (const [key, value] of Object.entries(OPTIONS)) await opened.option(key, value)
+    const started = performance.now()
+    await opened.press('train')
+    await opened.until('doing', /window [3-9] of/)
+    console.log(`\nfirst windows after ${((performance.now() - started) / 1000).toFixed(0)} s`)
+    await opened.until('who', /policy in training/)
+    await opened.press('halt')
+    await opened.until('doing', /^paused after window \d+ of/)
+    await page.reload()
+    await opened.until('runs', new RegExp(`${RUN}.*not finished`))
+    assert.is(await opened.text('resume'), `Resume ${RUN}`)
+    await page.waitForSelector('[data-testid="resume"]:not(:disabled)')
+    await opened.press('resume')
+    await opened.until('doing', /^learnt in/)
+    await opened.until('who', new RegExp(`policy of ${RUN}`))
+    assert.not((await opened.text('runs')).includes('not finished'))
+  })
+
+  test('it is kicked', async () => {
+    await page.waitForFunction(() => document.body.dataset['actor'] === 'policy')
+    await opened.press('kick')
+    assert.equal(opened.errors, [])
+  })
+
+  test('it is evaluated beside its null rows', async () => {
+    await page.select('[data-testid="episodes"]', '4')
+    await opened.press(`evaluate ${RUN}`)
+    const table = await opened.until('evaluation', /frozen pose/)
+    assert.match(table, new RegExp(`${CLIP}, 4 episodesscoresurvival`))
+    assert.match(table, /null: open-loop PD/)
+  })
+
+  let saved: Record<string, Uint8Array> = {}
+  test('policy and run are saved', async () => {
+    const fetched = async (name: string) => {
+      const path = join(opened.downloads, name)
+      while (!existsSync(path)) await new Promise((done) => setTimeout(done, 50))
+      return readFileSync(path)
+    }
+    await opened.press(`save-policy ${RUN}`)
+    const policy = decodePolicy(await fetched(`${RUN}.safetensors`), RUN)
+    assert.equal(policy.sizes, [112, 32, 32, 28])
+    await opened.press(`save-all ${RUN}`)
+    saved = unzipSync(await fetched(`${RUN}.zip`))
+    for (const file of ['config.json', 'metrics.jsonl', `clips/${CLIP}.txt`, 'evaluation.json'])
+      assert.ok(saved[`${RUN}/${file}`], file)
+  })
+
+  test('it has learnt, the same as Node does on this driver', async () => {
+    const text = new TextDecoder().decode(saved[`${RUN}/metrics.jsonl`])
+    const losses = text
+      .trim()
+      .split('\n')
+      .map((line): number => JSON.parse(line)['losses/tracking_loss'])
+    assert.is(losses.length, WINDOWS)
+    const mean = (of: number[]) => of.reduce((sum, x) => sum + x, 0) / of.length
+    assert.ok(mean(losses.slice(-5)) < mean(losses.slice(0, 5)), JSON.stringify(losses))
+    const there = await inNode
+    if (!there) {
+      console.log('skipped: the same losses in Node, since SwiftShader is not where Debian has it')
+      return
+    }
+    losses.forEach((loss, k) => {
+      const difference = Math.abs(loss / there[k]! - 1)
+      assert.ok(difference < 1e-3, `window ${k + 1}: ${loss} here, ${there[k]} in Node`)
+    })
+  })
+
+  test('the page logged no errors', () => assert.equal(opened.errors, []))
+
+  test('without WebGPU it says so, and plays what play serves', async () => {
+    await opened.close()
+    const folder = join(DIST, '../.cache/page-test/apg-walk-7')
+    mkdirSync(join(folder, 'clips'), { recursive: true })
+    const config = { command: 'apg', options: { action: 'offset', kpScale: 1, kdScale: 1 } }
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, clips: ['walk'] }))
+    writeFileSync(join(folder, 'clips/walk.txt'), clipText('walk'))
+    writeFileSync(
+      join(folder, 'training.json'),
+      JSON.stringify({ wall_seconds: {}, rounds: [], samples: 10, curve: [] }),
+    )
+    const policy = readFileSync(join(DIST, 'walk.safetensors'))
+    writeFileSync(join(folder, 'policy.safetensors'), policy)
+    const played = await servePage(DIST, share(folder))
+    const without = await OpenedPage.open(program, { webgpu: false })
+    try {
+      await without.page.goto(played.url)
+      assert.match(await without.until('adapter', /WebGPU/), /^Training needs WebGPU/)
+      await without.until('who', /policy of apg-walk-7/)
+      await without.until('upright', /^[1-9]/)
+      assert.is(await without.text('falls'), '0')
+      assert.equal(without.errors, [])
+    } finally {
+      await without.close()
+      played.close()
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  test.after(() => server.close())
+  test.run()
+} else {
+  console.log('skipped: the page in Chromium, since there is none: install it or set CHROME_PATH')
+}

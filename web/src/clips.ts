@@ -1,0 +1,37 @@
+/** The clips that ship with webmimic, the walk with the page itself, the others when asked for; and a user's own. */
+
+import walk from '../../clips/walk.txt?raw'
+import { toClip } from '../../src/mocap/clip.ts'
+import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import type { ClipSource } from '../../src/pipeline/clips.ts'
+
+// the bundler reads the options as they stand here
+const texts = import.meta.glob<string>(['../../clips/*.txt', '!../../clips/walk.txt'], {
+  query: '?raw',
+  import: 'default',
+})
+
+/** Their names, the walk first. */
+export const OWN_CLIPS = ['walk', 'run', 'jump', 'squat', 'punch'] as const
+
+/**
+ * As src/pipeline/clips.ts reads them, without the platform that that module needs: the page's own thread has no use for
+ * MuJoCo.
+ *
+ * @throws ClipError for a text that is no clip
+ */
+export function readClip(text: string, name: string): ClipSource {
+  const capture = parseDeepMimic(text, name)
+  return { clip: toClip(capture), capture, text }
+}
+
+export const theWalk = () => readClip(walk, 'walk')
+
+export async function ownClip(name: string): Promise<ClipSource> {
+  return name === 'walk' ? theWalk() : readClip(await texts[`../../clips/${name}.txt`]!(), name)
+}
+
+/** The name of a clip by its file's: humanoid3d_walk.txt -> walk */
+export function clipName(file: string): string {
+  return file.replace(/\.txt$/i, '').replace(/^humanoid3d_/, '')
+}
