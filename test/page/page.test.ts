@@ -160,10 +160,6 @@ if (program) {
     const config = { command: 'apg', options: { action: 'offset', kpScale: 1, kdScale: 1 } }
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, clips: ['walk'] }))
     writeFileSync(join(folder, 'clips/walk.txt'), clipText('walk'))
-    writeFileSync(
-      join(folder, 'training.json'),
-      JSON.stringify({ wall_seconds: {}, rounds: [], samples: 10, curve: [] }),
-    )
     const policy = readFileSync(join(DIST, 'walk.safetensors'))
     writeFileSync(join(folder, 'policy.safetensors'), policy)
     const played = await servePage(DIST, share(folder))
