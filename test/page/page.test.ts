@@ -136,6 +136,11 @@ if (program) {
       assert.ok(saved[`${RUN}/${file}`], file)
   })
 
+  test('the page logged no errors', async () => {
+    await opened.close()
+    assert.equal(opened.errors, [])
+  })
+
   test('it has learnt, the same as Node does on this driver', async () => {
     const text = new TextDecoder().decode(saved[`${RUN}/metrics.jsonl`])
     const losses = text
@@ -156,10 +161,7 @@ if (program) {
     })
   })
 
-  test('the page logged no errors', () => assert.equal(opened.errors, []))
-
   test('without WebGPU it says so, and plays what play serves', async () => {
-    await opened.close()
     const folder = join(DIST, '../.cache/page-test/apg-walk-7')
     mkdirSync(join(folder, 'clips'), { recursive: true })
     const config = { command: 'apg', options: { action: 'offset', kpScale: 1, kdScale: 1 } }
