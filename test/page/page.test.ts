@@ -76,7 +76,7 @@ if (program) {
     await page.select('[data-testid="actor"]', 'pd')
     await opened.until('who', /PD control/)
     await opened.until('fall', /^fell: /)
-    assert.is(await opened.text('falls'), '1')
+    assert.match(await opened.text('falls'), /^[1-9]/)
     await opened.until('fall', /^$/)
   })
 
@@ -84,6 +84,8 @@ if (program) {
     await page.$eval(`[data-clip="${CLIP}"]`, (chip) => (chip as HTMLElement).click())
     await opened.until('train', new RegExp(`Train on ${CLIP}`))
     for (const [key, value] of Object.entries(OPTIONS)) await opened.option(key, value)
+    // a scene that stands still leaves the cores to the kernels
+    await opened.press('pause')
     const started = performance.now()
     await opened.press('train')
     await opened.until('doing', /window [3-9] of/)
@@ -95,8 +97,11 @@ if (program) {
     await opened.until('runs', new RegExp(`${RUN}.*not finished`))
     assert.is(await opened.text('resume'), `Resume ${RUN}`)
     await page.waitForSelector('[data-testid="resume"]:not(:disabled)')
+    await opened.until('who', /the policy/)
+    await opened.press('pause')
     await opened.press('resume')
     await opened.until('doing', /^learnt in/)
+    await opened.press('pause')
     await opened.until('who', new RegExp(`policy of ${RUN}`))
     assert.not((await opened.text('runs')).includes('not finished'))
   })
@@ -131,6 +136,11 @@ if (program) {
       assert.ok(saved[`${RUN}/${file}`], file)
   })
 
+  test('the page logged no errors', async () => {
+    await opened.close()
+    assert.equal(opened.errors, [])
+  })
+
   test('it has learnt, the same as Node does on this driver', async () => {
     const text = new TextDecoder().decode(saved[`${RUN}/metrics.jsonl`])
     const losses = text
@@ -151,19 +161,12 @@ if (program) {
     })
   })
 
-  test('the page logged no errors', () => assert.equal(opened.errors, []))
-
   test('without WebGPU it says so, and plays what play serves', async () => {
-    await opened.close()
     const folder = join(DIST, '../.cache/page-test/apg-walk-7')
     mkdirSync(join(folder, 'clips'), { recursive: true })
     const config = { command: 'apg', options: { action: 'offset', kpScale: 1, kdScale: 1 } }
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, clips: ['walk'] }))
     writeFileSync(join(folder, 'clips/walk.txt'), clipText('walk'))
-    writeFileSync(
-      join(folder, 'training.json'),
-      JSON.stringify({ wall_seconds: {}, rounds: [], samples: 10, curve: [] }),
-    )
     const policy = readFileSync(join(DIST, 'walk.safetensors'))
     writeFileSync(join(folder, 'policy.safetensors'), policy)
     const played = await servePage(DIST, share(folder))

@@ -11,8 +11,8 @@ import { FLAGS } from '../browser/chromium.ts'
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const DIST = join(ROOT, 'dist-page')
 
-/** ms: kernels take a software renderer a minute to compile. */
-const TIME_OUT = 240_000
+/** ms: kernels take a software renderer a minute to compile, on cores that are busy several. */
+const TIME_OUT = 600_000
 
 export function buildPage(): void {
   const vite = join(ROOT, 'node_modules/vite/bin/vite.js')

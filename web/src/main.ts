@@ -11,7 +11,7 @@ import { element, percent } from './dom.ts'
 import { acceptDrops, type Dropped } from './drop.ts'
 import { type Arrival, readArrivals } from './intake.ts'
 import { complain, say } from './message.ts'
-import { type ActorChoice, PlayPanel } from './play-panel.ts'
+import { type ActorChoice, type GhostPlace, PlayPanel } from './play-panel.ts'
 import { type BodySettings, DEFAULT_BODY, Player } from './player.ts'
 import { RunsPanel } from './runs-panel.ts'
 import { saveFile, saveZip } from './save.ts'
@@ -88,24 +88,33 @@ open()
 
 let drawn = performance.now()
 let frames = 0
+/** where body and ghost stood in the latest picture */
+let shown: readonly (number | string)[] = []
 
 function draw(now: number): void {
   const seconds = Math.max(0, now - drawn) / 1000
   drawn = now
   player.tick(seconds)
-  playPanel.update()
-  const poses = player.poses()
-  if (poses) {
-    view.body.pose(poses.qpos)
-    view.ghost.pose(poses.ghost)
-    const place = playPanel.ghostPlace
-    view.ghost.object.visible = place !== 'off'
-    view.ghost.object.position.y = place === 'beside' ? BESIDE : 0
-  }
-  view.render(seconds)
+  const pulled = playPanel.update()
+  const moved = show(player.poses(), playPanel.ghostPlace)
+  view.render(seconds, moved || pulled)
   playPanel.read(player.readings.actor === 'clip' ? `${source.clip.name}: the clip itself` : label)
   if (++frames === 2) performance.mark('first motion')
   requestAnimationFrame(draw)
+}
+
+// whether anything stands elsewhere than before
+function show(poses: ReturnType<Player['poses']>, place: GhostPlace): boolean {
+  if (!poses) return false
+  const { qpos, ghost } = poses
+  const now = [place, ...qpos, ...ghost]
+  if (now.every((value, k) => value === shown[k])) return false
+  shown = now
+  view.body.pose(qpos)
+  view.ghost.pose(ghost)
+  view.ghost.object.visible = place !== 'off'
+  view.ghost.object.position.y = place === 'beside' ? BESIDE : 0
+  return true
 }
 
 function openScene(): SceneView {

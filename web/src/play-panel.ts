@@ -25,6 +25,7 @@ export class PlayPanel {
   private readonly actors = element<HTMLSelectElement>('actor')
   private readonly ghosts = element<HTMLSelectElement>('ghost-place')
   private grip: Grip | undefined
+  private pulls = false
   private pointer: readonly [number, number] = [0, 0]
   private shown = ''
 
@@ -65,14 +66,20 @@ export class PlayPanel {
     this.actors.value = chosen
   }
 
-  /** To be called before every picture: the push follows body and pointer. */
-  update(): void {
+  /**
+   * To be called before every picture: the push follows body and pointer.
+   * @returns whether the force that is shown is another one than before
+   */
+  update(): boolean {
     const { grip, view, player } = this
-    if (!grip) return
+    const pulled = this.pulls || grip !== undefined
+    this.pulls = grip !== undefined
+    if (!grip) return pulled
     const force = view.drag(grip, ...this.pointer).multiplyScalar(PULL)
     force.clampLength(0, STRONGEST)
     player.hand = { joint: grip.joint, force: [force.x, force.y, force.z] }
     view.showForce(grip, force)
+    return pulled
   }
 
   /** Shows how it goes; the page is touched only where something changed. */

@@ -183,7 +183,6 @@ export class Player {
   }
 
   private tickRest({ status }: Frame, seconds: number): void {
-    if (this.rest === 0 && status === 'fell') this.falls++
     this.rest += seconds
     if (this.rest < REST[status as keyof typeof REST]) return
     this.rest = Number.NEGATIVE_INFINITY
@@ -201,6 +200,7 @@ export class Player {
         this.kick = undefined
         const frame = await this.remote.call('step', { hand, kick, noise })
         if (stage !== this.stages) return
+        if (frame.status === 'fell' && this.after?.status !== 'fell') this.falls++
         this.before = this.after
         this.after = frame
         this.share = this.playing ? Math.max(0, this.share - 1) : 1

@@ -78,8 +78,10 @@ export class SceneView {
   private readonly wanted = new Vector3()
   private readonly last = new Vector3(0, 0, GAZE)
   private pixelRatio = Math.min(devicePixelRatio, 2)
+  /** whether size or colours are others than those of the latest picture */
+  private stale = true
   private pictures = 0
-  private since = performance.now()
+  private since = 0
 
   /** @throws Error where the browser draws nothing in three dimensions */
   constructor(private readonly canvas: HTMLCanvasElement) {
@@ -111,10 +113,20 @@ export class SceneView {
     this.resize()
   }
 
-  /** Draws; `seconds` since the last time. */
-  render(seconds: number): void {
+  /**
+   * Draws, where there is something new to see: a page that is paused costs nothing.
+   *
+   * @param seconds since the last time
+   * @param moved whether body, ghost or force are others than then
+   */
+  render(seconds: number, moved: boolean): void {
     this.follow(seconds)
-    this.controls.update()
+    const looked = this.controls.update()
+    if (!(moved || looked || this.stale)) {
+      this.pictures = 0
+      return
+    }
+    this.stale = false
     this.renderer.render(this.scene, this.camera)
     this.adapt()
   }
@@ -176,10 +188,11 @@ export class SceneView {
 
   // a GPU that is busy with learning, or none, draws fewer pixels rather than fewer pictures
   private adapt(): void {
-    if (++this.pictures % LOOK_EVERY) return
     const now = performance.now()
+    if (this.pictures++ === 0) this.since = now
+    if (this.pictures <= LOOK_EVERY) return
     const each = (now - this.since) / 1000 / LOOK_EVERY
-    this.since = now
+    this.pictures = 0
     // a tab that was hidden drew nothing
     if (each < SLOW || each > 1 || this.pixelRatio <= COARSEST) return
     this.pixelRatio = Math.max(COARSEST, this.pixelRatio * 0.7)
@@ -196,6 +209,7 @@ export class SceneView {
     material.map?.dispose()
     material.map = grid(theme.floor, theme.line, this.renderer.capabilities.getMaxAnisotropy())
     material.needsUpdate = true
+    this.stale = true
   }
 
   private resize(): void {
@@ -207,6 +221,7 @@ export class SceneView {
     // a body must fit into a narrow picture, too
     this.camera.fov = width < height ? 46 : 36
     this.camera.updateProjectionMatrix()
+    this.stale = true
   }
 }
 

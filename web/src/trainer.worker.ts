@@ -10,9 +10,15 @@ import type { Context } from '../../src/pipeline/context.ts'
 import type { PipelineEvent } from '../../src/pipeline/events.ts'
 import { apg, evaluate, sft, trpo } from '../../src/pipeline/library.ts'
 import type { ApgSettings, SimulationSettings } from '../../src/pipeline/options.ts'
-import type { Evaluation, Method, RunConfig } from '../../src/pipeline/records.ts'
+import {
+  type Evaluation,
+  type Method,
+  NO_TRAINING,
+  type RunConfig,
+  type TrainingRecord,
+} from '../../src/pipeline/records.ts'
 import { roundFile } from '../../src/pipeline/rounds.ts'
-import { type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
+import { CHECKPOINT, type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
 import { UsageError } from '../../src/pipeline/settings.ts'
 import type { Store } from '../../src/pipeline/store.ts'
 import { Pool } from '../../src/sim/index.ts'
@@ -157,7 +163,7 @@ const methods = {
 
   async history(name: string): Promise<History> {
     const run = await runOf(name)
-    const { curve = [] } = await run.training()
+    const { curve = [] } = await trainingOf(run)
     const { options } = await run.config<RunConfig<Method, Readonly<Record<string, number>>>>()
     const { horizon, envs, timestepsPerBatch } = options
     const samples = timestepsPerBatch ?? (horizon && envs ? horizon * envs : 1)
@@ -244,9 +250,10 @@ async function busy<T>(name: string, work: (context: Context) => Promise<T>): Pr
       return work(context)
     })
   } finally {
-    stop = undefined
-    await pool?.close()
+    const over = pool
     pool = undefined
+    await over?.close()
+    stop = undefined
   }
 }
 
@@ -272,21 +279,29 @@ function report(run: string, store: Store, event: PipelineEvent): void {
   )
 }
 
+// a policy alone can be played, too
+async function trainingOf(run: Run): Promise<TrainingRecord> {
+  return (await run.has('training.json')) ? run.training() : NO_TRAINING
+}
+
 async function summary(run: Run): Promise<RunSummary | undefined> {
   if (!(await run.has('config.json'))) return undefined
   try {
     const { command: method, clips, options } = await run.config()
-    const { samples, curve, kept, rounds } = await run.training()
+    const { samples, curve, kept, rounds } = await trainingOf(run)
     const hasPolicy = await run.has(POLICY)
     const written = (await run.has('evaluation.json'))
       ? await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
       : []
+    // a policy without what it was learnt from has come from elsewhere
+    const goesOn = !hasPolicy || (await run.has(CHECKPOINT))
     const finished =
-      method === 'apg'
+      !goesOn ||
+      (method === 'apg'
         ? await apgFinished(run, options as unknown as ApgSettings)
         : method === 'sft'
           ? hasPolicy
-          : hasPolicy && (samples ?? 0) >= Number(options['numTimesteps'])
+          : (samples ?? 0) >= Number(options['numTimesteps']))
     return {
       ...{ name: run.name, method, clips, finished, hasPolicy, evaluations: [written].flat() },
       ...(samples !== undefined && { samples }),
