@@ -1,7 +1,6 @@
 /** What is seen: a floor with a grid, light, shadow, the body, its reference as a ghost, and a camera that follows. */
 
 import {
-  ArrowHelper,
   CanvasTexture,
   Color,
   DirectionalLight,
@@ -23,6 +22,7 @@ import {
   WebGLRenderer,
 } from 'three'
 import { OrbitControls } from 'three/addons/controls/OrbitControls.js'
+import { Arrow } from './arrow.ts'
 import { Body } from './body.ts'
 
 // as in the simulation: x ahead, y to the left, z up
@@ -49,8 +49,6 @@ const SLOW = 1 / 24
 const COARSEST = 0.5
 /** Pictures between two looks at how long they take. */
 const LOOK_EVERY = 24
-/** N of a push that is as long as a metre */
-const ARROW = 300
 
 /** A place on the body that a pointer took hold of. */
 export interface Grip {
@@ -72,7 +70,7 @@ export class SceneView {
   private readonly sun = new DirectionalLight('#fff6ea', 2)
   private readonly ambient = new HemisphereLight('#ffffff', '#8a8f98', 1)
   private readonly floor: Mesh<PlaneGeometry, MeshLambertMaterial>
-  private readonly arrow = new ArrowHelper()
+  private readonly arrow = new Arrow()
   private readonly raycaster = new Raycaster()
   private readonly dark = matchMedia('(prefers-color-scheme: dark)')
   private readonly wanted = new Vector3()
@@ -96,10 +94,8 @@ export class SceneView {
     Object.assign(sun.shadow.camera, { left: -2.5, right: 2.5, top: 2.5, bottom: -2.5, far: 16 })
     this.floor = new Mesh(new PlaneGeometry(2 * FLOOR, 2 * FLOOR), new MeshLambertMaterial())
     this.floor.receiveShadow = true
-    this.arrow.visible = false
-    this.arrow.setColor('#f2a900')
     scene.add(this.floor, sun, sun.target, this.ambient, this.ghost.object, this.body.object)
-    scene.add(this.arrow)
+    scene.add(this.arrow.object)
     camera.position.copy(this.last).add(CAMERA)
     this.controls = new OrbitControls(camera, canvas)
     this.controls.target.copy(this.last)
@@ -153,12 +149,8 @@ export class SceneView {
 
   /** Shows a force (N) at a grip, or none. */
   showForce(grip?: Grip, force?: Vector3): void {
-    this.arrow.visible = force !== undefined && force.length() > 1
-    if (!this.arrow.visible || !grip || !force) return
-    this.body.toWorld(grip.joint, grip.local, this.arrow.position)
-    this.arrow.setDirection(force.clone().normalize())
-    const length = force.length() / ARROW
-    this.arrow.setLength(length, Math.min(0.16, 0.4 * length), 0.08)
+    const from = grip && this.body.toWorld(grip.joint, grip.local, new Vector3())
+    this.arrow.show(from, force)
   }
 
   private aim(x: number, y: number): void {
