@@ -49,6 +49,10 @@ const SLOW = 1 / 24
 const COARSEST = 0.5
 /** Pictures between two looks at how long they take. */
 const LOOK_EVERY = 24
+/** s from a picture to the next where the coarsest ones take long, too, and something learns on what draws. */
+const SELDOM = 0.25
+/** Of such pictures so many, before it is looked whether they still take long. */
+const SELDOM_FOR = 60
 
 /** A place on the body that a pointer took hold of. */
 export interface Grip {
@@ -78,6 +82,11 @@ export class SceneView {
   private pixelRatio = Math.min(devicePixelRatio, 2)
   /** whether size or colours are others than those of the latest picture */
   private stale = true
+  /** whether something learns on the GPU, or on the cores that stand in for one */
+  private shares = false
+  /** whether the coarsest pictures take long, too */
+  private late = false
+  private drawn = 0
   private pictures = 0
   private since = 0
 
@@ -122,9 +131,23 @@ export class SceneView {
       this.pictures = 0
       return
     }
+    // what is put off is still to be drawn
+    this.stale = true
+    const now = performance.now()
+    if (this.late && now - this.drawn < 1000 * SELDOM) return
+    this.drawn = now
     this.stale = false
     this.renderer.render(this.scene, this.camera)
     this.adapt()
+  }
+
+  /** Learning begins, or is over: what pictures may take is found out anew. */
+  share(now: boolean): void {
+    this.shares = now
+    this.late = false
+    this.pictures = 0
+    this.pixelRatio = Math.min(devicePixelRatio, 2)
+    this.resize()
   }
 
   /** What of the body is under a pointer, at client coordinates. */
@@ -182,11 +205,18 @@ export class SceneView {
   private adapt(): void {
     const now = performance.now()
     if (this.pictures++ === 0) this.since = now
-    if (this.pictures <= LOOK_EVERY) return
+    if (this.pictures <= (this.late ? SELDOM_FOR : LOOK_EVERY)) return
+    if (this.late) {
+      this.late = false
+      this.pictures = 0
+      return
+    }
     const each = (now - this.since) / 1000 / LOOK_EVERY
     this.pictures = 0
     // a tab that was hidden drew nothing
-    if (each < SLOW || each > 1 || this.pixelRatio <= COARSEST) return
+    if (each > 1) return
+    this.late = this.shares && each > SLOW && this.pixelRatio <= COARSEST
+    if (each < SLOW || this.pixelRatio <= COARSEST) return
     this.pixelRatio = Math.max(COARSEST, this.pixelRatio * 0.7)
     this.resize()
   }
