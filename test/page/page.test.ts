@@ -116,8 +116,8 @@ if (program) {
     await page.select('[data-testid="episodes"]', '4')
     await opened.press(`evaluate ${RUN}`)
     const table = await opened.until('evaluation', /frozen pose/)
-    assert.match(table, new RegExp(`${CLIP}, 4 episodesscoresurvival`))
-    assert.match(table, /null: open-loop PD/)
+    assert.match(table, new RegExp(`^${CLIP}, 4 episodespolicynull: open-loop PD`))
+    assert.match(table, /score\d\.\d\d ± \d\.\d\d.*survival\d+ %/)
   })
 
   let saved: Record<string, Uint8Array> = {}

@@ -309,6 +309,7 @@ let conclusion = ''
 function setBusy(now: boolean, stop?: string): void {
   busy = now
   if (now) conclusion = ''
+  view.share(now)
   trainPanel.setBusy(now, stop)
   runsPanel.show(runs, hasGpu && !busy, lasting)
 }

@@ -76,17 +76,18 @@ export class RunsPanel {
   }
 }
 
+// a panel is narrow: figures go down, policies across
 function evaluationTable(evaluation: Evaluation): HTMLElement {
-  const [head, ...rows] = evaluationRows(evaluation)
-  const cells = (row: readonly string[]) =>
-    row.map((text, k) => (k === 0 ? rowHead(text) : make('td', { textContent: text })))
-  const rowHead = (text: string) => make('th', { scope: 'row', textContent: text })
-  const heading = head!.map((text) => make('th', { scope: 'col', textContent: text }))
+  const rows = evaluationRows(evaluation)
+  const [names, ...figures] = rows[0]!.map((_, k) => rows.map((row) => row[k]!))
+  const head = (scope: string, textContent: string) => make('th', { scope, textContent })
+  const line = ([figure, ...values]: readonly string[]) =>
+    make('tr', {}, head('row', figure!), ...values.map((text) => make('td', { textContent: text })))
   const table = make(
     'table',
     {},
-    make('thead', {}, make('tr', {}, ...heading)),
-    make('tbody', {}, ...rows.map((row) => make('tr', {}, ...cells(row)))),
+    make('thead', {}, make('tr', {}, ...names!.map((name) => head('col', name)))),
+    make('tbody', {}, ...figures.map(line)),
   )
   const place = make('div', { className: 'table', tabIndex: 0 }, table)
   place.dataset['testid'] = 'evaluation'

@@ -1,7 +1,6 @@
 /** What is seen: a floor with a grid, light, shadow, the body, its reference as a ghost, and a camera that follows. */
 
 import {
-  ArrowHelper,
   CanvasTexture,
   Color,
   DirectionalLight,
@@ -23,6 +22,7 @@ import {
   WebGLRenderer,
 } from 'three'
 import { OrbitControls } from 'three/addons/controls/OrbitControls.js'
+import { Arrow } from './arrow.ts'
 import { Body } from './body.ts'
 
 // as in the simulation: x ahead, y to the left, z up
@@ -49,8 +49,10 @@ const SLOW = 1 / 24
 const COARSEST = 0.5
 /** Pictures between two looks at how long they take. */
 const LOOK_EVERY = 24
-/** N of a push that is as long as a metre */
-const ARROW = 300
+/** s from a picture to the next where the coarsest ones take long, too, and something learns on what draws. */
+const SELDOM = 0.25
+/** Of such pictures so many, before it is looked whether they still take long. */
+const SELDOM_FOR = 60
 
 /** A place on the body that a pointer took hold of. */
 export interface Grip {
@@ -72,7 +74,7 @@ export class SceneView {
   private readonly sun = new DirectionalLight('#fff6ea', 2)
   private readonly ambient = new HemisphereLight('#ffffff', '#8a8f98', 1)
   private readonly floor: Mesh<PlaneGeometry, MeshLambertMaterial>
-  private readonly arrow = new ArrowHelper()
+  private readonly arrow = new Arrow()
   private readonly raycaster = new Raycaster()
   private readonly dark = matchMedia('(prefers-color-scheme: dark)')
   private readonly wanted = new Vector3()
@@ -80,6 +82,11 @@ export class SceneView {
   private pixelRatio = Math.min(devicePixelRatio, 2)
   /** whether size or colours are others than those of the latest picture */
   private stale = true
+  /** whether something learns on the GPU, or on the cores that stand in for one */
+  private shares = false
+  /** whether the coarsest pictures take long, too */
+  private late = false
+  private drawn = 0
   private pictures = 0
   private since = 0
 
@@ -96,10 +103,8 @@ export class SceneView {
     Object.assign(sun.shadow.camera, { left: -2.5, right: 2.5, top: 2.5, bottom: -2.5, far: 16 })
     this.floor = new Mesh(new PlaneGeometry(2 * FLOOR, 2 * FLOOR), new MeshLambertMaterial())
     this.floor.receiveShadow = true
-    this.arrow.visible = false
-    this.arrow.setColor('#f2a900')
     scene.add(this.floor, sun, sun.target, this.ambient, this.ghost.object, this.body.object)
-    scene.add(this.arrow)
+    scene.add(this.arrow.object)
     camera.position.copy(this.last).add(CAMERA)
     this.controls = new OrbitControls(camera, canvas)
     this.controls.target.copy(this.last)
@@ -126,9 +131,23 @@ export class SceneView {
       this.pictures = 0
       return
     }
+    // what is put off is still to be drawn
+    this.stale = true
+    const now = performance.now()
+    if (this.late && now - this.drawn < 1000 * SELDOM) return
+    this.drawn = now
     this.stale = false
     this.renderer.render(this.scene, this.camera)
     this.adapt()
+  }
+
+  /** Learning begins, or is over: what pictures may take is found out anew. */
+  share(now: boolean): void {
+    this.shares = now
+    this.late = false
+    this.pictures = 0
+    this.pixelRatio = Math.min(devicePixelRatio, 2)
+    this.resize()
   }
 
   /** What of the body is under a pointer, at client coordinates. */
@@ -153,12 +172,8 @@ export class SceneView {
 
   /** Shows a force (N) at a grip, or none. */
   showForce(grip?: Grip, force?: Vector3): void {
-    this.arrow.visible = force !== undefined && force.length() > 1
-    if (!this.arrow.visible || !grip || !force) return
-    this.body.toWorld(grip.joint, grip.local, this.arrow.position)
-    this.arrow.setDirection(force.clone().normalize())
-    const length = force.length() / ARROW
-    this.arrow.setLength(length, Math.min(0.16, 0.4 * length), 0.08)
+    const from = grip && this.body.toWorld(grip.joint, grip.local, new Vector3())
+    this.arrow.show(from, force)
   }
 
   private aim(x: number, y: number): void {
@@ -190,11 +205,18 @@ export class SceneView {
   private adapt(): void {
     const now = performance.now()
     if (this.pictures++ === 0) this.since = now
-    if (this.pictures <= LOOK_EVERY) return
+    if (this.pictures <= (this.late ? SELDOM_FOR : LOOK_EVERY)) return
+    if (this.late) {
+      this.late = false
+      this.pictures = 0
+      return
+    }
     const each = (now - this.since) / 1000 / LOOK_EVERY
     this.pictures = 0
     // a tab that was hidden drew nothing
-    if (each < SLOW || each > 1 || this.pixelRatio <= COARSEST) return
+    if (each > 1) return
+    this.late = this.shares && each > SLOW && this.pixelRatio <= COARSEST
+    if (each < SLOW || this.pixelRatio <= COARSEST) return
     this.pixelRatio = Math.max(COARSEST, this.pixelRatio * 0.7)
     this.resize()
   }
