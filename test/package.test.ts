@@ -5,6 +5,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -16,6 +17,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { build, type Rolldown } from 'vite'
 import { packageJson } from '../scripts/build.ts'
+import { OWN_CLIPS } from '../src/pipeline/clips.ts'
 import { VERSION } from '../src/version.ts'
 import { ROOT } from './support/process.ts'
 
@@ -54,6 +56,14 @@ test('every dependency is either of the library or of the command line, and the 
   const all = { ...manifest.dependencies, ...manifest.optionalDependencies }
   const left = Object.keys(dependencies).filter((name) => !(name in all))
   assert.equal(left, ['@webgpu/types', 'tsx'])
+})
+
+test('the clips that ship are those of the folder', () => {
+  const files = readdirSync(join(ROOT, 'clips')).filter((file) => file.endsWith('.txt'))
+  assert.equal(
+    OWN_CLIPS.map((name) => `${name}.txt`),
+    files.sort(),
+  )
 })
 
 test('Node: the library, the engine and the physics are imported by name; the command runs', () => {

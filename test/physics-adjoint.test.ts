@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadClip } from '../src/mocap/deepmimic.ts'
 import { TestRandom } from '../src/selftest/kernels/support.ts'
-import { recorded, SUBSTEPS } from '../src/selftest/recorded.ts'
+import { recorded, SUBSTEPS } from '../src/selftest/situations.ts'
 import {
   type Adjoints,
   centralDifferences,

@@ -19,6 +19,7 @@ import {
   type EpisodeMetrics,
   gainsOf,
   PUSH_TEST,
+  type Simulation,
   type SimulationConfig,
 } from '../sim/index.ts'
 import { type Context, runOf } from './context.ts'
@@ -27,13 +28,13 @@ import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } fro
 import { networkRandom, simulationConfig } from './simulation.ts'
 import { teacherPolicy } from './teachers.ts'
 
-export interface EvaluationResult {
+interface EvaluationResult {
   readonly evaluation: Evaluation
   readonly episodes: readonly EpisodeMetrics[]
   readonly openLoop: readonly EpisodeMetrics[]
 }
 
-export interface EvaluationOptions {
+interface EvaluationOptions {
   readonly episodes: number
   readonly push: boolean
   /** levels of noise on the PD targets that are evaluated too, rad */
@@ -95,65 +96,41 @@ export function evaluationFile(other?: Clip): string {
 }
 
 /** Evaluates a policy and its null rows; with `push` also under pushes. */
-export async function evaluate(
+async function evaluate(
   context: Context,
-  { clip, index }: Subject,
+  subject: Subject,
   config: SimulationConfig,
   weights: PolicyWeights,
   training: TrainingRecord,
-  { episodes, push, noise = [], teacher, networkSeed }: EvaluationOptions,
+  options: EvaluationOptions,
 ): Promise<EvaluationResult> {
-  const { gpu, pool, signal } = context
+  const { gpu, pool } = context
+  const { clip } = subject
   const started = performance.now()
-  const simulation = await pool.open(config)
-  const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
-    ...{ episode: EPISODES.evaluation.first + i, clip: index },
-  }))
-  const run = async (what: string, w: PolicyWeights, list: readonly Trial[]) => {
-    const progress = watch(context, what, clip, list.length, config.episodeSeconds ?? 20)
-    const results = await evaluatePolicy(gpu, simulation, w, list, {
-      ...{ onProgress: progress.update, signal },
-      noise: { seed: config.seed ?? 0, unit: gainsOf(config.humanoid).unit },
-    })
-    progress.finish()
-    return results
+  const { policy, taught, frozen, openLoop, untrained, noisy, kicked } = await pool.using(
+    config,
+    (simulation) => rollOut(context, simulation, subject, weights, options),
+  )
+  const summary = (episodes: readonly EpisodeMetrics[]) => summarise(episodes, clip.dt)
+  const pushed = kicked && {
+    ...summary(kicked),
+    largest_push_n: await largestPush(context, subject, config, weights),
   }
-  const policy = await run('evaluation', weights, trials)
-  const taught = teacher && (await run('teacher', teacher, trials))
-  const frozen = await simulation.run('frozen-pose', trials, { signal })
-  const openLoopTrials = trials.map((trial) => ({ ...trial, expert: 'pd' }))
-  const openLoop = await simulation.run('rollout-expert', openLoopTrials, { signal })
-  const untrainedEpisodes = await run('untrained', untrained(weights, networkSeed), trials)
-
-  const noisy: NonNullable<Evaluation['noise']>[number][] = []
-  for (const level of noise) {
-    const list = trials.map((trial) => ({ ...trial, noise: level }))
-    const results = await run(`noise ${level}`, weights, list)
-    noisy.push({ level, ...summarise(results, clip.dt) })
-  }
-  let pushed: Evaluation['push']
-  if (push) {
-    const list = trials.map((trial) => ({ ...trial, perturbation: PUSH_TEST }))
-    const kicked = await run('kicks', weights, list)
-    const largest_push_n = await largestPush(context, { clip, index }, config, weights)
-    pushed = { ...summarise(kicked, clip.dt), largest_push_n }
-  }
-  await simulation.close()
   const evaluation: Evaluation = {
-    clip: clip.name,
-    seed: config.seed ?? 0,
-    adapter: gpu.report.name,
-    ...summarise(policy, clip.dt),
+    ...{ clip: clip.name, seed: config.seed ?? 0, adapter: gpu.report.name },
+    ...summary(policy),
     validation_loss: training.validation_loss,
     mean_predictor_loss: training.mean_predictor_loss,
     nulls: {
-      frozen_pose: summarise(frozen, clip.dt),
-      open_loop: summarise(openLoop, clip.dt),
-      untrained: summarise(untrainedEpisodes, clip.dt),
+      frozen_pose: summary(frozen),
+      open_loop: summary(openLoop),
+      untrained: summary(untrained),
     },
-    ...(noisy.length && { noise: noisy }),
+    ...(noisy.length && {
+      noise: noisy.map(({ level, episodes }) => ({ level, ...summary(episodes) })),
+    }),
     ...(pushed && { push: pushed }),
-    ...(taught && { teacher: summarise(taught, clip.dt) }),
+    ...(taught && { teacher: summary(taught) }),
     ...(training.rounds.length && { rounds: training.rounds }),
     ...(training.samples !== undefined && {
       init: training.before?.init ?? 'random',
@@ -170,6 +147,43 @@ export async function evaluate(
   return { evaluation, episodes: policy, openLoop }
 }
 
+// the episodes of all that is asked for: the policy's, its teacher's, the null rows', under noise, kicked
+async function rollOut(
+  context: Context,
+  simulation: Simulation,
+  { clip, index }: Subject,
+  weights: PolicyWeights,
+  { episodes, push, noise = [], teacher, networkSeed }: EvaluationOptions,
+) {
+  const { gpu, signal } = context
+  const { episodeSeconds = 20, seed = 0, humanoid } = simulation.config
+  const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
+    ...{ episode: EPISODES.evaluation.first + i, clip: index },
+  }))
+  const run = async (what: string, w: PolicyWeights, change: Partial<Trial> = {}) => {
+    const progress = watch(context, what, clip, trials.length, episodeSeconds)
+    const list = trials.map((trial) => ({ ...trial, ...change }))
+    const results = await evaluatePolicy(gpu, simulation, w, list, {
+      ...{ onProgress: progress.update, signal },
+      noise: { seed, unit: gainsOf(humanoid).unit },
+    })
+    progress.finish()
+    return results
+  }
+  const policy = await run('evaluation', weights)
+  const taught = teacher && (await run('teacher', teacher))
+  const frozen = await simulation.run('frozen-pose', trials, { signal })
+  const openLoopTrials = trials.map((trial) => ({ ...trial, expert: 'pd' }))
+  const openLoop = await simulation.run('rollout-expert', openLoopTrials, { signal })
+  const untrained = await run('untrained', untrainedPolicy(weights, networkSeed))
+  const noisy: { level: number; episodes: EpisodeMetrics[] }[] = []
+  for (const level of noise) {
+    noisy.push({ level, episodes: await run(`noise ${level}`, weights, { noise: level }) })
+  }
+  const kicked = push ? await run('kicks', weights, { perturbation: PUSH_TEST }) : undefined
+  return { policy, taught, frozen, openLoop, untrained, noisy, kicked }
+}
+
 // the largest 0.2 s push that is survived from each side
 async function largestPush(
   context: Context,
@@ -178,13 +192,13 @@ async function largestPush(
   weights: PolicyWeights,
 ): Promise<PushLimits | null> {
   const { gpu, pool, signal } = context
-  const simulation = await pool.open({ ...config, episodeSeconds: PUSH_SECONDS })
   const count = pushTrials({ clip, index }).length
   const progress = watch(context, 'pushes', clip, count, PUSH_SECONDS)
   const { update: onProgress } = progress
-  const limits = await pushLimits(gpu, simulation, weights, { clip, index }, { onProgress, signal })
+  const limits = await pool.using({ ...config, episodeSeconds: PUSH_SECONDS }, (simulation) =>
+    pushLimits(gpu, simulation, weights, { clip, index }, { onProgress, signal }),
+  )
   progress.finish()
-  await simulation.close()
   return limits
 }
 
@@ -199,7 +213,7 @@ function watch({ emit }: Context, what: string, clip: Clip, count: number, secon
 }
 
 /** The same network before it learnt anything, seeing what the trained one sees. */
-export function untrained(
+function untrainedPolicy(
   { sizes, activation, statistics }: PolicyWeights,
   seed: number,
 ): PolicyWeights {

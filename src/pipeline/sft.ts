@@ -51,18 +51,19 @@ export async function runSft(
   let weights: PolicyWeights | undefined
   try {
     for (let round = 0; round < rounds; round++) {
-      const simulation = await pool.open({
+      const simulated = {
         ...{ ...config, episodeSeconds: settings.demonstrationSeconds },
         experts: {
           ...(teachers && { teacher: teachers }),
           ...(weights && { student: clips.map(() => weights) }),
         },
-      })
+      }
       const { demonstrations, training } = record.wall_seconds
-      const episodes = await gather(context, simulation, settings, round, (seconds) =>
-        spent('demonstrations', demonstrations + seconds),
+      const episodes = await pool.using(simulated, (simulation) =>
+        gather(context, simulation, settings, round, (seconds) =>
+          spent('demonstrations', demonstrations + seconds),
+        ),
       )
-      await simulation.close()
       gathered.push(...episodes)
       const fitted = await fit(
         context,

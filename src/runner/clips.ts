@@ -7,9 +7,9 @@ import {
   headingOfCycle,
   warnings,
 } from '../mocap/report.ts'
-import type { ClipSource } from '../pipeline/clips.ts'
+import { type ClipSource, OWN_CLIPS } from '../pipeline/clips.ts'
 import type { ClipsSettings } from './options.ts'
-import { ownClips, readClip } from './session.ts'
+import { readClip } from './session.ts'
 import { colour, say, table } from './terminal.ts'
 
 const MILLIMETRES = 1000
@@ -18,7 +18,7 @@ const MILLIMETRES = 1000
 export function clips(files: readonly string[], settings: ClipsSettings): number {
   const reports: ClipReport[] = []
   let broken = 0
-  for (const file of files.length ? files : ownClips()) {
+  for (const file of files.length ? files : OWN_CLIPS) {
     try {
       const { clip, capture } = readClip(file)
       reports.push(describeClip(clip, capture))

@@ -2,7 +2,7 @@
 
 import { summarise } from '../algos/evaluate.ts'
 import { EXPERTS } from '../pipeline/options.ts'
-import type { ExpertItem, SimulationConfig } from '../sim/index.ts'
+import type { ExpertItem, Simulation } from '../sim/index.ts'
 import type { VerifySettings } from './options.ts'
 import type { Session } from './session.ts'
 import { Progress, say, table } from './terminal.ts'
@@ -30,18 +30,14 @@ export interface ExpertRow {
   readonly cost: number
 }
 
-/** Compares all experts on the clips of a configuration. */
+/** Compares all experts on the clips of a simulation. */
 export async function compareExperts(
-  session: Session,
-  config: SimulationConfig,
-  settings: VerifySettings,
+  { pool, signal }: Session,
+  simulation: Simulation,
+  { trials }: VerifySettings,
 ): Promise<ExpertRow[]> {
-  const { trials, trialSeconds } = settings
-  const { pool, signal } = session
-  const setup = { ...config, episodeSeconds: trialSeconds }
-  const simulation = await pool.open(setup)
   const rows: ExpertRow[] = []
-  const cells = config.clips.flatMap(({ clip }, index) =>
+  const cells = simulation.config.clips.flatMap(({ clip }, index) =>
     EXPERTS.flatMap((expert) =>
       CONDITIONS.map((condition) => ({ clip, index, expert, ...condition })),
     ),
@@ -68,7 +64,6 @@ export async function compareExperts(
     progress.update(rows.length, `${clip.name}, ${expert}, ${name}`)
   }
   progress.finish()
-  await simulation.close()
   return rows
 }
 

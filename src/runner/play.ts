@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { UsageError } from '../pipeline/settings.ts'
 import { openRun } from './folder-store.ts'
 import type { PlaySettings } from './options.ts'
-import { ownClips, readClip } from './session.ts'
+import { ownFile, readClip } from './session.ts'
 import { say } from './terminal.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -99,14 +99,14 @@ export async function servePage(page: string, shared?: Shared, port = 0): Promis
 
 /** The files of a run that a page wants, or a clip. */
 export function share(source: string): Shared {
-  if (!ownClips().includes(source) && existsSync(join(source, 'config.json'))) {
+  if (!ownFile(source) && existsSync(join(source, 'config.json'))) {
     openRun(source)
     const files = [...filesBelow(source)].filter(([name]) => !LEFT_OUT.test(name))
     return { kind: 'run', name: basename(resolve(source)), files: new Map(files) }
   }
   // one that is no clip is refused here, where its user is
   const { name } = readClip(source).clip
-  const path = ownClips().includes(source) ? join(ROOT, 'clips', `${source}.txt`) : resolve(source)
+  const path = ownFile(source) ?? resolve(source)
   return { kind: 'clip', name, files: new Map([[`${name}.txt`, path]]) }
 }
 

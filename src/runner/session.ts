@@ -1,10 +1,10 @@
 /** What a command works with: clips, the GPU, the pool, and a signal that Ctrl-C sets. */
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Gpu, openGpu } from '../engine/gpu.ts'
-import { type ClipSource, parseClip } from '../pipeline/clips.ts'
+import { type ClipSource, OWN_CLIPS, parseClip } from '../pipeline/clips.ts'
 import type { Context } from '../pipeline/context.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { Pool } from '../sim/index.ts'
@@ -13,12 +13,9 @@ import { finishProgress, say } from './terminal.ts'
 /** Folder of the clips that ship with webmimic. */
 const CLIPS = fileURLToPath(new URL('../../clips', import.meta.url))
 
-/** Names of the clips that ship with webmimic. */
-export function ownClips(): string[] {
-  return readdirSync(CLIPS)
-    .filter((file) => file.endsWith('.txt'))
-    .map((file) => basename(file, '.txt'))
-    .sort()
+/** The file of one of webmimic's clips; undefined for another name. */
+export function ownFile(name: string): string | undefined {
+  return OWN_CLIPS.some((own) => own === name) ? `${CLIPS}/${name}.txt` : undefined
 }
 
 /**
@@ -26,10 +23,9 @@ export function ownClips(): string[] {
  * @throws UsageError if there is neither, ClipError if the file is no clip
  */
 export function readClip(source: string): ClipSource {
-  const own = ownClips().includes(source)
-  const file = own ? `${CLIPS}/${source}.txt` : source
+  const file = ownFile(source) ?? source
   if (!existsSync(file)) {
-    const names = ownClips().join(', ')
+    const names = OWN_CLIPS.join(', ')
     throw new UsageError(`there is no clip "${source}": expected a file, or one of ${names}`)
   }
   let text: string

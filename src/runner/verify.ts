@@ -78,9 +78,13 @@ export async function verify(settings: VerifySettings): Promise<number> {
     )
     await check('actions, consistency', () => consistency(session, config, settings))
     if (!settings.experts) return
-    const rows = await compareExperts(session, config, settings)
+    const { trialSeconds } = settings
+    const rows = await session.pool.using(
+      { ...config, episodeSeconds: trialSeconds },
+      (simulation) => compareExperts(session, simulation, settings),
+    )
     figures['experts'] = rows
-    printExperts(rows, settings.trialSeconds)
+    printExperts(rows, trialSeconds)
   })
   writeFileSync(join(out, 'verify.json'), `${JSON.stringify({ ...figures, failed }, null, 2)}\n`)
   say(failed ? colour.red(`${failed} checks failed`) : colour.green('all checks passed'))
@@ -133,17 +137,15 @@ async function workers(
   config: SimulationConfig,
   figures: Record<string, unknown>,
 ): Promise<string> {
-  const simulation = await pool.open(config)
   const all = pool.workers.map(() => ({ episode: 0, expert: 'pd' }))
-  const results = await simulation.run('rollout-expert', all)
+  const timed = pool.workers.map(() => ({ of: 'environment' as const, seconds: 1 }))
+  const [results, speeds] = await pool.using(config, async (simulation) => [
+    await simulation.run('rollout-expert', all),
+    await simulation.run('benchmark', timed),
+  ])
   const different = results.filter((result) => result.score !== results[0].score)
   if (different.length)
     throw new Error('the same episode gives different scores in different workers')
-  const speeds = await simulation.run(
-    'benchmark',
-    pool.workers.map(() => ({ of: 'environment' as const, seconds: 1 })),
-  )
-  await simulation.close()
   const total = speeds.reduce((sum, { steps, seconds }) => sum + steps / seconds, 0)
   figures['control_steps_per_second'] = total
   return `${pool.workers.length} agree to the bit; ${total.toFixed(0)} control steps/s together, ${(total / 30).toFixed(0)} times real time`
@@ -157,15 +159,15 @@ async function singleSteps(
   { expert }: VerifySettings,
   figures: Record<string, unknown>,
 ): Promise<string> {
-  const simulation = await pool.open({ ...config, episodeSeconds: clip.dt })
   const starts = clip.loop ? clip.frames : clip.frames - 1
   const items: ExpertItem[] = Array.from({ length: starts }, (_, start) => ({
     episode: start,
     start,
     expert,
   }))
-  const traces = await simulation.run('trace', items, { signal })
-  await simulation.close()
+  const traces = await pool.using({ ...config, episodeSeconds: clip.dt }, (simulation) =>
+    simulation.run('trace', items, { signal }),
+  )
   const errors = traces.map(({ jointError }) => jointError[0] ?? Number.NaN)
   const mean = average(errors.filter(Number.isFinite))
   const worst = Math.max(...errors.filter(Number.isFinite))
@@ -190,14 +192,14 @@ async function trajectories(
   out: string,
   figures: Record<string, unknown>,
 ): Promise<string> {
-  const simulation = await pool.open(config)
   const starts = clip.loop ? clip.frames : Math.max(1, clip.frames - 1 - Math.ceil(1 / clip.dt))
   const items: ExpertItem[] = Array.from({ length: TRAJECTORIES }, (_, i) => ({
     ...{ episode: i, expert },
     start: Math.floor((i * starts) / TRAJECTORIES),
   }))
-  const traces = await simulation.run('trace', items, { signal })
-  await simulation.close()
+  const traces = await pool.using(config, (simulation) =>
+    simulation.run('trace', items, { signal }),
+  )
   const panel = (title: string, yTitle: string, key: keyof Omit<Trace, 'metrics'>) => ({
     ...{ title, yTitle, xTitle: 's' },
     lines: traces.map((trace, i) => ({
@@ -231,10 +233,10 @@ async function consistency(
   config: SimulationConfig,
   { expert }: VerifySettings,
 ): Promise<string> {
-  const simulation = await pool.open(config)
   const item = { episode: 0, expert, noise: 0.02, startNoise: { position: 0.02, velocity: 0.2 } }
-  const [a, b] = await simulation.run('demonstrate', [item, item], { signal })
-  await simulation.close()
+  const [a, b] = await pool.using(config, (simulation) =>
+    simulation.run('demonstrate', [item, item], { signal }),
+  )
   const same = (x: Float32Array, y: Float32Array) =>
     x.length === y.length && x.every((v, i) => v === y[i])
   if (!same(a!.observations, b!.observations) || !same(a!.actions, b!.actions)) {

@@ -67,11 +67,11 @@ export interface Perturbation {
 }
 
 /** A force on one body, at its centre of mass: of somebody who pushes or pulls. */
-export interface Hand {
+export interface BodyForce {
   /** index into JOINTS */
   readonly joint: number
   /** N, in the world's frame */
-  readonly force: readonly [number, number, number]
+  readonly newtons: readonly [number, number, number]
 }
 
 /** An episode that is under way. */
@@ -115,7 +115,7 @@ export class Environment {
   length = 0
   steps = 0
   /** A force from outside, for as long as it is set; no part of what `save` gives. */
-  hand: Hand | undefined
+  force: BodyForce | undefined
 
   private readonly mode: ActionMode
   private readonly seconds: number
@@ -296,7 +296,7 @@ export class Environment {
     const { bodyForce } = simulator
     bodyForce.fill(0)
     // six numbers a body; the root is body 1
-    if (this.hand) bodyForce.set(this.hand.force, 6 * (this.hand.joint + 1))
+    if (this.force) bodyForce.set(this.force.newtons, 6 * (this.force.joint + 1))
     if (!push) return
     const first = Math.round(push.start / reference.dt)
     const count = Math.max(1, Math.round((push.duration ?? PUSH_SECONDS) / reference.dt))

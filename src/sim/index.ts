@@ -8,11 +8,11 @@
  */
 export {
   type ActionMode,
+  type BodyForce,
   Environment,
   type EnvironmentOptions,
   type EpisodeOptions,
   FALL,
-  type Hand,
   type Perturbation,
   PUSH_TEST,
   type Status,

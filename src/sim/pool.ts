@@ -3,8 +3,9 @@
  *
  *   const pool = new Pool()
  *   try {
- *     const simulation = await pool.open({ clips: [{ clip }] })
- *     const [episode] = await simulation.run('demonstrate', [{ episode: 0, expert: 'pd' }])
+ *     const [episode] = await pool.using({ clips: [{ clip }] }, (simulation) =>
+ *       simulation.run('demonstrate', [{ episode: 0, expert: 'pd' }]),
+ *     )
  *   } finally {
  *     await pool.close()
  *   }
@@ -48,6 +49,22 @@ export class Pool {
     const workers = alive(this.workers, 'open')
     await Promise.all(workers.map((worker) => worker.call('open', { simulation: id, config })))
     return new Simulation(config, this.workers, id, this.shared)
+  }
+
+  /**
+   * A simulation for as long as `work` takes, closed whatever happens.
+   * @throws PoolError if a worker refuses the configuration, what `work` throws
+   */
+  async using<T>(
+    config: SimulationConfig,
+    work: (simulation: Simulation) => Promise<T>,
+  ): Promise<T> {
+    const simulation = await this.open(config)
+    try {
+      return await work(simulation)
+    } finally {
+      await simulation.close()
+    }
   }
 
   /**

@@ -42,7 +42,7 @@ if (program) {
     assert.not(await page.evaluate(() => globalThis.crossOriginIsolated))
     await page.waitForFunction(() => performance.getEntriesByName('first motion').length)
     const first = await page.evaluate(
-      () => performance.getEntriesByName('first motion')[0]!.startTime,
+      () => performance.getEntriesByName('first motion')[0].startTime,
     )
     console.log(`\nfirst motion after ${(first / 1000).toFixed(2)} s`)
     await opened.until('who', /the policy that ships/)
@@ -156,7 +156,7 @@ if (program) {
       return
     }
     losses.forEach((loss, k) => {
-      const difference = Math.abs(loss / there[k]! - 1)
+      const difference = Math.abs(loss / there[k] - 1)
       assert.ok(difference < 1e-3, `window ${k + 1}: ${loss} here, ${there[k]} in Node`)
     })
   })

@@ -80,7 +80,7 @@ export class Body {
 
   /** A point of the body of a joint in the world. */
   toWorld(joint: number, local: Vector3, out: Vector3): Vector3 {
-    const group = this.joints[joint]!
+    const group = this.joints[joint]
     return out.copy(local).applyQuaternion(group.quaternion).add(group.position)
   }
 

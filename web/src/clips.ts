@@ -28,7 +28,7 @@ export function readClip(text: string, name: string): ClipSource {
 export const theWalk = () => readClip(walk, 'walk')
 
 export async function ownClip(name: string): Promise<ClipSource> {
-  return name === 'walk' ? theWalk() : readClip(await texts[`../../clips/${name}.txt`]!(), name)
+  return name === 'walk' ? theWalk() : readClip(await texts[`../../clips/${name}.txt`](), name)
 }
 
 /** The name of a clip by its file's: humanoid3d_walk.txt -> walk */

@@ -224,7 +224,7 @@ async function showHistory(run: string): Promise<void> {
 async function runAct(run: string): Promise<Act> {
   const { weights, clips, body } = await trainer.call('playable', run)
   // the clip that is shown, if the policy knows it
-  const own = clips.find(({ text }) => text === source.text) ?? clips[0]!
+  const own = clips.find(({ text }) => text === source.text) ?? clips[0]
   return { id: `run:${run}`, label: `policy of ${run}`, source: own, body, weights }
 }
 

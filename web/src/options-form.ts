@@ -68,7 +68,7 @@ export class OptionsForm {
     return Object.fromEntries(
       [...inputs]
         .filter(({ value }) => value.trim() !== '')
-        .map((input) => [input.dataset['option']!, input.value.trim()]),
+        .map((input) => [input.dataset['option'], input.value.trim()]),
     )
   }
 

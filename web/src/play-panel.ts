@@ -77,7 +77,7 @@ export class PlayPanel {
     if (!grip) return pulled
     const force = view.drag(grip, ...this.pointer).multiplyScalar(PULL)
     force.clampLength(0, STRONGEST)
-    player.hand = { joint: grip.joint, force: [force.x, force.y, force.z] }
+    player.force = { joint: grip.joint, newtons: [force.x, force.y, force.z] }
     view.showForce(grip, force)
     return pulled
   }
@@ -152,7 +152,7 @@ export class PlayPanel {
       s: () => this.slow(),
       f: () => follow.click(),
       g: () => {
-        this.ghosts.value = PLACES[(PLACES.indexOf(this.ghostPlace) + 1) % PLACES.length]!
+        this.ghosts.value = PLACES[(PLACES.indexOf(this.ghostPlace) + 1) % PLACES.length]
       },
     }
     const action = actions[key.length === 1 ? key.toLowerCase() : key]
@@ -179,7 +179,7 @@ export class PlayPanel {
     }
     const release = () => {
       this.grip = undefined
-      player.hand = undefined
+      player.force = undefined
       canvas.classList.remove('grips')
       view.showForce()
     }

@@ -42,7 +42,7 @@ export class Player {
   speed = 1
   playing = true
   /** of what a pointer pulls at, until it lets go */
-  hand: Disturbance['hand']
+  force: Disturbance['force']
   /** standard deviation of noise on PD targets, rad */
   noise = 0
   private readonly remote: Remote<PlayerMethods>
@@ -196,9 +196,9 @@ export class Player {
     const { stages: stage } = this
     try {
       do {
-        const { hand, kick, noise } = this
+        const { force, kick, noise } = this
         this.kick = undefined
-        const frame = await this.remote.call('step', { hand, kick, noise })
+        const frame = await this.remote.call('step', { force, kick, noise })
         if (stage !== this.stages) return
         if (frame.status === 'fell' && this.after?.status !== 'fell') this.falls++
         this.before = this.after

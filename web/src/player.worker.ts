@@ -5,8 +5,8 @@ import { NU } from '../../src/mocap/skeleton.ts'
 import type { SimulationSettings } from '../../src/pipeline/options.ts'
 import { humanoidOptions } from '../../src/pipeline/simulation.ts'
 import {
+  type BodyForce,
   type Environment,
-  type Hand,
   OBSERVATION_SIZE,
   Random,
   SimulationError,
@@ -26,7 +26,7 @@ export interface Stage {
 
 /** What somebody does to the body while it moves. */
 export interface Disturbance {
-  readonly hand?: Hand | undefined
+  readonly force?: BodyForce | undefined
   /** change of the root's velocity along x and y, m/s */
   readonly kick?: readonly [number, number] | undefined
   /** standard deviation of noise on the PD targets, rad */
@@ -86,14 +86,14 @@ const methods = {
   },
 
   /** One control step; a body that has fallen is left to itself, with the targets that it had. */
-  step({ hand, kick, noise = 0 }: Disturbance): Frame {
+  step({ force, kick, noise = 0 }: Disturbance): Frame {
     const environment = theEnvironment()
     if (environment.status !== 'running') {
       if (environment.status === 'fell') collapse(environment)
       return frame()
     }
     if (kick) for (const axis of [0, 1]) environment.state.qvel[axis] += kick[axis]
-    environment.hand = hand
+    environment.force = force
     if (network) {
       environment.observe(observation)
       network.run(observation, action)

@@ -29,7 +29,7 @@ export function answer<E>(methods: Methods): (event: E) => void {
   const scope = globalThis as unknown as WorkerScope
   scope.onmessage = async ({ data: { id, method, argument } }) => {
     try {
-      scope.postMessage({ id, value: await methods[method]!(argument) })
+      scope.postMessage({ id, value: await methods[method](argument) })
     } catch (error) {
       const { message, name } = error as Error
       scope.postMessage({ id, error: message, name })

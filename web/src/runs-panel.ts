@@ -79,7 +79,7 @@ export class RunsPanel {
 // a panel is narrow: figures go down, policies across
 function evaluationTable(evaluation: Evaluation): HTMLElement {
   const rows = evaluationRows(evaluation)
-  const [names, ...figures] = rows[0]!.map((_, k) => rows.map((row) => row[k]!))
+  const [names, ...figures] = rows[0].map((_, k) => rows.map((row) => row[k]))
   const head = (scope: string, textContent: string) => make('th', { scope, textContent })
   const line = ([figure, ...values]: readonly string[]) =>
     make('tr', {}, head('row', figure!), ...values.map((text) => make('td', { textContent: text })))

@@ -26,7 +26,7 @@ export async function openServed(): Promise<Arrival | undefined> {
   })
   const all = await Promise.all(read)
   if (kind === 'run') return { kind, name, files: new Map(all) }
-  return { kind, source: readClip(new TextDecoder().decode(all[0]![1]), name) }
+  return { kind, source: readClip(new TextDecoder().decode(all[0][1]), name) }
 }
 
 async function get(url: URL): Promise<Response> {

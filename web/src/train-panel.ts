@@ -115,7 +115,7 @@ export class TrainPanel {
     const known = lines.filter(({ values }) => key in values)
     this.figure.begin(
       title,
-      known.map(({ step, values }) => [step, values[key]!]),
+      known.map(({ step, values }) => [step, values[key]]),
     )
     this.showTrial(curve.at(-1))
     const last = lines.at(-1)

@@ -6,7 +6,7 @@ import type { Gpu, GpuArray } from '../../engine/gpu.ts'
 import { loadClip } from '../../mocap/deepmimic.ts'
 import { type Geom, PhysicsKernels } from '../../physics/index.ts'
 import { humanoidXml } from '../../sim/humanoid.ts'
-import { recorded, SUBSTEPS } from '../recorded.ts'
+import { recorded, SUBSTEPS } from '../situations.ts'
 import { type Adjoints, relative, type Situation, Twin } from '../twin.ts'
 import { assert, assertIdentical, type KernelTest, runPlan, TestRandom } from './support.ts'
 
