@@ -75,9 +75,9 @@ export function observe(
   for (let k = 0; k < 3; k++) out[offset + 3 + k] = turn[k]
   for (let k = 7; k < NQ; k++) out[offset + k - 1] = qpos[k] - reference.qpos[q + k]
 
-  for (let k = 0; k < 3; k++) out[offset + 34 + k] = root.qvel[k] - reference.qvel[v + k]
-  for (let k = 3; k < NV; k++) out[offset + 34 + k] = qvel[k] - reference.qvel[v + k]
-  toHeading(reference.heading, 2 * frame, out, offset + 34)
+  for (let k = 0; k < 3; k++) out[offset + NV + k] = root.qvel[k] - reference.qvel[v + k]
+  for (let k = 3; k < NV; k++) out[offset + NV + k] = qvel[k] - reference.qvel[v + k]
+  toHeading(reference.heading, 2 * frame, out, offset + NV)
 
   const row = frame * FEATURES.length
   for (let k = 0; k < FEATURES.length; k++) {

@@ -73,7 +73,7 @@ if (program) {
   test('PD control alone falls, and begins again by itself', async () => {
     await page.$eval('[data-clip="walk"]', (chip) => (chip as HTMLElement).click())
     await opened.until('who', /^walk: the policy/)
-    await page.select('[data-testid="actor"]', 'pd')
+    await opened.choose('actor', 'pd')
     await opened.until('who', /PD control/)
     await opened.until('fall', /^fell: /)
     assert.match(await opened.text('falls'), /^[1-9]/)
@@ -113,7 +113,7 @@ if (program) {
   })
 
   test('it is evaluated beside its null rows', async () => {
-    await page.select('[data-testid="episodes"]', '4')
+    await opened.choose('episodes', '4')
     await opened.press(`evaluate ${RUN}`)
     const table = await opened.until('evaluation', /frozen pose/)
     assert.match(table, new RegExp(`^${CLIP}, 4 episodespolicynull: open-loop PD`))
@@ -134,6 +134,33 @@ if (program) {
     saved = unzipSync(await fetched(`${RUN}.zip`))
     for (const file of ['config.json', 'metrics.jsonl', `clips/${CLIP}.txt`, 'evaluation.json'])
       assert.ok(saved[`${RUN}/${file}`], file)
+  })
+
+  test('a run that is dropped is played, from its zip or its folder', async () => {
+    await opened.drop({ [`${RUN}.zip`]: readFileSync(join(opened.downloads, `${RUN}.zip`)) })
+    await opened.until('message', new RegExp(`apg-${CLIP}-2 is here now`))
+    await opened.until('who', new RegExp(`policy of apg-${CLIP}-2`))
+    await opened.drop({ 'notes.zip': 'no archive' })
+    await opened.until('message', /notes\.zip/)
+  })
+
+  test('sft and trpo learn in the page, too', async () => {
+    await opened.press('pause')
+    const learnt = async (method: string, options: Readonly<Record<string, string>>) => {
+      await opened.choose('method', method)
+      for (const [key, value] of Object.entries(options)) await opened.option(key, value)
+      await opened.press('train')
+      await opened.until('doing', /^learnt/)
+      await opened.until('who', new RegExp(`policy of ${method}-${CLIP}-1`))
+    }
+    const small = { hiddenSize: '32', episodeSeconds: '2' }
+    await learnt('sft', {
+      ...{ ...small, expert: 'inverse-dynamics', demonstrations: '2', epochs: '2' },
+    })
+    await learnt('trpo', {
+      ...{ ...small, envs: '64', timestepsPerBatch: '1024', numTimesteps: '2048' },
+    })
+    await opened.press('pause')
   })
 
   test('the page logged no errors', async () => {
@@ -177,6 +204,9 @@ if (program) {
       await without.until('who', /policy of apg-walk-7/)
       await without.until('upright', /^[1-9]/)
       assert.is(await without.text('falls'), '0')
+      const letGo = await without.pull()
+      await without.until('falls', /^[1-9]/)
+      await letGo()
       assert.equal(without.errors, [])
     } finally {
       await without.close()

@@ -103,13 +103,47 @@ export class OpenedPage {
     )
   }
 
+  /** Chooses one of a list by its test id. */
+  async choose(id: string, value: string): Promise<void> {
+    await this.page.select(`[data-testid="${id}"]`, value)
+  }
+
   /** Drops files with these contents on the page, a name with / in it makes a folder. */
-  async drop(files: Readonly<Record<string, string>>): Promise<void> {
+  async drop(files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+    const base64 = Object.entries(files).map(
+      ([name, content]) => [name, Buffer.from(content).toString('base64')] as const,
+    )
     await this.page.evaluate((files) => {
       const transfer = new DataTransfer()
-      for (const [name, text] of Object.entries(files)) transfer.items.add(new File([text], name))
+      for (const [name, text] of files) {
+        const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+        transfer.items.add(new File([bytes], name))
+      }
       dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }))
-    }, files)
+    }, base64)
+  }
+
+  /**
+   * Takes hold of the body in the scene with the pointer, wherever it is, and pulls it aside.
+   * @returns lets go
+   */
+  async pull(): Promise<() => Promise<void>> {
+    const { mouse } = this.page
+    const box = await this.page.$eval('#scene', (scene) => {
+      const { x, y, width, height } = scene.getBoundingClientRect()
+      return { x, y, width, height }
+    })
+    for (let down = 0.3; down < 0.8; down += 0.04) {
+      const [x, y] = [box.x + box.width / 2, box.y + down * box.height]
+      await mouse.move(x, y)
+      await mouse.down()
+      if (await this.page.$eval('#scene', (scene) => scene.classList.contains('grips'))) {
+        await mouse.move(x + box.width / 3, y, { steps: 5 })
+        return () => mouse.up()
+      }
+      await mouse.up()
+    }
+    throw new Error('the pointer found no body in the middle of the scene')
   }
 
   async close(): Promise<void> {

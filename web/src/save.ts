@@ -19,10 +19,21 @@ export async function saveZip(name: string, files: Files): Promise<void> {
   saveFile(`${name}.zip`, zipSync(Object.fromEntries(entries), { level: 0 }))
 }
 
-/** The run in such a zip. */
+/**
+ * The run in such a zip.
+ * @throws Error for a file that is no zip, or damaged
+ */
 export async function readZip(file: File): Promise<{ name: string; files: Files }> {
   const { unzipSync } = await import('fflate')
-  const entries = Object.entries(unzipSync(new Uint8Array(await file.arrayBuffer())))
+  const bytes = new Uint8Array(await file.arrayBuffer())
+  let entries: [string, Uint8Array][]
+  try {
+    entries = Object.entries(unzipSync(bytes))
+  } catch (error) {
+    throw new Error(
+      `${file.name}: expected the zip of a run, as this page saves it; it cannot be unpacked (${(error as Error).message})`,
+    )
+  }
   // all is in the run's folder, which names it
   const [first = ''] = entries.map(([path]) => path)
   const folder = first.slice(0, first.indexOf('/') + 1)
