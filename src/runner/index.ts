@@ -51,9 +51,9 @@ const program = new Command('webmimic')
 Examples:
   $ npx tsx src/runner clips my-walk.txt            is the clip sound?
   $ npx tsx src/runner verify --clip my-walk.txt    does it all work here?
-  $ npx tsx src/runner physics                      is physics right here, how fast?
-  $ npx tsx src/runner sft --clip my-walk.txt       a teacher, its student, evaluation
-  $ npx tsx src/runner trpo --load-sft-pretrain runs/sft-my-walk-1     by practice
+  $ npx tsx src/runner physics                      is physics right here?
+  $ npx tsx src/runner sft --clip my-walk.txt       a policy, evaluated
+  $ npx tsx src/runner trpo --load-sft-pretrain runs/sft-my-walk-1
   $ npx tsx src/runner evaluate runs/sft-my-walk-1 --push`,
   )
 
