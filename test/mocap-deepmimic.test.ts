@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ClipError, formatDeepMimic, loadClip, parseDeepMimic } from '../src/mocap/deepmimic.ts'
+import { ClipError } from '../src/mocap/clip-error.ts'
+import { formatDeepMimic, loadClip, parseDeepMimic } from '../src/mocap/deepmimic.ts'
 import { CLIPS } from '../src/mocap/generator/index.ts'
 import { between, type Quat, rotationVector } from '../src/mocap/rotation.ts'
 import { HINGES, JOINTS, NQ } from '../src/mocap/skeleton.ts'

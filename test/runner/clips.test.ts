@@ -3,9 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { checkClip } from '../../src/mocap/checks.ts'
 import { toClip } from '../../src/mocap/clip.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
-import { describeClip, slideSpeeds, warnings } from '../../src/mocap/report.ts'
+import { describeClip, slideSpeeds } from '../../src/mocap/report.ts'
 import { bend, circle, cutAt } from '../support/bend.ts'
 
 const straight = parseDeepMimic(
@@ -15,7 +16,9 @@ const straight = parseDeepMimic(
 const degrees = (angle: number) => (angle * 180) / Math.PI
 const reportOf = (turn: number) => {
   const capture = bend(straight, (turn * Math.PI) / 180)
-  return describeClip(toClip(capture), capture)
+  const clip = toClip(capture)
+  const warnings = checkClip({ clip, capture }).map(({ text }) => text)
+  return { ...describeClip(clip, capture), warnings }
 }
 
 test('a loop that turns is said to, with degrees and metres', () => {
@@ -30,7 +33,7 @@ test('a loop that turns is said to, with degrees and metres', () => {
     const half = Math.abs((turn * Math.PI) / 360)
     assert.ok(Math.abs(report.distance - (1.28 * Math.sin(half)) / half) < 0.01)
     const metres = report.distance.toFixed(2)
-    assert.equal(warnings(report), [
+    assert.equal(report.warnings, [
       `a loop that turns: ${Math.abs(turn)} deg to the ${side} and ${metres} m a cycle`,
     ])
   }
@@ -48,10 +51,10 @@ test('a heading that drifted is said to have been straightened, none at all need
   const report = reportOf(-20)
   assert.is(report.turn, 0)
   assert.ok(Math.abs(degrees(report.drift) + 20) < 1e-3)
-  assert.equal(warnings(report), [
+  assert.equal(report.warnings, [
     'its heading drifts 20 deg to the right a cycle: taken out, every cycle faces the same way',
   ])
-  assert.equal(warnings(reportOf(0)), [])
+  assert.equal(reportOf(0).warnings, [])
 })
 
 test.run()
