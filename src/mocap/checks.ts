@@ -7,11 +7,12 @@
 import { type Clip, type MotionCapture, toClip } from './clip.ts'
 import { ClipError } from './clip-error.ts'
 import { type Conventions, guessConventions, UNITS, withConventions } from './conventions.ts'
-import { type Edit, editOptions } from './edit.ts'
+import { type Edit, editOptions, retime } from './edit.ts'
 import { heights } from './ground.ts'
 import { Kinematics } from './kinematics.ts'
 import { type ClipReport, describeClip, headingNote, soleVelocities } from './report.ts'
 import { between, entry, type Quat, rotationVector, toHinges } from './rotation.ts'
+import { seamOf } from './seam.ts'
 import { GEOMS, JOINTS, NQ } from './skeleton.ts'
 
 export interface Finding {
@@ -48,13 +49,13 @@ const SLIP = 0.4
 /** A frame equal to the one before is a copy if what is around it moves faster than this, rad/s ... */
 const MOVING = 0.5
 /** ... and there are as many, as a share of all (0.006), or so many in a row, s. */
-const COPIES = { share: 0.1, stretch: 0.15 }
-/** Walking is slower, m/s, and has fewer steps a second; long steps are not so seldom, m and steps a second. */
-const WALK = { speed: 2.6, steps: 5, slow: 0.6, long: 0.45 }
+const COPIES = { share: 0.1, stretch: 0.12 }
+/** Walking is slower, m/s, and has fewer steps a second, usually so many; long steps, m, are not so seldom. */
+const WALK = { speed: 2.6, steps: 5, usual: 1.7, slow: 0.6, long: 0.45 }
 /** What a fifth of all frames fall faster than, m/s^2 (-12): in flight it is -9.8, on the floor less. */
 const FALL = -16
-/** Seam of a loop: a joint and the root's tilt, rad (58 and 18 degrees), height, m. */
-const SEAM = { joint: 60 / DEGREES, tilt: 25 / DEGREES, height: 0.05 }
+/** Seam of a loop, m: how far joints are apart on average, their height aside (0.16), and how far the root is in height. */
+const SEAM = { place: 0.18, height: 0.05 }
 /** Height that was added or taken away, m (0.09). */
 const LIFTED = 0.12
 /** Rates beyond this are hard to track for a body with these torque limits, rad/s. */
@@ -75,15 +76,31 @@ export function checkClip(
   const meant = about.length ? withConventions(capture, conventions) : capture
   const seen = about.length ? toClip(meant) : clip
   const known = about.length ? describeClip(seen, meant) : report
-  const jumps = checkJumps(meant)
+  const rules =
+    about.length && known.contacts !== report.contacts
+      ? [
+          {
+            text: `what may touch the floor is read off the motion as it is: ${report.contacts}, where it would be ${known.contacts}`,
+            mend: { contacts: known.contacts },
+          },
+        ]
+      : []
   const limbs = checkHinges(meant)
-  const timing = checkTiming(meant, seen, known)
+  const copies = checkCopies(meant)
+  const seam = checkSeam(meant)
+  // where frames are copies the others jump; what is smeared over a cycle goes at another speed
+  const timing = copies.length || seam.length ? [] : checkTiming(meant, seen, known)
+  // what is too fast throughout jumps nowhere
+  const rate = timing[0]?.mend?.rate
+  const jumps = checkJumps(rate === undefined ? meant : retime(meant, rate)).filter(
+    ({ fatal }) => fatal || copies.length === 0,
+  )
   const findings = [
-    ...[...about, ...notes, ...checkHeight(meant, known), ...jumps, ...limbs],
-    ...[...checkCopies(meant), ...timing, ...checkSeam(meant)],
+    ...[...about, ...rules, ...notes, ...checkHeight(meant, known), ...jumps, ...limbs],
+    ...[...copies, ...timing, ...seam],
     // feet that are elsewhere for another reason slide, too
-    ...(jumps.length || limbs.length || timing.length ? [] : checkSoles(seen, known)),
-    ...checkTracking(known, jumps.length > 0),
+    ...(jumps.length || limbs.length || seam.length ? [] : checkSoles(seen, known)),
+    ...checkTracking(known, jumps.length + timing.length > 0),
   ]
   return findings.map((finding) =>
     finding.mend ? { ...finding, mend: { ...conventions, ...finding.mend } } : finding,
@@ -234,11 +251,12 @@ function checkJumps(capture: MotionCapture): Finding[] {
   )
   const add = (
     name: string,
-    { speed, off, glitch }: Steps,
+    steps: Steps,
     jump: number,
     small: number,
-    say: (i: number) => string,
+    say: (i: number, shown: number) => string,
   ) => {
+    const { speed, off, glitch } = steps
     const worst = off.indexOf(Math.max(...off))
     const once = glitch.indexOf(Math.max(...glitch))
     const i = glitch[once] > small ? once : off[worst] > jump ? worst : undefined
@@ -249,20 +267,22 @@ function checkJumps(capture: MotionCapture): Finding[] {
       glitch[i] > small
         ? ' and back in the next: a glitch of one frame'
         : ', a jump beside those around it'
-    const torn = name === 'the root' && speed[i] > TORN
+    const torn = steps === path && speed[i] > TORN
+    // one that is off while all else moves stands still to get there, or back
+    const shown = glitch[i] > small && speed[i + 1] > speed[i] ? i + 1 : i
     const mend = sound(
       capture,
       off.map((value, k) => value > jump || glitch[k] > small),
     )
     found.push({
-      text: `${name} ${say(i)}${kind}${more}; repair it, or keep what is sound`,
+      text: `${name} ${say(i, shown)}${kind}${more}; repair it, or keep what is sound`,
       ...(mend && { mend }),
       ...(torn && { fatal: true }),
     })
   }
-  add('the root', path, JUMP.speed, GLITCH.speed, (i) => {
-    const metres = (path.speed[i] * seconds[i]).toPrecision(2)
-    return `moves ${plain(metres)} m in frame ${i + 1} (${path.speed[i].toFixed(0)} m/s)`
+  add('the root', path, JUMP.speed, GLITCH.speed, (i, k) => {
+    const metres = (path.speed[k] * seconds[k]).toPrecision(2)
+    return `moves ${metres} m in frame ${i + 1} (${path.speed[k].toFixed(0)} m/s)`
   })
   JOINTS.forEach(({ name }, j) => {
     const turns = stepsOf(
@@ -273,9 +293,9 @@ function checkJumps(capture: MotionCapture): Finding[] {
       ),
     )
     const [jump, glitch] = j === 0 ? [JUMP.turn, GLITCH.turn] : [Infinity, GLITCH.joint]
-    add(j === 0 ? 'the root' : words(name), turns, jump, glitch, (i) => {
-      const degrees = (turns.speed[i] * seconds[i] * DEGREES).toFixed(0)
-      return `turns by ${degrees} deg in frame ${i + 1} (${turns.speed[i].toFixed(0)} rad/s)`
+    add(j === 0 ? 'the root' : words(name), turns, jump, glitch, (i, k) => {
+      const degrees = (turns.speed[k] * seconds[k] * DEGREES).toFixed(0)
+      return `turns by ${degrees} deg in frame ${i + 1} (${turns.speed[k].toFixed(0)} rad/s)`
     })
   })
   return found
@@ -330,7 +350,9 @@ function checkCopies(capture: MotionCapture): Finding[] {
   }
   const lasts = ({ first, last }: { first: number; last: number }) =>
     frames[last].time - frames[first].time
-  const count = copies.reduce((sum, { first, last }) => sum + last - first, 0)
+  // longer ones are rests
+  const short = copies.filter(({ first, last }) => last - first < 3)
+  const count = short.reduce((sum, { first, last }) => sum + last - first, 0)
   const longest = copies.reduce((a, b) => (lasts(b) > lasts(a) ? b : a), { first: 0, last: 0 })
   if (lasts(longest) > COPIES.stretch && longest.last - longest.first > 2) {
     const { first, last } = longest
@@ -344,7 +366,7 @@ function checkCopies(capture: MotionCapture): Finding[] {
   if (count <= COPIES.share * speed.length) return []
   return [
     {
-      text: `${count} of ${frames.length} frames are copies of the one before, the first in frame ${copies[0].last}: was it made for a lower frame rate?`,
+      text: `${count} of ${frames.length} frames are copies of the one before, the first in frame ${short[0].last}: was it made for a lower frame rate?`,
     },
   ]
 }
@@ -353,31 +375,35 @@ function checkTiming(capture: MotionCapture, clip: Clip, report: ClipReport): Fi
   const { loop, duration, contacts, airborne, keyRate } = report
   if (contacts === 'any') return []
   const found: Finding[] = []
-  const path = (pathOf(clip) * clip.frames) / (loop ? clip.frames - 1 : clip.frames)
-  const speed = path / duration
+  const speed = speedOf(clip)
   const steps = stepsTaken(clip)
   const pace = steps / duration
+  const length = speed / pace
   const walks = airborne < 0.05 && steps >= 2 && contacts === 'feet'
-  const slower = plain((keyRate / 4).toPrecision(2))
+  // a frame rate is mostly wrong by 2, 4 or 8
+  const slower = (factor: number) =>
+    Number((keyRate / 2 ** Math.max(1, Math.round(Math.log2(factor)))).toPrecision(3))
   const cycle = loop ? `, ${duration.toFixed(2)} s a cycle` : ''
   const rate = `at ${keyRate.toFixed(0)} frames a second`
   if (walks && (speed > WALK.speed || pace > WALK.steps)) {
+    const likely = slower(Math.max(pace / WALK.usual, speed / WALK.speed))
     found.push({
-      text: `a walk of ${speed.toFixed(1)} m/s${cycle}, ${pace.toFixed(1)} steps a second, ${rate}: was it captured at fewer, such as ${slower}?`,
-      mend: { rate: Number(slower) },
+      text: `a walk of ${speed.toFixed(1)} m/s${cycle}, ${pace.toFixed(1)} steps a second, ${rate}: was it captured at fewer, such as ${likely}?`,
+      mend: { rate: likely },
     })
-  } else if (walks && pace < WALK.slow && path / steps > WALK.long) {
+  } else if (walks && pace < WALK.slow && length > WALK.long) {
     const faster = Number((keyRate * 4).toPrecision(2))
     found.push({
-      text: `steps of ${(path / steps).toFixed(2)} m, but ${pace.toFixed(1)} a second, ${rate}: slow motion? was it captured at more, such as ${faster}?`,
+      text: `steps of ${(length).toFixed(2)} m, but ${pace.toFixed(1)} a second, ${rate}: slow motion? was it captured at more, such as ${faster}?`,
       mend: { rate: faster },
     })
   } else {
     const fall = fallOf(capture)
     if (fall < FALL) {
+      const likely = slower(Math.sqrt(-fall / 9.8))
       found.push({
-        text: `it falls with up to ${(-fall).toFixed(0)} m/s^2 or more in a fifth of its frames, where gravity is 9.8, ${rate}: was it captured at fewer, such as ${slower}?`,
-        mend: { rate: Number(slower) },
+        text: `it falls with up to ${(-fall).toFixed(0)} m/s^2 or more in a fifth of its frames, where gravity is 9.8, ${rate}: was it captured at fewer, such as ${likely}?`,
+        mend: { rate: likely },
       })
     }
   }
@@ -388,19 +414,21 @@ function checkSeam(capture: MotionCapture): Finding[] {
   const { frames, loop } = capture
   if (!loop) return []
   const [first, last] = [frames[0], frames[frames.length - 1]]
-  const joints = JOINTS.slice(1).map(({ name }, j) => ({
-    name: words(name),
-    angle: angle(first.rotations[j + 1], last.rotations[j + 1]),
+  const height = Math.abs(last.position[2] - first.position[2])
+  const { place } = seamOf(capture)
+  if (place < SEAM.place) return []
+  const turns = JOINTS.map(({ name }, j) => ({
+    name: j === 0 ? "the root's tilt" : words(name),
+    angle:
+      j === 0
+        ? tiltBetween(first.rotations[0], last.rotations[0])
+        : angle(first.rotations[j], last.rotations[j]),
   }))
-  const worst = joints.reduce((a, b) => (b.angle > a.angle ? b : a))
-  const tilt = tiltBetween(first.rotations[0], last.rotations[0])
-  const height = last.position[2] - first.position[2]
-  if (worst.angle < SEAM.joint && tilt < SEAM.tilt) return []
-  const [turn, metres] = [Math.max(worst.angle, tilt) * DEGREES, Math.abs(height)]
-  const name = tilt > worst.angle ? "the root's tilt" : worst.name
+  const worst = turns.reduce((a, b) => (b.angle > a.angle ? b : a))
+  const degrees = (worst.angle * DEGREES).toFixed(0)
   return [
     {
-      text: `it is called a loop, but its last frame is not its first: ${turn.toFixed(0)} deg apart (${name}) and ${metres.toFixed(2)} m in height, smeared over the cycle; does it happen once?`,
+      text: `it is called a loop, but its last frame is not its first: ${degrees} deg apart (${worst.name}), ${height.toFixed(2)} m in height, joints ${place.toFixed(2)} m on average, smeared over the cycle; does it happen once? (or --loop auto for the best seam within)`,
       mend: { loop: 'none' },
     },
   ]
@@ -414,7 +442,7 @@ function checkSoles(clip: Clip, { contacts }: ClipReport): Finding[] {
   const slip = Math.hypot(ahead, left)
   if (slip < SLIP) return []
   const way = Math.abs(left) > Math.abs(ahead) ? 'sideways' : ahead < 0 ? 'backwards' : 'forwards'
-  const spot = pathOf(clip) / (clip.frames * clip.dt) < slip / 2
+  const spot = speedOf(clip) < slip / 2
   return [
     {
       text: `the soles slide ${way} at ${slip.toFixed(2)} m/s on average while on the floor: ${spot ? 'a walk on the spot? its root must move' : "the root's path is too long or too short"}`,
@@ -458,14 +486,14 @@ function fallOf(capture: MotionCapture): number {
   return accelerations.sort((a, b) => a - b)[Math.floor(accelerations.length / 5)] ?? 0
 }
 
-// along the floor, m
-function pathOf({ frames, qpos }: Clip): number {
-  let path = 0
-  for (let i = 1; i < frames; i++) {
-    const [a, b] = [(i - 1) * NQ, i * NQ]
-    path += Math.hypot(qpos[b] - qpos[a], qpos[b + 1] - qpos[a + 1])
-  }
-  return path
+// mean along the floor, m/s, but for frames that are off
+function speedOf({ frames, qpos, dt }: Clip): number {
+  const steps = Array.from({ length: frames - 1 }, (_, i) => {
+    const [a, b] = [i * NQ, (i + 1) * NQ]
+    return Math.hypot(qpos[b] - qpos[a], qpos[b + 1] - qpos[a + 1]) / dt
+  })
+  const usual = median(steps)
+  return mean(steps.filter((step) => step <= 3 * usual))
 }
 
 // how often another foot becomes the lower one
@@ -500,11 +528,6 @@ function median(values: readonly number[]): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
-}
-
-// no 1.0e+4
-function plain(text: string): string {
-  return String(Number(text))
 }
 
 function words(name: string): string {

@@ -35,6 +35,8 @@ const FLOOR = 0.12
 const BETTER = 3
 /** Of two numbers that should agree in size. */
 const ALIKE = 5
+/** In another unit the pelvis is at least this high, where legs are 0.9 m long. */
+const HIGH = 3
 
 /** What of a file's conventions is not as it was read; empty for a sound one. */
 export function guessConventions(capture: MotionCapture): Conventions {
@@ -97,6 +99,7 @@ export function distanceToFloor(
       spread(heights.map(({ reach }) => reach)),
     ]
     if (bob * ALIKE < expected || expected * ALIKE < bob) return Infinity
+    if (median(heights.map(({ root }) => root)) < HIGH * scale) return Infinity
   }
   return median(heights.map(({ root, reach }) => Math.abs(root - reach)))
 }

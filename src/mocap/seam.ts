@@ -83,6 +83,22 @@ export function findSeam(capture: MotionCapture): Seam {
         `${SHORTEST} s or more apart are alike; use --loop none`,
     )
   }
+  return between(all, from, to)
+}
+
+/** What the seam from the first key frame to the last is like, if the heights of the root are the same. */
+export function seamOf(capture: MotionCapture): Seam {
+  const { frames } = capture
+  const ends = [frames[0], frames[frames.length - 1]]
+  const level = frames.map((frame) => {
+    const [x, y, z] = frame.position
+    return { ...frame, position: [x, y, frame === ends[1] ? ends[0].position[2] : z] as const }
+  })
+  const all = sights({ ...capture, frames: level })
+  return between(all, 0, all.length - 1)
+}
+
+function between(all: readonly Sight[], from: number, to: number): Seam {
   const [a, b] = [all[from], all[to]]
   return {
     ...{ from, to, start: a.time, end: b.time },

@@ -122,7 +122,14 @@ export function clipStrip(clip: Clip, options: StripOptions = {}): string {
     stateAt(clip, step, qpos, new Float64Array(NV))
     return { qpos, label: `${(step * dt).toFixed(2)} s` }
   })
-  return renderStrip(moments, { legend: true, ...options })
+  // figures that lie are long
+  const { right } = camera(options)
+  const widths = moments.map(({ qpos }) => {
+    const across = partsOf(qpos, [0, 0, 0]).map(({ centre }) => vec3.dot(centre, right))
+    return Math.max(...across) - Math.min(...across)
+  })
+  const spacing = Math.max(0.75, Math.max(...widths) + SHADOW.reach)
+  return renderStrip(moments, { legend: true, spacing, ...options })
 }
 
 /** Where the parts of a body are, seen from `origin`. */
