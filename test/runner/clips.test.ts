@@ -1,13 +1,17 @@
-// What is said about the heading of a loop, for whoever reads a report and for whoever trains without one.
+// What is said about the heading of a loop, for whoever reads a report and for whoever trains without one; the command.
 
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkClip } from '../../src/mocap/checks.ts'
 import { toClip } from '../../src/mocap/clip.ts'
-import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { formatDeepMimic, parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { scalePositions, turnUp } from '../../src/mocap/edit.ts'
 import { describeClip, slideSpeeds } from '../../src/mocap/report.ts'
 import { bend, circle, cutAt } from '../support/bend.ts'
+import { run } from './command.ts'
 
 const straight = parseDeepMimic(
   readFileSync(new URL('../../clips/walk.txt', import.meta.url), 'utf8'),
@@ -57,4 +61,43 @@ test('a heading that drifted is said to have been straightened, none at all need
   assert.equal(reportOf(0).warnings, [])
 })
 
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+
+test('clips writes what its options make of a file, with its picture, and says so', async () => {
+  const [wrong, out] = [join(folder, 'wrong.txt'), join(folder, 'mended.txt')]
+  writeFileSync(wrong, formatDeepMimic(turnUp(straight, '-z')))
+  const before = await run(['clips', wrong])
+  assert.is(before.code, 0)
+  const line = /^warning: wrong: the body lies .*; npx tsx src\/runner (.*)$/m.exec(before.stdout)
+  assert.ok(line, before.stdout)
+  // the line that is shown does it
+  const words = line[1].split(' ')
+  words.splice(-1, 1, out)
+  const mended = await run([...words, '--contacts', 'feet+hands'])
+  assert.is(mended.code, 0, mended.stderr)
+  assert.match(mended.stderr, /mended\.txt: 65 frames, 1\.07 s, a loop, may touch .*: feet\+hands/)
+  assert.match(mended.stdout, /feet\+hands/)
+  assert.not.match(mended.stdout, /warning/)
+  assert.match(readFileSync(join(folder, 'mended.svg'), 'utf8'), />left<.*>right</)
+  const [read, was] = [out, 'clips/walk.txt'].map((path) =>
+    parseDeepMimic(readFileSync(path, 'utf8'), 'walk'),
+  )
+  for (const [i, { position }] of read.frames.entries()) {
+    for (const [k, x] of position.entries()) {
+      assert.ok(Math.abs(x - was.frames[i].position[k]) < 3e-6)
+    }
+  }
+  const json = await run(['clips', out, '--json'])
+  assert.equal(JSON.parse(json.stdout)[0].warnings, [])
+})
+
+test('clips leaves with an error for what nothing can be learnt from', async () => {
+  const far = join(folder, 'far.txt')
+  writeFileSync(far, formatDeepMimic(scalePositions(straight, 100)))
+  const { code, stdout } = await run(['clips', far])
+  assert.is(code, 1)
+  assert.match(stdout, /^warning: far: .* centimetres\?; .* --scale 0\.01 --out far-mended\.txt$/m)
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
 test.run()
