@@ -92,9 +92,9 @@ export function checkClip(
   const timing = copies.length || seam.length ? [] : checkTiming(meant, seen, known)
   // what is too fast throughout jumps nowhere
   const rate = timing[0]?.mend?.rate
-  const jumps = checkJumps(rate === undefined ? meant : retime(meant, rate)).filter(
-    ({ fatal }) => fatal || copies.length === 0,
-  )
+  const jumps = checkJumps(rate === undefined ? meant : retime(meant, rate))
+    .filter(({ fatal }) => fatal || copies.length === 0)
+    .map((jump): Finding => (jump.mend ? { ...jump, mend: { rate, ...jump.mend } } : jump))
   const findings = [
     ...[...about, ...rules, ...notes, ...checkHeight(meant, known), ...jumps, ...limbs],
     ...[...copies, ...timing, ...seam],
@@ -257,8 +257,8 @@ function checkJumps(capture: MotionCapture): Finding[] {
     say: (i: number, shown: number) => string,
   ) => {
     const { speed, off, glitch } = steps
-    const worst = off.indexOf(Math.max(...off))
-    const once = glitch.indexOf(Math.max(...glitch))
+    const worst = indexOfLargest(off)
+    const once = indexOfLargest(glitch)
     const i = glitch[once] > small ? once : off[worst] > jump ? worst : undefined
     if (i === undefined) return
     const times = off.filter((value) => value > jump).length
@@ -281,7 +281,8 @@ function checkJumps(capture: MotionCapture): Finding[] {
     })
   }
   add('the root', path, JUMP.speed, GLITCH.speed, (i, k) => {
-    const metres = (path.speed[k] * seconds[k]).toPrecision(2)
+    const distance = path.speed[k] * seconds[k]
+    const metres = distance < 99.5 ? distance.toPrecision(2) : distance.toFixed(0)
     return `moves ${metres} m in frame ${i + 1} (${path.speed[k].toFixed(0)} m/s)`
   })
   JOINTS.forEach(({ name }, j) => {
@@ -322,10 +323,11 @@ function checkHinges({ frames }: MotionCapture): Finding[] {
     if (axes.length !== 1) return []
     const sign = name.endsWith('knee') ? 1 : -1
     const angles = frames.map(({ rotations }) => sign * toHinges(rotations[j], axes, [0])[0])
-    const most = Math.max(...angles)
+    const frame = indexOfLargest(angles)
+    const most = angles[frame]
     if (most < BEYOND_STRAIGHT) return []
     const degrees = (most * DEGREES).toFixed(0)
-    const text = `${words(name)} bends ${degrees} deg beyond straight in frame ${angles.indexOf(most)}: is its sign or unit another?`
+    const text = `${words(name)} bends ${degrees} deg beyond straight in frame ${frame}: is its sign or unit another?`
     return [{ text }]
   })
 }
@@ -520,6 +522,11 @@ function tiltBetween(a: Readonly<Quat>, b: Readonly<Quat>): number {
 
 function angle(a: Readonly<Quat>, b: Readonly<Quat>): number {
   return Math.hypot(...rotationVector(between([0, 0, 0, 1], a, b)))
+}
+
+// of more values than a call takes arguments
+function indexOfLargest(values: readonly number[]): number {
+  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0)
 }
 
 function median(values: readonly number[]): number {

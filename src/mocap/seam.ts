@@ -129,7 +129,7 @@ function sights({ frames }: MotionCapture): Sight[] {
     const [forward, left] = [entry(frame.rotations[0], 0, 0), entry(frame.rotations[0], 1, 0)]
     return { places: body.positions.slice(), feet, heading: Math.atan2(left, forward) }
   })
-  const floor = Math.min(...worlds.flatMap(({ feet }) => feet))
+  const floor = worlds.reduce((least, { feet }) => Math.min(least, ...feet), Infinity)
   return worlds.map(({ places, feet, heading }, i) => {
     const [before, after] = [Math.max(0, i - 1), Math.min(frames.length - 1, i + 1)]
     const time = frames[after].time - frames[before].time

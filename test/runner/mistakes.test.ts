@@ -80,7 +80,7 @@ test('refuses in one line: to learn from nonsense, with what mends it', async ()
   const changes: [(row: number[], i: number) => void, RegExp][] = [
     [(row) => row.splice(2, 1, row[2] + 50), /50\.0 m above the floor throughout/],
     [(row) => row.splice(1, 3, ...row.slice(1, 4).map((x) => 100 * x)), /--scale 0\.01 --out/],
-    [(row, i) => row.splice(1, 1, row[1] + (i > 30 ? 1e4 : 0)), /moves 1\.0e\+4 m in frame 31/],
+    [(row, i) => row.splice(1, 1, row[1] + (i > 30 ? 1e4 : 0)), /moves 10000 m in frame 31/],
     [(row) => row.splice(1, 1, 1e30), /column 1, got 1e\+30/],
     [(row) => row.splice(0, 44, ...file.Frames[0]), /nothing moves/],
   ]
