@@ -265,6 +265,15 @@ const SHARED = new URL('../../shared/', import.meta.url)
 const readShared = (folder: string, file: string) =>
   readFileSync(new URL(`${folder}/${file}`, SHARED), 'utf8')
 
+for (const [folder, what] of [
+  ['mocap', "DeepMimic's clips"],
+  ['cases', 'files that went wrong'],
+]) {
+  if (!existsSync(new URL(`${folder}/`, SHARED))) {
+    console.log(`skipped: checks of ${what}, which are not in shared/${folder}`)
+  }
+}
+
 /** What is true of DeepMimic's clips. */
 const TRUE_OF_DEEPMIMIC =
   /^its heading drifts \d+ deg|^(left_shoulder_y|right_shoulder_x|right_elbow|right_knee) turns at (2|3)\d rad/

@@ -76,15 +76,11 @@ export function checkClip(
   const meant = about.length ? withConventions(capture, conventions) : capture
   const seen = about.length ? toClip(meant) : clip
   const known = about.length ? describeClip(seen, meant) : report
+  const learnt = known.contacts
   const rules =
-    about.length && known.contacts !== report.contacts
-      ? [
-          {
-            text: `what may touch the floor is read off the motion as it is: ${report.contacts}, where it would be ${known.contacts}`,
-            mend: { contacts: known.contacts },
-          },
-        ]
-      : []
+    about.length && learnt !== report.contacts
+      ? `what may touch the floor is read off the motion as it is: ${report.contacts}, where it would be ${learnt} (or --contacts ${learnt})`
+      : undefined
   const limbs = checkHinges(meant)
   const copies = checkCopies(meant)
   const seam = checkSeam(meant)
@@ -96,7 +92,14 @@ export function checkClip(
     .filter(({ fatal }) => fatal || copies.length === 0)
     .map((jump): Finding => (jump.mend ? { ...jump, mend: { rate, ...jump.mend } } : jump))
   const findings = [
-    ...[...about, ...rules, ...notes, ...checkHeight(meant, known), ...jumps, ...limbs],
+    ...[
+      ...about,
+      ...(rules ? [{ text: rules }] : []),
+      ...notes,
+      ...checkHeight(meant, known),
+      ...jumps,
+      ...limbs,
+    ],
     ...[...copies, ...timing, ...seam],
     // feet that are elsewhere for another reason slide, too
     ...(jumps.length || limbs.length || seam.length ? [] : checkSoles(seen, known)),
