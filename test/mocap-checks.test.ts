@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkClip, clipOf, type Finding, findingText, mendLine } from '../src/mocap/checks.ts'
+import { checkClip, clipOf } from '../src/mocap/checks.ts'
 import { type KeyFrame, type MotionCapture, toClip } from '../src/mocap/clip.ts'
 import { formatDeepMimic, parseDeepMimic } from '../src/mocap/deepmimic.ts'
 import { editCapture } from '../src/mocap/edit.ts'
+import { type Finding, findingText, mendLine } from '../src/mocap/finding.ts'
 import { fromRotationVector } from '../src/mocap/rotation.ts'
 
 const clipFile = (name: string) =>

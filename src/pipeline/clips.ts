@@ -1,9 +1,10 @@
 /** Clips as runs take them: with the file that they were read from, which is kept with the run. */
 
 import { readAsset } from '#platform'
-import { checkClip, clipOf, findingText, refuseNonsense } from '../mocap/checks.ts'
+import { checkClip, clipOf, refuseNonsense } from '../mocap/checks.ts'
 import type { Clip, MotionCapture } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
+import { findingText } from '../mocap/finding.ts'
 import type { Contacts } from '../mocap/ground.ts'
 import type { Method, RunConfig } from './records.ts'
 import type { Run } from './run.ts'

@@ -1,10 +1,11 @@
 /** `clips`: what a clip is, whether it can be tracked, and what makes it so. */
 
 import { writeFileSync } from 'node:fs'
-import { checkClip, clipOf, type Finding, findingText } from '../mocap/checks.ts'
+import { checkClip, clipOf } from '../mocap/checks.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { formatDeepMimic, parseDeepMimic } from '../mocap/deepmimic.ts'
 import { editCapture } from '../mocap/edit.ts'
+import { type Finding, findingText } from '../mocap/finding.ts'
 import { type ClipReport, describeClip } from '../mocap/report.ts'
 import { OWN_CLIPS } from '../pipeline/clips.ts'
 import { UsageError } from '../pipeline/settings.ts'

@@ -1,6 +1,7 @@
 /** Which clip, and what is known of it before anything is trained. */
 
-import { checkClip, findingText } from '../../src/mocap/checks.ts'
+import { checkClip } from '../../src/mocap/checks.ts'
+import { findingText } from '../../src/mocap/finding.ts'
 import { type ClipReport, describeClip } from '../../src/mocap/report.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 import { OWN_CLIPS, ownClip } from './clips.ts'
