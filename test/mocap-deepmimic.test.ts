@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ClipError, formatDeepMimic, loadClip, parseDeepMimic } from '../src/mocap/deepmimic.ts'
+import { ClipError } from '../src/mocap/clip-error.ts'
+import { formatDeepMimic, loadClip, parseDeepMimic } from '../src/mocap/deepmimic.ts'
 import { CLIPS } from '../src/mocap/generator/index.ts'
 import { between, type Quat, rotationVector } from '../src/mocap/rotation.ts'
 import { HINGES, JOINTS, NQ } from '../src/mocap/skeleton.ts'
@@ -76,6 +77,20 @@ test('quaternions a little off unit length are normalised', () => {
 const ERRORS: readonly [string, string, RegExp][] = [
   ['no JSON', '{"Loop": "wrap", "Frames": [', /^bad: expected JSON .* got text that is not JSON/],
   ['a bare NaN', file().replace('0.9', 'NaN'), /NaN and Infinity are not JSON/],
+  [
+    'a trailing comma, with its line',
+    '{"Loop": "wrap",\n"Frames": [\n[1, 2],\n[3, 4],\n]\n}',
+    /: line 4: trailing comma before \]: remove it$/,
+  ],
+  [
+    'a comma that is not there',
+    '{"Loop": "wrap",\n"Frames": [[1 2]]}',
+    /line 2: a comma is missing/,
+  ],
+  ['a file that is cut off', '{"Frames": [[1, 2],\n[3', /line 2: it ends early, with 3 brackets/],
+  ['another format', 'HIERARCHY\nROOT Hips', /line 1: unexpected "HIERARCHY"/],
+  ['an empty file', '\n', /: it is empty/],
+  ['text after the end', `${file()}\n}`, /line 2: text after the end/],
   ['null', 'null', /expected "Frames".* got nothing/],
   ['no Frames', '{"Loop": "wrap"}', /expected "Frames".* got nothing/],
   ['Frames of another kind', '{"Loop": "wrap", "Frames": 7}', /expected "Frames".* got 7/],
@@ -117,6 +132,12 @@ const ERRORS: readonly [string, string, RegExp][] = [
     put(1, 12, 0),
     /frame 1: expected a unit quaternion .* neck in columns 12 to 15, got length 0/,
   ],
+  ['a root that is nowhere', put(1, 3, 1e30), /frame 1: .* metres in column 3, got 1e\+30; repair/],
+  [
+    'a single angle of many turns',
+    put(1, 20, 57),
+    /frame 1: expected an angle of right knee in radians in column 20, got 57; repair/,
+  ],
   ['a quaternion too long', put(2, 4, 3), /frame 2: .* root .* got length 3/],
 ]
 for (const [what, text, message] of ERRORS) {
@@ -131,6 +152,33 @@ for (const [what, text, message] of ERRORS) {
     )
   })
 }
+
+test('a byte order mark is read past, "Wrap" and "NONE" are what they say', () => {
+  assert.is(parseDeepMimic(`\uFEFF${file()}`, 'bom').frames.length, 3)
+  for (const [Loop, loop] of [
+    ['Wrap', true],
+    ['WRAP', true],
+    ['NONE', false],
+  ] as const) {
+    const text = file((f) => {
+      f.Loop = Loop
+    })
+    assert.is(parseDeepMimic(text, 'case').loop, loop)
+  }
+})
+
+test('knees and elbows in degrees are read as such, and noted', () => {
+  const [radians, degrees] = [1, 180 / Math.PI].map((unit) => {
+    const text = file(({ Frames }) => {
+      for (const row of Frames) for (const k of [20, 29, 34, 43]) row[k] = -0.9 * unit
+    })
+    return parseDeepMimic(text, 'bent')
+  })
+  assert.is(radians.notes, undefined)
+  assert.match(degrees.notes![0], /in degrees/)
+  const [a, b] = [radians, degrees].map(({ frames }) => frames[1].rotations.flat())
+  for (const [k, x] of a.entries()) assert.ok(Math.abs(x - b[k]) < 1e-12)
+})
 
 test("the last frame's duration may be 0 and counts for nothing", () => {
   assert.is(parseDeepMimic(put(2, 0, 0), 'end').frames[2].time, 0.2)

@@ -1,7 +1,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { toClip } from '../src/mocap/clip.ts'
+import { mirrored } from '../src/mocap/edit.ts'
+import { CLIPS } from '../src/mocap/generator/index.ts'
 import { NQ } from '../src/mocap/skeleton.ts'
-import { renderStrip } from '../src/view/strip.ts'
+import { clipStrip, renderStrip } from '../src/view/strip.ts'
 
 // all hinges at 0: upright, facing x, arms down
 const standing = (x = 0, y = 0, z = 0.9) => {
@@ -95,6 +98,25 @@ test('the same moments give the same text; background and labels are what was as
 
 test('no moments are refused', () => {
   assert.throws(() => renderStrip([]), /at least 1 moment/)
+})
+
+test('a clip as a picture: from its start to its end, with what tells left from right', () => {
+  const walk = CLIPS.walk()
+  const svg = clipStrip(toClip(walk))
+  const labels = [...svg.matchAll(/>(\d\.\d\d s)</g)].map(([, label]) => label)
+  assert.is(labels.length, 8)
+  assert.equal([labels[0], labels[7]], ['0.00 s', '1.07 s'])
+  // the colours of the legend are those of the limbs
+  for (const [side, colour] of [
+    ['left', '#4a8bd0'],
+    ['right', '#e2694a'],
+  ]) {
+    assert.match(svg, new RegExp(`fill="${colour}"/><text [^>]*>${side}</text>`))
+    assert.ok(svg.split(`stroke="${colour}"`).length > 8)
+  }
+  assert.not.match(svg, /NaN/)
+  assert.not.match(renderStrip([{ qpos: standing() }]), />left</)
+  assert.not.equal(clipStrip(toClip(mirrored(walk))), svg)
 })
 
 test.run()

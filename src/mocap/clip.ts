@@ -6,7 +6,7 @@
  */
 import { quat } from 'gl-matrix'
 import { displacement, moveByCycles, turnRoot, turnVector } from './cycle.ts'
-import { standOnFloor } from './ground.ts'
+import { type Contacts, standOnFloor } from './ground.ts'
 import {
   between,
   fromRotationVector,
@@ -42,6 +42,8 @@ export interface Clip {
   readonly cycleTurn: number
   /** root displacement of one cycle along x and y, after the turn, m; zeros for a one-shot clip */
   readonly cycleOffset: readonly [number, number]
+  /** what may touch the floor, where it is not to be read off the motion */
+  readonly contacts?: Contacts
 }
 
 /** A clip before its velocities are known. */
@@ -64,6 +66,10 @@ export interface MotionCapture {
   readonly frames: readonly KeyFrame[]
   /** of a loop that is closed, as in Clip, rad; default 0 */
   readonly cycleTurn?: number
+  /** as in Clip */
+  readonly contacts?: Contacts
+  /** what its reader had to guess, a sentence each */
+  readonly notes?: readonly string[]
 }
 
 export interface ClipOptions {
@@ -81,7 +87,8 @@ export function toClip(capture: MotionCapture, options: ClipOptions = {}): Clip 
   const cyclic = { ...capture, loop }
   let poses = resample(loop ? closeLoop(cyclic) : cyclic, rate)
   if (ground) poses = standOnFloor(poses)
-  return { ...poses, qvel: velocities(poses) }
+  const { contacts } = capture
+  return { ...poses, qvel: velocities(poses), ...(contacts && { contacts }) }
 }
 
 /**
@@ -221,6 +228,21 @@ export function resample(capture: MotionCapture, rate = 30): Poses {
     previous = row.subarray(7)
   }
   return { name, loop, dt, frames, qpos, cycleTurn, cycleOffset }
+}
+
+/** A key frame in the order of qpos, each angle the nearest to 0: [35]. */
+export function poseOf({ position, rotations }: KeyFrame): Float64Array {
+  const qpos = new Float64Array(NQ)
+  qpos.set(position)
+  writeQuat(qpos, 3, rotations[0])
+  const straight = new Float64Array(3)
+  let hinge = 7
+  for (let j = 1; j < JOINTS.length; j++) {
+    const { axes } = JOINTS[j]
+    qpos.set(toHinges(rotations[j], axes, straight), hinge)
+    hinge += axes.length
+  }
+  return qpos
 }
 
 /**

@@ -6,15 +6,14 @@
  *   | right hip 4, knee 1, ankle 4, shoulder 4, elbow 1 | the same five of the left side
  *
  * The duration of a frame is the time to the next one; the last frame's counts for nothing. Quaternions are w, x, y, z.
+ * A key of webmimic's own, `Contacts`, says what may touch the floor; DeepMimic reads past it.
  */
 import { type Clip, type ClipOptions, type KeyFrame, type MotionCapture, toClip } from './clip.ts'
+import { ClipError } from './clip-error.ts'
+import { CONTACTS, type Contacts } from './ground.ts'
+import { jsonFault } from './json-fault.ts'
 import { type Quat, toHinges, turn } from './rotation.ts'
 import { JOINTS } from './skeleton.ts'
-
-/** A motion file that cannot be read: says where, what was expected, what came and what to do. */
-export class ClipError extends Error {
-  override readonly name = 'ClipError'
-}
 
 const SIDE = ['hip', 'knee', 'ankle', 'shoulder', 'elbow']
 /** The file's columns: each joint as its place in JOINTS, its first column and how many columns it has. */
@@ -26,6 +25,12 @@ const SHORTEST = 0.5
 const LONGEST = 1.5
 /** A key frame that lasts longer than this, s, was meant in milliseconds. */
 const LONGEST_FRAME = 2
+/** Nobody is this far from the origin in any unit, m. */
+const FARTHEST = 1e6
+/** No knee or elbow turns farther, rad. */
+const WHOLE_TURN = 2 * Math.PI
+/** With so many angles beyond a whole turn the column is in degrees; with fewer those are glitches. */
+const DEGREES_SHARE = 0.1
 
 /**
  * Reads DeepMimic's text format. Quaternions are made unit length again. Frames are counted from 0 in errors.
@@ -33,17 +38,22 @@ const LONGEST_FRAME = 2
  * @throws ClipError for a text that is no such file
  */
 export function parseDeepMimic(text: string, name: string): MotionCapture {
-  const { loop, rows } = readFile(text, name)
+  const { loop, rows, contacts } = readFile(text, name)
+  const degrees = hingesInDegrees(rows)
   let time = 0
   const frames = rows.map((row, i): KeyFrame => {
     checkRow(row, i === rows.length - 1, `${name}, frame ${i}`)
-    const rotations = readRotations(row, `${name}, frame ${i}`)
+    const rotations = readRotations(row, `${name}, frame ${i}`, degrees)
     const frame: KeyFrame = { time, position: [row[1], -row[3], row[2]], rotations }
     time += row[0]
     return frame
   })
-  return { name, loop, frames }
+  const notes = degrees ? [IN_DEGREES] : []
+  return { name, loop, frames, ...(contacts && { contacts }), ...(notes.length && { notes }) }
 }
+
+const IN_DEGREES =
+  'its knees and elbows are in degrees, where radians are expected: read as degrees'
 
 /** Reads a clip: parse, close its loop, resample, put on the floor. Throws ClipError. */
 export function loadClip(text: string, name: string, options: ClipOptions = {}): Clip {
@@ -52,7 +62,7 @@ export function loadClip(text: string, name: string, options: ClipOptions = {}):
 
 /** Writes DeepMimic's text format: the inverse of `parseDeepMimic`, to six decimals (durations: nine). */
 export function formatDeepMimic(capture: MotionCapture): string {
-  const { frames, loop } = capture
+  const { frames, loop, contacts } = capture
   const rows = frames.map((frame, i) => {
     const row = new Array<number>(WIDTH).fill(0)
     row[0] = i + 1 < frames.length ? frames[i + 1].time - frame.time : 0
@@ -65,7 +75,8 @@ export function formatDeepMimic(capture: MotionCapture): string {
     }
     return `[${row.map((value, k) => decimal(value, k === 0 ? 9 : 6)).join(', ')}]`
   })
-  return `{\n"Loop": "${loop ? 'wrap' : 'none'}",\n"Frames":\n[\n${rows.join(',\n')}\n]\n}\n`
+  const may = contacts ? `"Contacts": "${contacts}",\n` : ''
+  return `{\n"Loop": "${loop ? 'wrap' : 'none'}",\n${may}"Frames":\n[\n${rows.join(',\n')}\n]\n}\n`
 }
 
 // no -0.000000
@@ -74,17 +85,24 @@ function decimal(value: number, digits: number): string {
   return Number(text) === 0 ? (0).toFixed(digits) : text
 }
 
-function readFile(text: string, name: string): { loop: boolean; rows: number[][] } {
-  let file: { Loop?: unknown; Frames?: unknown } | null
+interface File {
+  readonly loop: boolean
+  readonly rows: number[][]
+  readonly contacts: Contacts | undefined
+}
+
+function readFile(text: string, name: string): File {
+  // Windows editors put a byte order mark first
+  const json = text.replace(/^\uFEFF/, '')
+  let file: { Loop?: unknown; Frames?: unknown; Contacts?: unknown } | null
   try {
-    file = JSON.parse(text)
-  } catch (error) {
+    file = JSON.parse(json)
+  } catch {
     throw new ClipError(
-      `${name}: expected JSON in DeepMimic's layout, got text that is not JSON ` +
-        `(${(error as Error).message}); NaN and Infinity are not JSON either`,
+      `${name}: expected JSON in DeepMimic's layout, got text that is not JSON: ${jsonFault(json)}`,
     )
   }
-  const { Loop, Frames } = file ?? {}
+  const { Loop, Frames, Contacts } = file ?? {}
   if (!Array.isArray(Frames)) {
     throw new ClipError(
       `${name}: expected "Frames", a list of rows of ${WIDTH} numbers, got ${show(Frames)}; ` +
@@ -96,13 +114,29 @@ function readFile(text: string, name: string): { loop: boolean; rows: number[][]
       `${name}: expected at least 2 frames, got ${Frames.length}; a motion needs a start and an end`,
     )
   }
-  if (Loop !== 'wrap' && Loop !== 'none') {
+  const loop = typeof Loop === 'string' ? Loop.toLowerCase() : Loop
+  if (loop !== 'wrap' && loop !== 'none') {
     throw new ClipError(
       `${name}: expected "Loop" to be "wrap" or "none", got ${show(Loop)}; ` +
         'set "wrap" for a motion that repeats, "none" for one that ends',
     )
   }
-  return { loop: Loop === 'wrap', rows: Frames }
+  const contacts = CONTACTS.find((known) => known === Contacts)
+  if (Contacts !== undefined && !contacts) {
+    throw new ClipError(
+      `${name}: expected "Contacts" to be one of ${CONTACTS.join(', ')}, got ${show(Contacts)}; ` +
+        'without it they are what touches the floor in the motion',
+    )
+  }
+  return { loop: loop === 'wrap', rows: Frames, contacts }
+}
+
+// rows may still be anything
+function hingesInDegrees(rows: readonly (readonly unknown[] | null)[]): boolean {
+  const hinges = COLUMNS.filter(({ count }) => count === 1)
+  const angles = rows.flatMap((row) => hinges.map(({ column }) => row?.[column]))
+  const beyond = angles.filter((angle) => Math.abs(Number(angle)) > WHOLE_TURN)
+  return beyond.length > DEGREES_SHARE * angles.length
 }
 
 function checkRow(row: unknown, last: boolean, where: string): void {
@@ -120,6 +154,12 @@ function checkRow(row: unknown, last: boolean, where: string): void {
         `got ${show(row[bad])}; repair or cut this frame`,
     )
   }
+  const far = row.slice(1, 4).findIndex((value) => Math.abs(value) > FARTHEST)
+  if (far >= 0) {
+    throw new ClipError(
+      `${where}: expected a root position in metres in column ${far + 1}, got ${row[far + 1]}; repair or cut this frame`,
+    )
+  }
   const [duration] = row
   if (duration < 0 || (duration === 0 && !last) || duration > LONGEST_FRAME) {
     throw new ClipError(
@@ -130,12 +170,19 @@ function checkRow(row: unknown, last: boolean, where: string): void {
 }
 
 // in the order of JOINTS
-function readRotations(row: readonly number[], where: string): Quat[] {
+function readRotations(row: readonly number[], where: string, degrees: boolean): Quat[] {
   const rotations: Quat[] = new Array(JOINTS.length)
   for (const { joint, column, count } of COLUMNS) {
     if (count === 1) {
+      const angle = row[column] * (degrees ? Math.PI / 180 : 1)
+      if (Math.abs(angle) > WHOLE_TURN) {
+        throw new ClipError(
+          `${where}: expected an angle of ${describeColumn(column)} in radians in column ${column}, ` +
+            `got ${row[column]}; repair or cut this frame`,
+        )
+      }
       // DeepMimic's knees and elbows turn about its z, which is -y here
-      rotations[joint] = turn([0, 0, 0, 1], '-y', row[column])
+      rotations[joint] = turn([0, 0, 0, 1], '-y', angle)
       continue
     }
     const [w, x, y, z] = row.slice(column, column + 4)

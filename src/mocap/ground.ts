@@ -11,8 +11,9 @@ import type { Poses } from './clip.ts'
 import { Kinematics } from './kinematics.ts'
 import { GEOMS, NQ } from './skeleton.ts'
 
+export const CONTACTS = ['feet', 'feet+hands', 'any'] as const
 /** Which parts of the body a clip lets touch the floor. */
-export type Contacts = 'feet' | 'feet+hands' | 'any'
+export type Contacts = (typeof CONTACTS)[number]
 
 /** Weight of the correction's second difference: wobbles shorter than about 6 frames (0.2 s) are smoothed away. */
 const SMOOTHNESS = 1
@@ -91,10 +92,11 @@ export function airborne(poses: Poses): boolean[] {
 }
 
 /**
- * The parts of the body that touch the floor in the clip itself, as a rule for what is no fall: only the feet; feet and
- * hands; or, when anything else does (shins, trunk, arms), any part.
+ * What may touch the floor without it being a fall: what the clip says, or else the parts of the body that do so in the
+ * motion itself: only the feet; feet and hands; or, when anything else does (shins, trunk, arms), any part.
  */
 export function allowedContacts(poses: Poses): Contacts {
+  if (poses.contacts) return poses.contacts
   const { nearest } = heights(poses)
   const touching = GEOMS.filter((_, g) => nearest[g] < TOUCH).map((geom) => geom.name)
   const only = (pattern: RegExp) => touching.every((name) => pattern.test(name))

@@ -1,8 +1,10 @@
 /** Figures that tell at a glance what a clip is and whether it can be tracked: what the `clips` command prints. */
 import { vec3 } from 'gl-matrix'
 import { type Clip, headingChange, type MotionCapture, stateAt, toClip } from './clip.ts'
+import { turnVector } from './cycle.ts'
 import { airborne, allowedContacts, type Contacts, heights } from './ground.ts'
 import { BODIES, Kinematics } from './kinematics.ts'
+import { entry } from './rotation.ts'
 import { GEOMS, HINGES, NQ, NV } from './skeleton.ts'
 
 export interface ClipReport {
@@ -47,11 +49,6 @@ export interface ClipReport {
 
 /** A sole this close to the floor is on it, m. */
 const ON_FLOOR = 0.005
-/** Rates beyond this are hard to track for a body with these torque limits, rad/s. */
-const FAST = 20
-/** Middle angle of a ball joint from which its other two hinges are nearly one, rad. */
-const GIMBAL = 1.4
-const MILLIMETRES = 1000
 
 /**
  * Describes a clip.
@@ -119,15 +116,21 @@ export function headingOfCycle(
 
 /** Speeds (m/s) of the lowest corner of each sole from frame to frame, while it is on the floor. */
 export function slideSpeeds(clip: Clip): number[] {
+  return soleVelocities(clip).map(([x, y]) => Math.hypot(x, y))
+}
+
+/** The same as velocities along the floor, seen from the root's heading: ahead and to the left, m/s. */
+export function soleVelocities(clip: Clip): [number, number][] {
   const { frames, loop, qpos, dt } = clip
   const [now, next] = [new Kinematics(), new Kinematics()]
   const [after, velocity] = [new Float64Array(NQ), new Float64Array(NV)]
   const feet = GEOMS.filter((geom) => geom.name.endsWith('_ankle'))
-  const speeds: number[] = []
+  const velocities: [number, number][] = []
   for (let i = 0; i < (loop ? frames : frames - 1); i++) {
     now.update(qpos, i * NQ)
     stateAt(clip, i + 1, after, velocity)
     next.update(after)
+    const heading = Math.atan2(entry(now.rotations[0], 1, 0), entry(now.rotations[0], 0, 0))
     for (const { name, shape, centre } of feet) {
       if (shape.type !== 'box') continue
       const corners = [-1, 1].flatMap((x) =>
@@ -138,10 +141,12 @@ export function slideSpeeds(clip: Clip): number[] {
       )
       const [a, b] = corners.reduce((low, pair) => (height(pair) < height(low) ? pair : low))
       if (Math.max(a[2], b[2]) > ON_FLOOR) continue
-      speeds.push(Math.hypot(b[0] - a[0], b[1] - a[1]) / dt)
+      const slide: [number, number] = [(b[0] - a[0]) / dt, (b[1] - a[1]) / dt]
+      turnVector(-heading, slide, 0)
+      velocities.push(slide)
     }
   }
-  return speeds
+  return velocities
 }
 
 // a point of a body, in the world
@@ -197,29 +202,4 @@ export function headingNote({
   return turn
     ? `a loop that turns: ${degrees} deg to the ${side} and ${distance.toFixed(2)} m a cycle`
     : `its heading drifts ${degrees} deg to the ${side} a cycle: taken out, every cycle faces the same way`
-}
-
-/** What a user should know before training on the clip. */
-export function warnings(report: ClipReport): string[] {
-  const { fastest, gimbal, penetration, float } = report
-  const found: string[] = []
-  const heading = headingNote(report)
-  if (heading) found.push(heading)
-  if (fastest.speed > FAST) {
-    found.push(
-      `${fastest.name} turns at ${fastest.speed.toFixed(0)} rad/s in frame ${fastest.frame}: hard to track, or a glitch of the capture`,
-    )
-  }
-  if (gimbal.angle > GIMBAL) {
-    found.push(
-      `${gimbal.name} reaches ${gimbal.angle.toFixed(2)} rad in frame ${gimbal.frame}: near a quarter turn its joint loses a direction`,
-    )
-  }
-  if (penetration > 0.002)
-    found.push(`it is up to ${(penetration * MILLIMETRES).toFixed(0)} mm in the floor`)
-  if (float.max > 0.05)
-    found.push(
-      `it floats up to ${(float.max * MILLIMETRES).toFixed(0)} mm above the floor while supported`,
-    )
-  return found
 }

@@ -10,7 +10,7 @@ import { type ApgCheckpoint, decodeApg, encodeApg } from '../formats/checkpoints
 import { decodePolicy } from '../formats/policy.ts'
 import { ACTION_SIZE, VIEWS } from '../sim/index.ts'
 import { afterTrial, FIRST_SCHEDULE, hasLearnt, rateOf } from './apg-schedule.ts'
-import type { ClipSource } from './clips.ts'
+import { type ClipSource, clipWarnings } from './clips.ts'
 import { type Context, runOf } from './context.ts'
 import { openEnvironments, openTrials } from './environments.ts'
 import { began } from './events.ts'
@@ -74,6 +74,7 @@ export async function runApg(
   const clips = sources.map(({ clip }) => clip)
   const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
   emit(began('apg', context, clips, first))
+  for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   const { horizon, targetNoise, savePerIter, patience, lr } = settings
   const environments = await openEnvironments(context, clips, settings, {
     ...{ steps: horizon, targetNoise, window: true, lost: LOST, shortestSeconds: SHORTEST },

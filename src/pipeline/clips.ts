@@ -1,8 +1,12 @@
 /** Clips as runs take them: with the file that they were read from, which is kept with the run. */
 
 import { readAsset } from '#platform'
-import { type Clip, type MotionCapture, toClip } from '../mocap/clip.ts'
+import { checkClip, clipOf, refuseNonsense } from '../mocap/checks.ts'
+import type { Clip, MotionCapture } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
+import { findingText } from '../mocap/finding.ts'
+import type { Contacts } from '../mocap/ground.ts'
+import type { Method, RunConfig } from './records.ts'
 import type { Run } from './run.ts'
 
 export interface ClipSource {
@@ -10,22 +14,50 @@ export interface ClipSource {
   readonly capture: MotionCapture
   /** the file's content */
   readonly text: string
+  /** the file as the user knows it; default: the clip's name */
+  readonly file?: string
 }
 
 /**
  * Makes a clip of a file's content.
+ * @param file as the user knows it
  * @throws ClipError for a text that is no clip
  */
-export function parseClip(text: string, name: string): ClipSource {
+export function parseClip(text: string, name: string, file = `${name}.txt`): ClipSource {
   const capture = parseDeepMimic(text, name)
-  return { clip: toClip(capture), capture, text }
+  return { clip: clipOf(capture, file), capture, text, file }
+}
+
+/** The same clip with what may touch the floor, where that is given. */
+export function withContacts(source: ClipSource, contacts: Contacts | undefined): ClipSource {
+  if (!contacts) return source
+  const { clip, capture } = source
+  return { ...source, clip: { ...clip, contacts }, capture: { ...capture, contacts } }
 }
 
 /** The clips of a run. */
 export async function clipsOf(run: Run): Promise<ClipSource[]> {
-  const { clips } = await run.config()
+  const { clips, options } = await run.config<RunConfig<Method, { contacts?: Contacts }>>()
   const texts = await Promise.all(clips.map((name) => run.readText(clipFile(name))))
-  return texts.map((text, i) => parseClip(text, clips[i]))
+  return texts.map((text, i) => {
+    const source = parseClip(text, clips[i], run.file(clipFile(clips[i])))
+    return withContacts(source, options.contacts)
+  })
+}
+
+/** What there is to say of clips before something is learnt from them, a line each. */
+export function clipWarnings(sources: readonly ClipSource[]): string[] {
+  return sources.flatMap((source) => {
+    const { clip, file = clip.name } = source
+    return checkClip(source).map((finding) => `${clip.name}: ${findingText(finding, file)}`)
+  })
+}
+
+/** @throws ClipError for a clip that nothing can be learnt from */
+export function mustBeSound(sources: readonly ClipSource[]): void {
+  for (const source of sources) {
+    refuseNonsense(source, checkClip(source), source.file ?? source.clip.name)
+  }
 }
 
 /** Where a run keeps a clip. */

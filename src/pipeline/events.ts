@@ -40,6 +40,8 @@ export type RunEvent =
   | Progress
   /** the task of that name is over, done or not */
   | { readonly kind: 'done'; readonly task: string }
+  /** what a user should know of a clip before something is learnt from it */
+  | { readonly kind: 'notice'; readonly text: string }
   | { readonly kind: 'compiled'; readonly seconds: number }
   /** an episode that ended in an error is given up; the run goes on */
   | { readonly kind: 'failure'; readonly message: string }

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { CONTACTS } from '../mocap/ground.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
 import { atLeastZero, count, flag, levels, number, positive, share } from './fields.ts'
 import { parseSettings, UsageError } from './settings.ts'
@@ -28,7 +29,15 @@ const gains = z
     context.addIssue({ code: 'custom', message })
   })
 
+export const contacts = z
+  .enum(CONTACTS)
+  .optional()
+  .describe(
+    'what may touch the floor without it being a fall; default: what the clip says, or what touches it in the motion',
+  )
+
 export const simulation = {
+  contacts,
   action: z
     .enum(['offset', 'absolute'])
     .default('offset')
@@ -309,5 +318,5 @@ export type ApgSettings = z.output<typeof apgSchema>
 /** What is common to the commands that simulate. */
 export type SimulationSettings = Pick<
   SftSettings,
-  'action' | 'lookahead' | 'kpScale' | 'kdScale' | 'gains' | 'episodeSeconds' | 'seed'
+  'contacts' | 'action' | 'lookahead' | 'kpScale' | 'kdScale' | 'gains' | 'episodeSeconds' | 'seed'
 >

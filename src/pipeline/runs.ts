@@ -3,7 +3,7 @@
 import { runtime } from '#platform'
 import type { PolicyWeights } from '../algos/policy.ts'
 import { VERSION } from '../version.ts'
-import { type ClipSource, clipFile } from './clips.ts'
+import { type ClipSource, clipFile, mustBeSound } from './clips.ts'
 import { type Context, runOf } from './context.ts'
 import { type SimulationSettings, trpoSchema } from './options.ts'
 import {
@@ -59,10 +59,17 @@ export async function startFrom<S>(
   const inherited = Object.fromEntries(
     INHERITED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
   )
-  const { clip, episodeSeconds } = options as unknown as SimulationSettings & { clip: string[] }
+  const { clip, contacts, episodeSeconds } = options as unknown as SimulationSettings & {
+    clip: string[]
+  }
   const training = await other.training()
   return {
-    settings: parse({ ...inherited, clip, episodeSeconds, ...given }),
+    settings: parse({
+      ...{ ...inherited, clip, episodeSeconds },
+      // of other clips it is not known
+      ...(contacts && given['clip'] === undefined && { contacts }),
+      ...given,
+    }),
     from: {
       weights: await other.policy(file),
       source: { command, options },
@@ -75,7 +82,10 @@ export async function startFrom<S>(
   }
 }
 
-/** Writes down what a run begins with; all else of it follows from that. */
+/**
+ * Writes down what a run begins with; all else of it follows from that.
+ * @throws ClipError for a clip that nothing can be learnt from
+ */
 export async function createRun(
   context: Pick<Context, 'gpu' | 'store'>,
   command: Method,
@@ -83,6 +93,7 @@ export async function createRun(
   options: Given,
   from?: Start,
 ): Promise<void> {
+  mustBeSound(clips)
   const run = runOf(context)
   for (const { clip, text } of clips) await run.writeText(clipFile(clip.name), text)
   if (from) await run.writePolicy(from.weights, FIRST_POLICY)

@@ -2,7 +2,7 @@
 
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { EpisodeData } from '../formats/demonstrations.ts'
-import type { ClipSource } from './clips.ts'
+import { type ClipSource, clipWarnings } from './clips.ts'
 import { type Context, runOf } from './context.ts'
 import { gather } from './demonstrations.ts'
 import { openTrials } from './environments.ts'
@@ -30,6 +30,7 @@ export async function runSft(
   const run = runOf(context)
   const clips = sources.map(({ clip }) => clip)
   emit(began('sft', context, clips))
+  for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   let record = await run.training()
   const note = (change: Partial<TrainingRecord>) => {
     record = { ...record, ...change }

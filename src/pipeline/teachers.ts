@@ -108,12 +108,12 @@ function folderOf(clip: string): string {
 
 // a teacher learns with the options of the run, as far as there are such, but sees all and has a network of its own
 function teacherSettings(settings: SftSettings, clip: string) {
-  const { teacherTimesteps, episodeSeconds, seed, kicks, startNoise } = settings
+  const { teacherTimesteps, contacts, episodeSeconds, seed, kicks, startNoise } = settings
   const inherited = Object.fromEntries(
     BODY.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]),
   )
   return parseSettings(apgSchema, {
     ...{ ...inherited, clip, numTimesteps: teacherTimesteps },
-    ...{ episodeSeconds, seed, kicks, startNoise },
+    ...{ contacts, episodeSeconds, seed, kicks, startNoise },
   })
 }

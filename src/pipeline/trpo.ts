@@ -14,7 +14,7 @@ import type { Gpu } from '../engine/gpu.ts'
 import { decodeLearner, encodeLearner } from '../formats/checkpoints.ts'
 import { decodePolicy } from '../formats/policy.ts'
 import { ACTION_SIZE, Random, STREAMS, VIEWS } from '../sim/index.ts'
-import type { ClipSource } from './clips.ts'
+import { type ClipSource, clipWarnings } from './clips.ts'
 import { type Context, runOf } from './context.ts'
 import { openPractice, openTrials } from './environments.ts'
 import { began } from './events.ts'
@@ -57,6 +57,7 @@ export async function runTrpo(
   const clips = sources.map(({ clip }) => clip)
   const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
   emit(began('trpo', context, clips, first))
+  for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   const { timestepsPerBatch, savePerIter } = settings
   const practice = await openPractice(context, clips, settings)
   const iterations = iterationsOf(settings)

@@ -1,35 +1,92 @@
-/** `clips`: what a clip is, and whether it can be tracked. */
+/** `clips`: what a clip is, whether it can be tracked, and what makes it so. */
 
-import {
-  type ClipReport,
-  describeClip,
-  headingNote,
-  headingOfCycle,
-  warnings,
-} from '../mocap/report.ts'
-import { type ClipSource, OWN_CLIPS } from '../pipeline/clips.ts'
+import { writeFileSync } from 'node:fs'
+import { checkClip, clipOf } from '../mocap/checks.ts'
+import type { Clip } from '../mocap/clip.ts'
+import { formatDeepMimic, parseDeepMimic } from '../mocap/deepmimic.ts'
+import { editCapture } from '../mocap/edit.ts'
+import { type Finding, findingText } from '../mocap/finding.ts'
+import { type ClipReport, describeClip } from '../mocap/report.ts'
+import { OWN_CLIPS } from '../pipeline/clips.ts'
+import { UsageError } from '../pipeline/settings.ts'
+import { clipStrip } from '../view/strip.ts'
 import type { ClipsSettings } from './options.ts'
-import { readClip } from './session.ts'
+import { clipName, readClipText } from './session.ts'
 import { colour, say, table } from './terminal.ts'
 
 const MILLIMETRES = 1000
 
-/** Checks the files, or webmimic's own clips; returns how many are broken. */
+interface Checked {
+  readonly file: string
+  readonly clip: Clip
+  readonly report: ClipReport
+  readonly findings: readonly Finding[]
+}
+
+/**
+ * Checks the files, or webmimic's own clips, as the options change them, and writes down what they make of one.
+ * @returns how many are broken
+ * @throws UsageError for several files where one is to be written
+ */
 export function clips(files: readonly string[], settings: ClipsSettings): number {
-  const reports: ClipReport[] = []
+  const { out, picture, json, joints } = settings
+  if ((out !== undefined || picture !== undefined) && files.length !== 1) {
+    const option = out === undefined ? '--picture' : '--out'
+    throw new UsageError(`${option} is of one file, got ${files.length}`)
+  }
+  const checked: Checked[] = []
   let broken = 0
   for (const file of files.length ? files : OWN_CLIPS) {
     try {
-      const { clip, capture } = readClip(file)
-      reports.push(describeClip(clip, capture))
+      const found = check(file, settings)
+      checked.push(found)
+      if (found.findings.some(({ fatal }) => fatal)) broken++
     } catch (error) {
       broken++
       say(colour.red((error as Error).message))
     }
   }
-  if (settings.json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`)
-  else if (reports.length) print(reports, settings.joints)
+  if (json) process.stdout.write(`${JSON.stringify(checked.map(asJson), null, 2)}\n`)
+  else if (checked.length) print(checked, joints)
   return broken
+}
+
+function check(file: string, settings: ClipsSettings): Checked {
+  const { out, picture = out?.replace(/(\.\w+)?$/, '.svg') } = settings
+  const read = parseDeepMimic(readClipText(file), clipName(file))
+  const edited = editCapture(read, settings)
+  let { capture } = edited
+  for (const note of edited.notes) say(`${capture.name}: ${note}`)
+  let clip = clipOf(capture, file)
+  if (out !== undefined) {
+    const text = formatDeepMimic(capture)
+    write(out, text)
+    // what was written is what is checked
+    capture = parseDeepMimic(text, clipName(out))
+    clip = clipOf(capture, out)
+    const { frames, loop, contacts } = capture
+    const seconds = frames[frames.length - 1].time.toFixed(2)
+    const may = contacts ? `, may touch the floor: ${contacts}` : ''
+    say(`${out}: ${frames.length} frames, ${seconds} s, ${loop ? 'a loop' : 'once'}${may}`)
+  }
+  if (picture !== undefined) {
+    write(picture, clipStrip(clip))
+    say(`${picture}: the clip on the body`)
+  }
+  const report = describeClip(clip, capture)
+  return { file: out ?? file, clip, report, findings: checkClip({ clip, capture }, report) }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (error) {
+    throw new UsageError(`${file} cannot be written: ${(error as Error).message}`)
+  }
+}
+
+function asJson({ file, report, findings }: Checked) {
+  return { ...report, warnings: findings.map((finding) => findingText(finding, file)) }
 }
 
 const LEGEND = colour.dim(
@@ -37,12 +94,12 @@ const LEGEND = colour.dim(
     'air: share in flight · slide: mean speed of a sole on the floor, m/s · rad/s: fastest joint',
 )
 
-function print(reports: readonly ClipReport[], joints: boolean): void {
+function print(checked: readonly Checked[], joints: boolean): void {
   const header = [
     ...['clip', 'kind', 's', 'frames', 'm', 'may touch', 'lift mm', 'sunk', 'float', 'air'],
     ...['slide', 'rad/s'],
   ]
-  const rows = reports.map((r) => [
+  const rows = checked.map(({ report: r }) => [
     r.name,
     r.loop ? 'loop' : 'once',
     r.duration.toFixed(2),
@@ -57,9 +114,10 @@ function print(reports: readonly ClipReport[], joints: boolean): void {
     r.fastest.speed.toFixed(1),
   ])
   process.stdout.write(`${table([header, ...rows])}\n${LEGEND}\n`)
-  for (const report of reports) {
-    for (const warning of warnings(report)) {
-      process.stdout.write(`${colour.yellow(`${report.name}: ${warning}`)}\n`)
+  for (const { file, report, findings } of checked) {
+    for (const finding of findings) {
+      const line = `warning: ${report.name}: ${findingText(finding, file)}`
+      process.stdout.write(`${(finding.fatal ? colour.red : colour.yellow)(line)}\n`)
     }
     if (joints)
       process.stdout.write(
@@ -79,12 +137,4 @@ function jointTable(report: ClipReport): string {
       speed.toFixed(1),
     ]),
   ])
-}
-
-/** Says of each clip that is a loop what was made of its heading, if there was something to decide. */
-export function sayHeadings(loaded: readonly ClipSource[]): void {
-  for (const { clip, capture } of loaded) {
-    const note = headingNote(headingOfCycle(clip, capture))
-    if (note) say(`${clip.name}: ${note}`)
-  }
 }

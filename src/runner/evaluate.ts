@@ -1,6 +1,6 @@
 /** `evaluate`: any run again, on its own clip or another, with pushes if asked for. */
 
-import { clipsOf } from '../pipeline/clips.ts'
+import { clipsOf, mustBeSound, withContacts } from '../pipeline/clips.ts'
 import { evaluateRun, evaluationFile } from '../pipeline/evaluation.ts'
 import { openRun } from './folder-store.ts'
 import type { EvaluateSettings } from './options.ts'
@@ -11,8 +11,10 @@ import { RunView } from './view.ts'
 /** Evaluates the run in `path`; its evaluation.json is rewritten if the clip is its own. */
 export async function evaluate(path: string, settings: EvaluateSettings): Promise<void> {
   const run = openRun(path)
-  const clips = (await clipsOf(run)).map(({ clip }) => clip)
-  const other = settings.clip === undefined ? undefined : readClip(settings.clip).clip
+  const clips = (await clipsOf(run)).map((source) => withContacts(source, settings.contacts).clip)
+  const another = settings.clip === undefined ? undefined : readClip(settings.clip, settings)
+  if (another) mustBeSound([another])
+  const other = another?.clip
   // a run without a policy is found out before anything begins
   await run.policy()
   await withSession(settings, async (session) => {

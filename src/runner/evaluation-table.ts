@@ -1,8 +1,8 @@
 /** An evaluation as a table for the terminal. */
 
 import type { Evaluation } from '../pipeline/records.ts'
-import { evaluationRows } from '../view/evaluation-rows.ts'
-import { table } from './terminal.ts'
+import { evaluationRows, evaluationWarnings } from '../view/evaluation-rows.ts'
+import { colour, table } from './terminal.ts'
 
 export function evaluationTable(evaluation: Evaluation): string {
   const lines = [table(evaluationRows(evaluation))]
@@ -13,5 +13,6 @@ export function evaluationTable(evaluation: Evaluation): string {
       `largest 0.2 s push survived: front ${front}, back ${back}, left ${left}, right ${right} N`,
     )
   }
+  lines.push(...evaluationWarnings(evaluation).map((text) => colour.yellow(`warning: ${text}`)))
   return lines.join('\n')
 }

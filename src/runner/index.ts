@@ -105,7 +105,7 @@ command(
     if (await physics(model, settings)) process.exitCode = EXIT.failed
   })
 
-command('clips', clipsSchema, 'list the clips that ship with webmimic, or check files')
+command('clips', clipsSchema, 'list the clips that ship with webmimic, check files, mend them')
   .argument('[files...]', 'DeepMimic .txt files, or names of clips')
   .action(async (files: string[], options: Given, self: Command) => {
     const broken = clips(files, parseSettings(clipsSchema, await collect(options, self)))
@@ -130,7 +130,7 @@ function command(name: string, schema: Schema, description: string): Command {
     const usage =
       type === 'flag'
         ? `--${value === true ? 'no-' : ''}${flag}`
-        : `--${flag} <${metavariable(entry)}>`
+        : `--${flag} <${metavariable(name, entry)}>`
     const option = new Option(usage, `${value === true ? 'do not ' : ''}${description}${shown}`)
     if (type === 'list') option.argParser((word, words: string[] = []) => [...words, word])
     made.addOption(choices.length ? option.choices([...choices]) : option)
@@ -138,8 +138,10 @@ function command(name: string, schema: Schema, description: string): Command {
   return made.option('--config <file>', 'JSON file of options, in camelCase; the command line wins')
 }
 
-function metavariable({ key, choices }: OptionEntry): string {
+function metavariable(name: string, { key, choices }: OptionEntry): string {
   if (key === 'clip') return 'name|file'
+  if (key === 'picture') return 'file'
+  if (key === 'out' && name === 'clips') return 'file'
   if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'

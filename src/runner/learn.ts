@@ -2,7 +2,7 @@
 
 import { basename, dirname, join } from 'node:path'
 import { apgFinished, apgSamples, runApg } from '../pipeline/apg.ts'
-import { type ClipSource, clipsOf } from '../pipeline/clips.ts'
+import { type ClipSource, clipsOf, mustBeSound, withContacts } from '../pipeline/clips.ts'
 import type { Context } from '../pipeline/context.ts'
 import { evaluateRun } from '../pipeline/evaluation.ts'
 import {
@@ -19,7 +19,6 @@ import { parseSettings, UsageError } from '../pipeline/settings.ts'
 import { runSft } from '../pipeline/sft.ts'
 import { adoptTeachers, knownTeachers } from '../pipeline/teachers.ts'
 import { runTrpo, trpoFinished } from '../pipeline/trpo.ts'
-import { sayHeadings } from './clips.ts'
 import { newRunFolder, openRun } from './folder-store.ts'
 import type { DaggerSettings } from './options.ts'
 import { readClips, withSession } from './session.ts'
@@ -28,9 +27,9 @@ import { RunView } from './view.ts'
 
 /** Starts a run of `sft`. */
 export async function sft(settings: SftSettings): Promise<void> {
-  const clips = readClips(settings.clip)
+  const clips = readClips(settings.clip, settings)
   const known = await knownTeachers(settings.loadTeacher.map(openRun), clips, settings)
-  sayHeadings(clips)
+  mustBeSound(clips)
   await withSession(settings, async (session) => {
     const store = newRunFolder(settings.out, stem('sft', clips))
     const view = new RunView(store)
@@ -118,7 +117,7 @@ async function practise<S extends ApgSettings | TrpoSettings>(
   const { method } = practice
   const { settings, from, clips } = await settle(practice, given)
   practice.check?.(settings, from)
-  sayHeadings(clips)
+  mustBeSound(clips)
   await withSession(settings, async (session) => {
     const store = newRunFolder(settings.out, stem(method, clips))
     const view = new RunView(store)
@@ -158,7 +157,7 @@ async function settle<S extends ApgSettings | TrpoSettings>(
   const source = given['loadSftPretrain']
   if (source === undefined) {
     const settings = parse(given)
-    return { settings, clips: readClips(settings.clip) }
+    return { settings, clips: readClips(settings.clip, settings) }
   }
   const path = String(source)
   const file = path.endsWith('.safetensors') ? basename(path) : undefined
@@ -167,8 +166,11 @@ async function settle<S extends ApgSettings | TrpoSettings>(
     throw new UsageError(`--load-sft-pretrain: there is no ${file} in ${other.name}`)
   }
   const { settings, from } = await startFrom(other, given, parse, file)
-  const clips = given['clip'] === undefined ? await clipsOf(other) : readClips(settings.clip)
-  return { settings, clips, from }
+  if (given['clip'] !== undefined) {
+    return { settings, clips: readClips(settings.clip, settings), from }
+  }
+  const clips = await clipsOf(other)
+  return { settings, clips: clips.map((clip) => withContacts(clip, settings.contacts)), from }
 }
 
 // evaluates what was learnt, unless it is not to be

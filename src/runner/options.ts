@@ -1,8 +1,10 @@
 /** The options of commands that make no policy. */
 
 import { z } from 'zod'
-import { count, flag, levels, positive } from '../pipeline/fields.ts'
-import { seed, simulation, workers } from '../pipeline/options.ts'
+import { LOOP_EDITS, QUATERNION_ORDERS, UP_AXES } from '../mocap/edit.ts'
+import { CONTACTS } from '../mocap/ground.ts'
+import { atLeastZero, count, flag, levels, positive } from '../pipeline/fields.ts'
+import { contacts, seed, simulation, workers } from '../pipeline/options.ts'
 
 const clip = z
   .string()
@@ -10,6 +12,9 @@ const clip = z
   .describe('a clip of webmimic by name, or a DeepMimic .txt file')
 export const evaluateSchema = z.strictObject({
   clip: z.string().optional().describe("another clip than the run's own"),
+  contacts: contacts.describe(
+    'what may touch the floor without it being a fall; default: as in the run, or what another clip says',
+  ),
   episodes: count().default(100).describe('episodes'),
   push: flag()
     .default(false)
@@ -48,6 +53,29 @@ export const daggerSchema = z.strictObject({
 export const clipsSchema = z.strictObject({
   json: flag().default(false).describe('print the figures as JSON'),
   joints: flag().default(false).describe('with the range of every joint'),
+  quaternions: z
+    .enum(QUATERNION_ORDERS)
+    .optional()
+    .describe("order of a quaternion's numbers in the file; default: wxyz"),
+  up: z.enum(UP_AXES).optional().describe('axis of the file that points up; default: y'),
+  scale: positive().optional().describe('factor on positions, such as 0.01 for centimetres'),
+  rate: positive().optional().describe('key frames a second, in place of what the file says'),
+  from: atLeastZero().optional().describe('where the part that is wanted begins, s'),
+  to: positive().optional().describe('where it ends, s'),
+  mirror: flag().default(false).describe('left for right'),
+  loop: z
+    .enum(LOOP_EDITS)
+    .optional()
+    .describe('whether it repeats; auto: cut where it repeats best'),
+  contacts: z
+    .enum(CONTACTS)
+    .optional()
+    .describe('what may touch the floor without it being a fall; goes with the file'),
+  out: z
+    .string()
+    .optional()
+    .describe("write the clip as it is then, in DeepMimic's format, and its picture beside it"),
+  picture: z.string().optional().describe('write a picture of the clip on the body, as SVG'),
 })
 
 export const physicsSchema = z.strictObject({
@@ -58,6 +86,7 @@ export const physicsSchema = z.strictObject({
       'check the humanoid in states along a clip, with what may touch the floor in it; default: random states, and all may touch',
     ),
   environments: count().default(1024).describe('environments that speed is measured with'),
+  contacts: contacts.describe('with --clip: what may touch the floor; default: as the clip says'),
   states: count().default(1000).describe('states that the errors of a step are measured in'),
   pieces: count(1, 64)
     .optional()

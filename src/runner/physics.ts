@@ -189,7 +189,7 @@ async function prepare(file: string | undefined, settings: PhysicsSettings): Pro
       `--clip is for the humanoid, got the model ${file} too: leave one of the two out`,
     )
   }
-  const clip = source === undefined ? undefined : readClip(source).clip
+  const clip = source === undefined ? undefined : readClip(source, settings).clip
   const xml = file === undefined ? humanoidXml() : readXml(file)
   const mujoco = await mujocoOfThread()
   const compiled = parse(mujoco, xml, file ?? 'humanoid')

@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Gpu, openGpu } from '../engine/gpu.ts'
-import { type ClipSource, OWN_CLIPS, parseClip } from '../pipeline/clips.ts'
+import type { Contacts } from '../mocap/ground.ts'
+import { type ClipSource, OWN_CLIPS, parseClip, withContacts } from '../pipeline/clips.ts'
 import type { Context } from '../pipeline/context.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { Pool } from '../sim/index.ts'
@@ -20,37 +21,47 @@ export function ownFile(name: string): string | undefined {
 
 /**
  * Reads one of webmimic's clips by name, or a file.
+ * @param settings what may touch the floor, if it is not to be what the clip says
  * @throws UsageError if there is neither, ClipError if the file is no clip
  */
-export function readClip(source: string): ClipSource {
+export function readClip(source: string, settings: ContactsSettings = {}): ClipSource {
+  const text = readClipText(source)
+  return withContacts(parseClip(text, clipName(source), source), settings.contacts)
+}
+
+type ContactsSettings = { readonly contacts?: Contacts | undefined }
+
+/** @throws UsageError if there is no such file */
+export function readClipText(source: string): string {
   const file = ownFile(source) ?? source
   if (!existsSync(file)) {
     const names = OWN_CLIPS.join(', ')
     throw new UsageError(`there is no clip "${source}": expected a file, or one of ${names}`)
   }
-  let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    return readFileSync(file, 'utf8')
   } catch (error) {
     throw new UsageError(`clip ${file} cannot be read: ${(error as Error).message}`)
   }
-  return parseClip(text, clipName(source))
 }
 
 /**
  * Reads several clips.
  * @throws UsageError also for two of one name
  */
-export function readClips(sources: readonly string[]): ClipSource[] {
-  const loaded = sources.map(readClip)
+export function readClips(
+  sources: readonly string[],
+  settings: ContactsSettings = {},
+): ClipSource[] {
+  const loaded = sources.map((source) => readClip(source, settings))
   const names = loaded.map(({ clip }) => clip.name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice) throw new UsageError(`--clip: "${twice}" was given twice`)
   return loaded
 }
 
-// humanoid3d_walk.txt -> walk
-function clipName(source: string): string {
+/** humanoid3d_walk.txt -> walk */
+export function clipName(source: string): string {
   return basename(source, '.txt').replace(/^humanoid3d_/, '')
 }
 

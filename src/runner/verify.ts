@@ -6,9 +6,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compareWithJudge } from '../environments/index.ts'
+import { checkClip, refuseNonsense } from '../mocap/checks.ts'
 import type { Clip } from '../mocap/clip.ts'
+import { findingText } from '../mocap/finding.ts'
 import { allowedContacts } from '../mocap/ground.ts'
-import { describeClip, warnings } from '../mocap/report.ts'
+import { describeClip } from '../mocap/report.ts'
 import { humanoidOptions, simulationConfig } from '../pipeline/simulation.ts'
 import {
   ACTION_SIZE,
@@ -37,7 +39,8 @@ type Check = () => Promise<string> | string
 
 /** Runs the checks; returns how many failed. */
 export async function verify(settings: VerifySettings): Promise<number> {
-  const { clip, capture } = readClip(settings.clip)
+  const source = readClip(settings.clip, settings)
+  const { clip, capture } = source
   const out = settings.out ?? join('runs', `verify-${clip.name}`)
   mkdirSync(out, { recursive: true })
   const figures: Record<string, unknown> = { clip: clip.name, options: settings }
@@ -64,8 +67,10 @@ export async function verify(settings: VerifySettings): Promise<number> {
     await check('clip', () => {
       const report = describeClip(clip, capture)
       figures['report'] = report
-      const notes = warnings(report)
-      return `${clip.name}, ${report.duration.toFixed(2)} s, ${clip.loop ? 'loop' : 'once'}, may touch the floor: ${report.contacts}${notes.length ? `; note: ${notes.join('; ')}` : ''}`
+      const findings = checkClip(source, report)
+      refuseNonsense(source, findings, settings.clip)
+      const notes = findings.map((finding) => `\nwarning: ${findingText(finding, settings.clip)}`)
+      return `${clip.name}, ${report.duration.toFixed(2)} s, ${clip.loop ? 'loop' : 'once'}, may touch the floor: ${report.contacts}${notes.join('')}`
     })
     signal.throwIfAborted()
     await check('physics', () => physics(session, clip, settings, figures))

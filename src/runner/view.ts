@@ -71,6 +71,9 @@ export class RunView {
     switch (event.kind) {
       case 'begin':
         return heading(event, store.name)
+      case 'notice':
+        // a teacher within a run learns from the same clips
+        return store === this.store ? colour.yellow(`warning: ${event.text}`) : undefined
       case 'compiled':
         return `physics compiled for the GPU, ${duration(event.seconds)}`
       case 'failure':

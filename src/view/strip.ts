@@ -4,8 +4,9 @@
  * Neighbours stand as far apart as they are along their path, and at least `spacing`.
  */
 import { vec3 } from 'gl-matrix'
+import { type Clip, stateAt } from '../mocap/clip.ts'
 import { Kinematics } from '../mocap/kinematics.ts'
-import { GEOMS, JOINTS, type Shape } from '../mocap/skeleton.ts'
+import { GEOMS, JOINTS, NQ, NV, type Shape } from '../mocap/skeleton.ts'
 
 export interface Moment {
   /** [35] */
@@ -27,6 +28,8 @@ export interface StripOptions {
   readonly elevation?: number
   /** a colour; default none, so that light and dark pages show through */
   readonly background?: string
+  /** say which side is which colour; default not */
+  readonly legend?: boolean
 }
 
 type Vec = [number, number, number]
@@ -65,7 +68,7 @@ interface Part {
  */
 export function renderStrip(moments: readonly Moment[], options: StripOptions = {}): string {
   if (moments.length === 0) throw new RangeError('a strip needs at least 1 moment, got none')
-  const { spacing = 0.75, scale = 160, background } = options
+  const { spacing = 0.75, scale = 160, background, legend = false } = options
   const view = camera(options)
   const paths = moments.map(({ qpos, ghost = qpos }) => [ghost[0], ghost[1], 0] as Vec)
   let at = 0
@@ -83,7 +86,8 @@ export function renderStrip(moments: readonly Moment[], options: StripOptions = 
   )
   const margin = MARGIN * scale
   const left = margin + Math.max(...ends.map(({ x, r }) => r - x))
-  const top = margin + Math.max(...ends.map(({ y, r }) => r - y))
+  const legendHeight = legend ? 0.14 * scale : 0
+  const top = margin + legendHeight + Math.max(...ends.map(({ y, r }) => r - y))
   const bottom = margin + Math.max(FLOOR * scale, ...ends.map(({ y, r }) => y + r))
   const width = Math.ceil(left + margin + Math.max(...ends.map(({ x, r }) => x + r)))
   const labels = figures.flatMap(({ at, label }) =>
@@ -99,9 +103,33 @@ export function renderStrip(moments: readonly Moment[], options: StripOptions = 
 <rect x="${px(-left)}" y="${px(-FLOOR * scale)}" width="${width}" height="${px(2 * FLOOR * scale)}" fill="url(#floor)" opacity=".16"/>
 <g fill="url(#shadow)">${figures.map(({ body }) => body.map((part) => view.shadow(part)).join('')).join('\n')}</g>
 ${figures.map(({ ghost }) => (ghost.length ? `<g opacity=".34">${view.draw(ghost, GHOST)}</g>\n` : '')).join('')}${figures.map(({ body }) => `<g>${view.draw(body)}</g>\n`).join('')}<g fill="${GREY}" font-family="system-ui, sans-serif" font-size="${px(0.085 * scale)}" text-anchor="middle">${labels.join('')}</g>
-</g>
+</g>${legend ? `\n${sides(scale)}` : ''}
 </svg>
 `
+}
+
+/** Moments of a clip's picture. */
+const MOMENTS = 8
+
+/** A clip from its first frame to its last, or over a cycle, with what tells left from right. */
+export function clipStrip(clip: Clip, options: StripOptions = {}): string {
+  const { frames, loop, dt } = clip
+  const count = Math.min(MOMENTS, frames)
+  const last = loop ? frames : frames - 1
+  const moments = Array.from({ length: count }, (_, i): Moment => {
+    const step = Math.round((i * last) / Math.max(1, count - 1))
+    const qpos = new Float64Array(NQ)
+    stateAt(clip, step, qpos, new Float64Array(NV))
+    return { qpos, label: `${(step * dt).toFixed(2)} s` }
+  })
+  // figures that lie are long
+  const { right } = camera(options)
+  const widths = moments.map(({ qpos }) => {
+    const across = partsOf(qpos, [0, 0, 0]).map(({ centre }) => vec3.dot(centre, right))
+    return Math.max(...across) - Math.min(...across)
+  })
+  const spacing = Math.max(0.75, Math.max(...widths) + SHADOW.reach)
+  return renderStrip(moments, { legend: true, spacing, ...options })
 }
 
 /** Where the parts of a body are, seen from `origin`. */
@@ -201,6 +229,23 @@ function camera({ azimuth = 32, elevation = 11, scale = 160 }: StripOptions) {
       return `<ellipse cx="${px(cx)}" cy="${px(cy)}" rx="${px(rx)}" ry="${px(rx * Math.sqrt(near[2]))}" opacity="${opacity.toFixed(2)}"/>`
     },
   }
+}
+
+// in the upper left corner
+function sides(scale: number): string {
+  const size = 0.085 * scale
+  const entries = [
+    ['left', LEFT],
+    ['right', RIGHT],
+  ] as const
+  const marks = entries.map(([side, [, base]], i) => {
+    const x = (1 + 5.5 * i) * size
+    return (
+      `<circle cx="${px(x)}" cy="${px(1.6 * size)}" r="${px(0.45 * size)}" fill="${base}"/>` +
+      `<text x="${px(x + size)}" y="${px(1.95 * size)}">${side}</text>`
+    )
+  })
+  return `<g fill="${GREY}" font-family="system-ui, sans-serif" font-size="${px(size)}">${marks.join('')}</g>`
 }
 
 function tones(name: string): Tones {

@@ -1,12 +1,17 @@
-// What is said about the heading of a loop, for whoever reads a report and for whoever trains without one.
+// What is said about the heading of a loop, for whoever reads a report and for whoever trains without one; the command.
 
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { checkClip } from '../../src/mocap/checks.ts'
 import { toClip } from '../../src/mocap/clip.ts'
-import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
-import { describeClip, slideSpeeds, warnings } from '../../src/mocap/report.ts'
+import { formatDeepMimic, parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { scalePositions, turnUp } from '../../src/mocap/edit.ts'
+import { describeClip, slideSpeeds } from '../../src/mocap/report.ts'
 import { bend, circle, cutAt } from '../support/bend.ts'
+import { run } from './command.ts'
 
 const straight = parseDeepMimic(
   readFileSync(new URL('../../clips/walk.txt', import.meta.url), 'utf8'),
@@ -15,7 +20,9 @@ const straight = parseDeepMimic(
 const degrees = (angle: number) => (angle * 180) / Math.PI
 const reportOf = (turn: number) => {
   const capture = bend(straight, (turn * Math.PI) / 180)
-  return describeClip(toClip(capture), capture)
+  const clip = toClip(capture)
+  const warnings = checkClip({ clip, capture }).map(({ text }) => text)
+  return { ...describeClip(clip, capture), warnings }
 }
 
 test('a loop that turns is said to, with degrees and metres', () => {
@@ -30,7 +37,7 @@ test('a loop that turns is said to, with degrees and metres', () => {
     const half = Math.abs((turn * Math.PI) / 360)
     assert.ok(Math.abs(report.distance - (1.28 * Math.sin(half)) / half) < 0.01)
     const metres = report.distance.toFixed(2)
-    assert.equal(warnings(report), [
+    assert.equal(report.warnings, [
       `a loop that turns: ${Math.abs(turn)} deg to the ${side} and ${metres} m a cycle`,
     ])
   }
@@ -48,10 +55,49 @@ test('a heading that drifted is said to have been straightened, none at all need
   const report = reportOf(-20)
   assert.is(report.turn, 0)
   assert.ok(Math.abs(degrees(report.drift) + 20) < 1e-3)
-  assert.equal(warnings(report), [
+  assert.equal(report.warnings, [
     'its heading drifts 20 deg to the right a cycle: taken out, every cycle faces the same way',
   ])
-  assert.equal(warnings(reportOf(0)), [])
+  assert.equal(reportOf(0).warnings, [])
 })
 
+const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+
+test('clips writes what its options make of a file, with its picture, and says so', async () => {
+  const [wrong, out] = [join(folder, 'wrong.txt'), join(folder, 'mended.txt')]
+  writeFileSync(wrong, formatDeepMimic(turnUp(straight, '-z')))
+  const before = await run(['clips', wrong])
+  assert.is(before.code, 0)
+  const line = /^warning: wrong: the body lies .*; npx tsx src\/runner (.*)$/m.exec(before.stdout)
+  assert.ok(line, before.stdout)
+  // the line that is shown does it
+  const words = line[1].split(' ')
+  words.splice(-1, 1, out)
+  const mended = await run([...words, '--contacts', 'feet+hands'])
+  assert.is(mended.code, 0, mended.stderr)
+  assert.match(mended.stderr, /mended\.txt: 65 frames, 1\.07 s, a loop, may touch .*: feet\+hands/)
+  assert.match(mended.stdout, /feet\+hands/)
+  assert.not.match(mended.stdout, /warning/)
+  assert.match(readFileSync(join(folder, 'mended.svg'), 'utf8'), />left<.*>right</)
+  const [read, was] = [out, 'clips/walk.txt'].map((path) =>
+    parseDeepMimic(readFileSync(path, 'utf8'), 'walk'),
+  )
+  for (const [i, { position }] of read.frames.entries()) {
+    for (const [k, x] of position.entries()) {
+      assert.ok(Math.abs(x - was.frames[i].position[k]) < 3e-6)
+    }
+  }
+  const json = await run(['clips', out, '--json'])
+  assert.equal(JSON.parse(json.stdout)[0].warnings, [])
+})
+
+test('clips leaves with an error for what nothing can be learnt from', async () => {
+  const far = join(folder, 'far.txt')
+  writeFileSync(far, formatDeepMimic(scalePositions(straight, 100)))
+  const { code, stdout } = await run(['clips', far])
+  assert.is(code, 1)
+  assert.match(stdout, /^warning: far: .* centimetres\?; .* --scale 0\.01 --out far-mended\.txt$/m)
+})
+
+test.after(() => rmSync(folder, { recursive: true }))
 test.run()

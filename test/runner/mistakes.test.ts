@@ -1,7 +1,7 @@
 // What a user gets wrong is refused in one line.
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -52,6 +52,8 @@ const mistakes: [string, string[], number, RegExp][] = [
   ['a clip that does not exist', ['sft', '--clip', 'moonwalk'], 2, /no clip "moonwalk".*walk/],
   ['a clip twice', ['sft', '--clip', 'walk', '--clip', 'walk'], 2, /"walk" was given twice/],
   ['gains that there are not', ['sft', '--gains', 'none.json'], 2, /--gains: .*cannot be read/],
+  ['contacts that there are not', ['sft', '--contacts', 'hands'], 2, /feet\+hands/],
+  ['several clips in one file', ['clips', 'walk', 'run', '--out', 'x.txt'], 2, /--out is of one/],
   ['a folder without a run', ['evaluate', tmpdir()], 2, /holds no run/],
   ['an option beside --resume', ['sft', '--resume', 'x', '--epochs', '3'], 2, /--resume goes on/],
 ]
@@ -63,6 +65,33 @@ for (const [what, args, status, message] of mistakes) {
     assert.match(stderr, message)
   })
 }
+
+test('refuses in one line: to learn from nonsense, with what mends it', async () => {
+  const file = JSON.parse(readFileSync(join(root, 'clips/walk.txt'), 'utf8'))
+  const clip = join(folder, 'far.txt')
+  const write = (change: (row: number[], i: number) => void) => {
+    const Frames = file.Frames.map((row: number[], i: number) => {
+      const copy = [...row]
+      change(copy, i)
+      return copy
+    })
+    writeFileSync(clip, JSON.stringify({ ...file, Frames }))
+  }
+  const changes: [(row: number[], i: number) => void, RegExp][] = [
+    [(row) => row.splice(2, 1, row[2] + 50), /50\.0 m above the floor throughout/],
+    [(row) => row.splice(1, 3, ...row.slice(1, 4).map((x) => 100 * x)), /--scale 0\.01 --out/],
+    [(row, i) => row.splice(1, 1, row[1] + (i > 30 ? 1e4 : 0)), /moves 10000 m in frame 31/],
+    [(row) => row.splice(1, 1, 1e30), /column 1, got 1e\+30/],
+    [(row) => row.splice(0, 44, ...file.Frames[0]), /nothing moves/],
+  ]
+  for (const [change, message] of changes) {
+    write(change)
+    const { code, stderr } = await run(['apg', '--clip', clip])
+    assert.is(code, 1, stderr)
+    assert.is(lines(stderr).length, 1, stderr)
+    assert.match(stderr, message)
+  }
+})
 
 test('refuses in one line: a broken clip, a config file with an unknown option', async () => {
   const clip = join(folder, 'broken.txt')

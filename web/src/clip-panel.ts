@@ -1,6 +1,8 @@
 /** Which clip, and what is known of it before anything is trained. */
 
-import { type ClipReport, describeClip, warnings } from '../../src/mocap/report.ts'
+import { checkClip } from '../../src/mocap/checks.ts'
+import { findingText } from '../../src/mocap/finding.ts'
+import { type ClipReport, describeClip } from '../../src/mocap/report.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 import { OWN_CLIPS, ownClip } from './clips.ts'
 import { element, make } from './dom.ts'
@@ -25,7 +27,8 @@ export class ClipPanel {
   }
 
   /** Marks a clip as the one that is played, and describes it. */
-  show({ clip, capture }: ClipSource): void {
+  show(source: ClipSource): void {
+    const { clip, capture, file = `${clip.name}.txt` } = source
     for (const chip of this.chips.children) {
       const own = (chip as HTMLElement).dataset['clip'] === clip.name
       chip.setAttribute('aria-pressed', String(own))
@@ -33,7 +36,7 @@ export class ClipPanel {
     const report = describeClip(clip, capture)
     element('facts').textContent = facts(report)
     const list = element('warnings')
-    const found = warnings(report)
+    const found = checkClip(source, report).map((finding) => findingText(finding, file))
     list.replaceChildren(...found.map((text) => make('li', { textContent: text })))
     list.hidden = found.length === 0
   }

@@ -1,7 +1,7 @@
 /** The clips that ship with webmimic, the walk with the page itself, the others when asked for; and a user's own. */
 
 import walk from '../../clips/walk.txt?raw'
-import { toClip } from '../../src/mocap/clip.ts'
+import { clipOf } from '../../src/mocap/checks.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 
@@ -22,7 +22,7 @@ export const OWN_CLIPS = ['walk', 'run', 'jump', 'squat', 'punch'] as const
  */
 export function readClip(text: string, name: string): ClipSource {
   const capture = parseDeepMimic(text, name)
-  return { clip: toClip(capture), capture, text }
+  return { clip: clipOf(capture), capture, text }
 }
 
 export const theWalk = () => readClip(walk, 'walk')

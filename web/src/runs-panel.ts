@@ -1,7 +1,7 @@
 /** The runs that are kept here: play, go on, evaluate, save, remove. */
 
 import type { Evaluation } from '../../src/pipeline/records.ts'
-import { evaluationRows } from '../../src/view/evaluation-rows.ts'
+import { evaluationRows, evaluationWarnings } from '../../src/view/evaluation-rows.ts'
 import { button, element, make, percent, thousands } from './dom.ts'
 import { complain } from './message.ts'
 import type { RunSummary } from './trainer.worker.ts'
@@ -89,7 +89,8 @@ function evaluationTable(evaluation: Evaluation): HTMLElement {
     make('thead', {}, make('tr', {}, ...names!.map((name) => head('col', name)))),
     make('tbody', {}, ...figures.map(line)),
   )
-  const place = make('div', { className: 'table', tabIndex: 0 }, table)
+  const warnings = evaluationWarnings(evaluation).map((textContent) => make('p', { textContent }))
+  const place = make('div', { className: 'table', tabIndex: 0 }, table, ...warnings)
   place.dataset['testid'] = 'evaluation'
   place.setAttribute('role', 'region')
   place.setAttribute('aria-label', `evaluation on ${evaluation.clip}`)
