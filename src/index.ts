@@ -19,7 +19,14 @@ export { FormatError } from './formats/safetensors.ts'
 export type { Clip } from './mocap/clip.ts'
 export { ClipError } from './mocap/deepmimic.ts'
 export { type ClipReport, describeClip } from './mocap/report.ts'
-export { type ClipSource, OWN_CLIPS, ownClip, parseClip } from './pipeline/clips.ts'
+export {
+  type ClipSource,
+  type ImportedClip,
+  importClip,
+  OWN_CLIPS,
+  ownClip,
+  parseClip,
+} from './pipeline/clips.ts'
 export type { Context } from './pipeline/context.ts'
 export type { PipelineEvent } from './pipeline/events.ts'
 export { apg, type ContextOptions, evaluate, openContext, sft, trpo } from './pipeline/library.ts'

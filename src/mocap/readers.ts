@@ -5,7 +5,7 @@
 import { readAmass } from './amass.ts'
 import { readBvh } from './bvh.ts'
 import type { KeyFrame, MotionCapture } from './clip.ts'
-import { ClipError, parseDeepMimic } from './deepmimic.ts'
+import { ClipError, formatDeepMimic, parseDeepMimic } from './deepmimic.ts'
 import { type Fit, fitBody, type Targets } from './fit.ts'
 import { Kinematics } from './kinematics.ts'
 import { type RetargetOptions, retarget } from './retarget.ts'
@@ -142,6 +142,30 @@ export function readCapture(
   const reader = readerOf(bytes, fileName)
   const name = captureName(fileName)
   return { format: reader.format, ...reader.read(bytes, name, options) }
+}
+
+/** A motion file of any format as DeepMimic's text, which is what runs keep. */
+export interface ClipText {
+  readonly name: string
+  readonly text: string
+  readonly notes: readonly string[]
+}
+
+/**
+ * Reads a motion file of any format as DeepMimic's text; one that is such text already stays as it is.
+ *
+ * @throws ClipError as `readCapture`; a DeepMimic file is not looked into
+ */
+export function readAsText(
+  bytes: Uint8Array,
+  fileName: string,
+  options: ReadOptions = {},
+): ClipText {
+  if (readerOf(bytes, fileName).format === 'DeepMimic') {
+    return { name: captureName(fileName), text: new TextDecoder().decode(bytes), notes: [] }
+  }
+  const { capture, notes } = readCapture(bytes, fileName, options)
+  return { name: capture.name, text: formatDeepMimic(capture), notes }
 }
 
 /** The name of a clip by that of its file: folder/humanoid3d_walk.txt -> walk */

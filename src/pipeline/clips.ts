@@ -3,6 +3,7 @@
 import { readAsset } from '#platform'
 import { type Clip, type MotionCapture, toClip } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
+import { type ReadOptions, readAsText } from '../mocap/readers.ts'
 import type { Run } from './run.ts'
 
 export interface ClipSource {
@@ -19,6 +20,25 @@ export interface ClipSource {
 export function parseClip(text: string, name: string): ClipSource {
   const capture = parseDeepMimic(text, name)
   return { clip: toClip(capture), capture, text }
+}
+
+/** A clip from a motion file of any format. */
+export interface ImportedClip extends ClipSource {
+  /** what was found out about the file and made of it, a line each */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Makes a clip of a motion file: DeepMimic's text, BVH or AMASS. Its text is DeepMimic's in any case.
+ * @throws ClipError for a file that is none of these
+ */
+export function importClip(
+  bytes: Uint8Array,
+  fileName: string,
+  options: ReadOptions = {},
+): ImportedClip {
+  const { name, text, notes } = readAsText(bytes, fileName, options)
+  return { ...parseClip(text, name), notes }
 }
 
 /** The clips of a run. */

@@ -1,5 +1,7 @@
 /** `clips`: what a clip is, and whether it can be tracked. */
 
+import { readFileSync } from 'node:fs'
+import type { JointMap } from '../mocap/key-joints.ts'
 import {
   type ClipReport,
   describeClip,
@@ -8,6 +10,7 @@ import {
   warnings,
 } from '../mocap/report.ts'
 import { type ClipSource, OWN_CLIPS } from '../pipeline/clips.ts'
+import { UsageError } from '../pipeline/settings.ts'
 import type { ClipsSettings } from './options.ts'
 import { readClip } from './session.ts'
 import { colour, say, table } from './terminal.ts'
@@ -17,19 +20,36 @@ const MILLIMETRES = 1000
 /** Checks the files, or webmimic's own clips; returns how many are broken. */
 export function clips(files: readonly string[], settings: ClipsSettings): number {
   const reports: ClipReport[] = []
+  const imported: string[] = []
+  const map = settings.map === undefined ? undefined : readMap(settings.map)
   let broken = 0
   for (const file of files.length ? files : OWN_CLIPS) {
     try {
-      const { clip, capture } = readClip(file)
+      const { clip, capture, notes } = readClip(file, { map })
       reports.push(describeClip(clip, capture))
+      imported.push(...notes.map((note) => `${clip.name}: ${note}`))
     } catch (error) {
       broken++
       say(colour.red((error as Error).message))
     }
   }
   if (settings.json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`)
-  else if (reports.length) print(reports, settings.joints)
+  else if (reports.length) print(reports, settings.joints, imported)
   return broken
+}
+
+function readMap(file: string): JointMap {
+  let map: unknown
+  try {
+    map = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`--map ${file} cannot be read: ${(error as Error).message}`)
+  }
+  const names = typeof map === 'object' && map !== null ? Object.values(map) : [map]
+  if (Array.isArray(map) || !names.every((name) => typeof name === 'string')) {
+    throw new UsageError(`--map ${file}: expected names by names, {"left_hip": "LeftUpLeg"}`)
+  }
+  return map as JointMap
 }
 
 const LEGEND = colour.dim(
@@ -37,7 +57,7 @@ const LEGEND = colour.dim(
     'air: share in flight · slide: mean speed of a sole on the floor, m/s · rad/s: fastest joint',
 )
 
-function print(reports: readonly ClipReport[], joints: boolean): void {
+function print(reports: readonly ClipReport[], joints: boolean, imported: readonly string[]): void {
   const header = [
     ...['clip', 'kind', 's', 'frames', 'm', 'may touch', 'lift mm', 'sunk', 'float', 'air'],
     ...['slide', 'rad/s'],
@@ -57,6 +77,7 @@ function print(reports: readonly ClipReport[], joints: boolean): void {
     r.fastest.speed.toFixed(1),
   ])
   process.stdout.write(`${table([header, ...rows])}\n${LEGEND}\n`)
+  for (const line of imported) process.stdout.write(`${line}\n`)
   for (const report of reports) {
     for (const warning of warnings(report)) {
       process.stdout.write(`${colour.yellow(`${report.name}: ${warning}`)}\n`)

@@ -7,7 +7,7 @@ import { seed, simulation, workers } from '../pipeline/options.ts'
 const clip = z
   .string()
   .default('walk')
-  .describe('a clip of webmimic by name, or a DeepMimic .txt file')
+  .describe('a clip of webmimic by name, or a motion file: DeepMimic .txt, BVH, AMASS .npz')
 export const evaluateSchema = z.strictObject({
   clip: z.string().optional().describe("another clip than the run's own"),
   episodes: count().default(100).describe('episodes'),
@@ -48,6 +48,12 @@ export const daggerSchema = z.strictObject({
 export const clipsSchema = z.strictObject({
   json: flag().default(false).describe('print the figures as JSON'),
   joints: flag().default(false).describe('with the range of every joint'),
+  map: z
+    .string()
+    .optional()
+    .describe(
+      'JSON file of the joints of a BVH file by our names, {"left_hip": "LeftUpLeg"}, where they are not found',
+    ),
 })
 
 export const physicsSchema = z.strictObject({

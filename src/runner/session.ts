@@ -1,10 +1,10 @@
 /** What a command works with: clips, the GPU, the pool, and a signal that Ctrl-C sets. */
 
 import { existsSync, readFileSync } from 'node:fs'
-import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Gpu, openGpu } from '../engine/gpu.ts'
-import { type ClipSource, OWN_CLIPS, parseClip } from '../pipeline/clips.ts'
+import type { ReadOptions } from '../mocap/readers.ts'
+import { type ClipSource, type ImportedClip, importClip, OWN_CLIPS } from '../pipeline/clips.ts'
 import type { Context } from '../pipeline/context.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { Pool } from '../sim/index.ts'
@@ -22,19 +22,19 @@ export function ownFile(name: string): string | undefined {
  * Reads one of webmimic's clips by name, or a file.
  * @throws UsageError if there is neither, ClipError if the file is no clip
  */
-export function readClip(source: string): ClipSource {
+export function readClip(source: string, options: ReadOptions = {}): ImportedClip {
   const file = ownFile(source) ?? source
   if (!existsSync(file)) {
     const names = OWN_CLIPS.join(', ')
     throw new UsageError(`there is no clip "${source}": expected a file, or one of ${names}`)
   }
-  let text: string
+  let bytes: Uint8Array
   try {
-    text = readFileSync(file, 'utf8')
+    bytes = readFileSync(file)
   } catch (error) {
     throw new UsageError(`clip ${file} cannot be read: ${(error as Error).message}`)
   }
-  return parseClip(text, clipName(source))
+  return importClip(bytes, file, options)
 }
 
 /**
@@ -42,16 +42,12 @@ export function readClip(source: string): ClipSource {
  * @throws UsageError also for two of one name
  */
 export function readClips(sources: readonly string[]): ClipSource[] {
-  const loaded = sources.map(readClip)
+  const loaded = sources.map((source) => readClip(source))
   const names = loaded.map(({ clip }) => clip.name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice) throw new UsageError(`--clip: "${twice}" was given twice`)
+  for (const { clip, notes } of loaded) for (const note of notes) say(`${clip.name}: ${note}`)
   return loaded
-}
-
-// humanoid3d_walk.txt -> walk
-function clipName(source: string): string {
-  return basename(source, '.txt').replace(/^humanoid3d_/, '')
 }
 
 /** The signal is aborted by the first Ctrl-C; the second ends the process. */

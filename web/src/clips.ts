@@ -3,6 +3,7 @@
 import walk from '../../clips/walk.txt?raw'
 import { toClip } from '../../src/mocap/clip.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { readAsText } from '../../src/mocap/readers.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 
 // the bundler reads the options as they stand here
@@ -31,7 +32,11 @@ export async function ownClip(name: string): Promise<ClipSource> {
   return name === 'walk' ? theWalk() : readClip(await texts[`../../clips/${name}.txt`](), name)
 }
 
-/** The name of a clip by its file's: humanoid3d_walk.txt -> walk */
-export function clipName(file: string): string {
-  return file.replace(/\.txt$/i, '').replace(/^humanoid3d_/, '')
+/**
+ * Makes a clip of a motion file of any format.
+ * @throws ClipError for a file that is none
+ */
+export function importClip(bytes: Uint8Array, fileName: string): ClipSource {
+  const { name, text } = readAsText(bytes, fileName)
+  return readClip(text, name)
 }
