@@ -64,7 +64,7 @@ export function readAmass(
       `${name}: expected "mocap_framerate" or "mocap_frame_rate", frames a second, got ${rate ?? 'none'}`,
     )
   }
-  const stride = Math.max(1, Math.floor(rate! / (options.enough ?? Infinity) + 1e-6))
+  const stride = Math.max(1, Math.floor(rate! / (options.enough ?? Infinity) + 0.01))
   const { from = 0, to = Infinity } = options
   const picked = Array.from({ length: count }, (_, i) => i).filter(
     (i) => i >= from * rate! - 1e-6 && i <= to * rate! + 1e-6,

@@ -61,7 +61,7 @@ export function readBvh(bytes: Uint8Array, name: string, options: BvhOptions = {
   const { joints, width } = readHierarchy(lines, name)
   const { stated, frameTime } = readMotionHeader(lines, name)
   const notes: string[] = []
-  const stride = Math.max(1, Math.floor(1 / (frameTime * (options.enough ?? Infinity)) + 1e-6))
+  const stride = Math.max(1, Math.floor(1 / (frameTime * (options.enough ?? Infinity)) + 0.01))
   const { from = 0, to = Infinity } = options
   const first = Math.max(0, Math.ceil(from / frameTime - 1e-6))
   const last = to / frameTime + 1e-6

@@ -427,7 +427,8 @@ function targetsOf(track: Tracks): { targets: Targets; mirrored: boolean } {
         if (upper === 'hip') leftness += vec3.dot(bend(i), axisOf('root', 1, i))
       }
     }
-    leftness += foot(track, side, (i) => axisOf(`${side}_hip`, 0, i), set)
+    const ahead = (i: number) => axisOf('root', 0, i)
+    leftness += foot(track, side, ahead, set)
   }
 
   const root = new Float64Array(3 * frames)
