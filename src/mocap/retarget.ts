@@ -98,13 +98,14 @@ export function retarget(
     }
   }
 
-  const up = options.up ?? upAxis(bvh, pose, key)
+  const rest = restOf(bvh, key)
+  const up = options.up ?? upAxis(bvh, pose, key, leg, rest)
   notes.push(`${up} is up${options.up ? '' : ', by the motion'}`)
   const toWorld = quat.clone(TO_Z_UP[up] as Quat) as Quat
   const track = new Tracks(bvh, pose, figure, key, scale)
   turnAhead(toWorld, track.across(0, toWorld))
   track.fill(toWorld)
-  const { targets, mirrored } = targetsOf(track)
+  const { targets, mirrored } = targetsOf(track, rest)
   if (mirrored) {
     notes.push(
       'warning: knees and toes say that its left is right: names that are swapped, or a mirrored file? --mirror mends it',
@@ -133,38 +134,95 @@ function unitNote(leg: number): string {
     : `legs of ${leg.toPrecision(3)} units: no unit makes them a person's; scaled to this body's ${LEG.toFixed(2)} m`
 }
 
-/** The axis that points from the feet to the shoulders most of the time; that of the rest pose where none does. */
-function upAxis(bvh: Bvh, pose: BvhPose, key: ReturnType<typeof findKeyJoints>['joints']): UpAxis {
-  const upright = (positions: Float64Array): V => {
-    const at = (j: number) => positions.subarray(3 * j, 3 * j + 3) as unknown as V
-    const middle = (a: number, b: number) => vec3.lerp([0, 0, 0], at(a), at(b), 0.5)
-    const feet = middle(key.left_ankle, key.right_ankle)
-    const shoulders = middle(key.left_shoulder, key.right_shoulder)
-    return vec3.normalize([0, 0, 0], vec3.subtract([0, 0, 0], shoulders, feet)) as V
-  }
-  const sum: V = [0, 0, 0]
-  const stride = Math.max(1, Math.floor(bvh.frames / 200))
-  let count = 0
-  for (let i = 0; i < bvh.frames; i += stride, count++) {
-    vec3.add(sum, sum, upright(pose.update(i).positions))
-  }
-  vec3.scale(sum, sum, 1 / count)
-  const axis = nearestAxis(sum)
-  if (component(sum, axis) > 0.6) return axis
-  // somebody lies, crawls or turns over: rest poses stand, if they are any
-  const rest = new Float64Array(bvh.joints.length * 3)
-  bvh.joints.forEach(({ parent, offset }, j) => {
-    for (let k = 0; k < 3; k++)
-      rest[3 * j + k] = offset[k] + (parent < 0 ? 0 : rest[3 * parent + k])
+type Keys = ReturnType<typeof findKeyJoints>['joints']
+
+/** Places of the joints in a file's rest pose, and whether a person stands in it: then it tells where ahead is, too. */
+interface Rest {
+  readonly up: UpAxis
+  /** across the hips, from right to left */
+  readonly left: V
+}
+
+// rest poses differ, and many are no pose at all; one is believed if legs, trunk and hips are those of somebody standing
+function restOf({ joints }: Bvh, key: Keys): Rest | undefined {
+  const places = new Float64Array(joints.length * 3)
+  joints.forEach(({ parent, offset }, j) => {
+    for (let k = 0; k < 3; k++) {
+      places[3 * j + k] = offset[k] + (parent < 0 ? 0 : places[3 * parent + k])
+    }
   })
-  const stood = upright(rest)
-  const restAxis = nearestAxis(stood)
-  return component(stood, restAxis) > 0.9 ? restAxis : 'y'
+  const at = (j: number) => places.subarray(3 * j, 3 * j + 3) as unknown as V
+  const towards = (a: number, b: number) =>
+    vec3.normalize([0, 0, 0], vec3.subtract([0, 0, 0], at(b), at(a))) as V
+  const up = nearestAxis(upright(places, key))
+  const left = towards(key.right_hip, key.left_hip)
+  const stands =
+    component(upright(places, key), up) > 0.95 &&
+    Math.abs(component(left, up)) < 0.2 &&
+    SIDES.every(
+      (side) => component(towards(key[`${side}_ankle`], key[`${side}_hip`]), up) > 0.85,
+    ) &&
+    component(towards(key.hips, key.neck), up) > 0.8
+  return stands ? { up, left } : undefined
+}
+
+// from the feet to the shoulders
+function upright(places: Float64Array, key: Keys): V {
+  const at = (j: number) => places.subarray(3 * j, 3 * j + 3) as unknown as V
+  const middle = (a: number, b: number) => vec3.lerp([0, 0, 0], at(a), at(b), 0.5)
+  const feet = middle(key.left_ankle, key.right_ankle)
+  const shoulders = middle(key.left_shoulder, key.right_shoulder)
+  return vec3.normalize([0, 0, 0], vec3.subtract([0, 0, 0], shoulders, feet)) as V
+}
+
+/** A height like the lowest, as a share of the legs, and by how much more often that of another axis must be met. */
+const FLOOR = { height: 0.06, lead: 0.25, leadOfUpright: 0.6 }
+
+/**
+ * The axis along which the body is upright most of the time; somebody who lies or turns over tells nothing: then that of
+ * the rest pose, if somebody stands in it, else y. Somebody who crawls tells wrong: but along the axis that is up the
+ * lowest joint is on the floor time and again, along another it travels.
+ */
+function upAxis(bvh: Bvh, pose: BvhPose, key: Keys, leg: number, rest: Rest | undefined): UpAxis {
+  const sum: V = [0, 0, 0]
+  const lowest = new Map(UP_AXES.map((axis): [UpAxis, number[]] => [axis, []]))
+  const stride = Math.max(1, Math.floor(bvh.frames / 200))
+  for (let i = 0; i < bvh.frames; i += stride) {
+    const { positions } = pose.update(i)
+    vec3.add(sum, sum, upright(positions, key))
+    for (const [axis, values] of lowest) {
+      const heights = Object.values(key).map((j) =>
+        component([positions[3 * j], positions[3 * j + 1], positions[3 * j + 2]], axis),
+      )
+      values.push(Math.min(...heights))
+    }
+  }
+  const onFloor = (axis: UpAxis) => {
+    const values = [...lowest.get(axis)!].sort((a, b) => a - b)
+    const floor = values[Math.floor(0.1 * values.length)]
+    const near = values.filter((value) => Math.abs(value - floor) < FLOOR.height * leg)
+    return near.length / values.length
+  }
+  const seen = nearestAxis(sum)
+  const uprightness = component(sum, seen) / lowest.get(seen)!.length
+  const likely = uprightness > 0.6 ? seen : (rest?.up ?? 'y')
+  const lead = uprightness > 0.85 ? FLOOR.leadOfUpright : FLOOR.lead
+  const others: UpAxis[] = [...(rest ? [rest.up] : []), 'y', 'z']
+  return others.reduce(
+    (best, other) => (onFloor(other) > onFloor(best) + lead ? other : best),
+    likely,
+  )
 }
 
 /** The axis that a vector comes nearest to. */
 export function nearestAxis(v: Vec3): UpAxis {
   return UP_AXES.reduce((a, b) => (component(v, b) > component(v, a) ? b : a))
+}
+
+function unitOf(axis: UpAxis): V {
+  const unit: V = [0, 0, 0]
+  unit['xyz'.indexOf(axis.at(-1)!)] = axis.startsWith('-') ? -1 : 1
+  return unit
 }
 
 /** How far a vector goes along an axis. */
@@ -200,16 +258,10 @@ class Tracks {
   readonly #bases: ReadonlyMap<string, number>
   readonly #spine: readonly number[]
   readonly #pose: BvhPose
-  readonly #key: ReturnType<typeof findKeyJoints>['joints']
+  readonly #key: Keys
   readonly #scale: number
 
-  constructor(
-    bvh: Bvh,
-    pose: BvhPose,
-    figure: Figure,
-    key: ReturnType<typeof findKeyJoints>['joints'],
-    scale: number,
-  ) {
+  constructor(bvh: Bvh, pose: BvhPose, figure: Figure, key: Keys, scale: number) {
     this.frames = bvh.frames
     this.frameTime = bvh.frameTime
     this.#pose = pose
@@ -356,7 +408,7 @@ const STEADY = 0.75
 /** Mean sine of the bend of a limb, from which its plane is known. */
 const BENT = 0.04
 
-function targetsOf(track: Tracks): { targets: Targets; mirrored: boolean } {
+function targetsOf(track: Tracks, rest: Rest | undefined): { targets: Targets; mirrored: boolean } {
   const { frames, frameTime } = track
   const certainty = JOINTS.map(() => 1)
   const index = (name: string) => JOINTS.findIndex((joint) => joint.name === name)
@@ -389,7 +441,18 @@ function targetsOf(track: Tracks): { targets: Targets; mirrored: boolean } {
     unit[k] = 1
     return vec3.transformQuat(unit, unit, get(name, frame)) as V
   }
-  const headLeft = follow('head', (i) => axisOf('chest', 1, i))
+  // somebody who stands in a rest pose looks ahead; else heads look where the chest faces on the whole
+  const headAxis: Axis = rest
+    ? { local: rest.left, steadiness: 1, evidence: 1 }
+    : measure(
+        frames,
+        (i) => track.turn('head', i),
+        (i) => axisOf('chest', 1, i),
+      )
+  const headLeft = (i: number) =>
+    headAxis.steadiness > 0.5
+      ? (vec3.transformQuat([0, 0, 0], headAxis.local, track.turn('head', i)) as V)
+      : axisOf('chest', 1, i)
   for (let i = 0; i < frames; i++) {
     const neck = track.has('top') ? track.from('neck', 'top', i) : axisOf('chest', 2, i)
     set('neck', i, basis('z', neck, 'y', headLeft(i)))
@@ -428,7 +491,7 @@ function targetsOf(track: Tracks): { targets: Targets; mirrored: boolean } {
       }
     }
     const ahead = (i: number) => axisOf('root', 0, i)
-    leftness += foot(track, side, ahead, set)
+    leftness += foot(track, side, ahead, rest, set)
   }
 
   const root = new Float64Array(3 * frames)
@@ -446,8 +509,11 @@ function targetsOf(track: Tracks): { targets: Targets; mirrored: boolean } {
   }
 }
 
-/** Angle of ankle and toe above the sole where the motion does not show it, rad, and those that can be. */
-const SOLE = { usual: 0.4, least: -0.2, most: 1.1 }
+/**
+ * Angle of ankle and toe above the sole, rad: where nothing shows it, those that can be, and the difference of stance and
+ * rest pose from which stance is in doubt.
+ */
+const SOLE = { usual: 0.4, least: -0.2, most: 1.1, doubt: 0.2 }
 
 /**
  * Targets of a foot. Its sole is what lies flat when ankle and toe are low and still.
@@ -457,6 +523,7 @@ function foot(
   track: Tracks,
   side: 'left' | 'right',
   ahead: (frame: number) => V,
+  rest: Rest | undefined,
   set: (name: string, frame: number, q: Quat) => void,
 ): number {
   const { frames, frameTime } = track
@@ -479,16 +546,25 @@ function foot(
       return share * Math.exp(-((speed / 0.3) ** 2) - (height / 0.02) ** 2)
     }, 1)
   }
-  const sole = measure(frames, turn, (i) => [0, 0, stands(i)])
-  const slope = Math.asin(Math.max(-1, Math.min(1, -vec3.dot(toe.local, sole.local))))
-  const seen =
-    sole.evidence * frames > 1 && sole.steadiness > 0.9 && slope > SOLE.least && slope < SOLE.most
+  const flat = measure(frames, turn, (i) => [0, 0, stands(i)])
+  const slopeOf = (sole: V) => Math.asin(Math.max(-1, Math.min(1, -vec3.dot(toe.local, sole))))
+  const within = (slope: number) => slope > SOLE.least && slope < SOLE.most
+  const standing = rest ? unitOf(rest.up) : undefined
+  const restSole = standing && within(slopeOf(standing)) ? standing : undefined
+  // somebody who runs never stands flat: what stance says then is too far from the rest pose
+  const stance =
+    flat.evidence * frames > 1 &&
+    flat.steadiness > 0.9 &&
+    within(slopeOf(flat.local)) &&
+    (!restSole || vec3.angle(flat.local, restSole) < SOLE.doubt)
+  const sole = stance ? flat.local : restSole
   let pointing = 0
   for (let i = 0; i < frames; i++) {
     const forward = vec3.transformQuat([0, 0, 0], toe.local, turn(i)) as V
     if (tip !== ankle) pointing += vec3.dot(forward, ahead(i))
-    let up = vec3.transformQuat([0, 0, 0], sole.local, turn(i)) as V
-    if (!seen) {
+    let up: V
+    if (sole) up = vec3.transformQuat([0, 0, 0], sole, turn(i)) as V
+    else {
       // over the shin's own left, at the usual slope
       const across = vec3.cross(
         [0, 0, 0],
