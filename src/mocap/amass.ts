@@ -72,7 +72,7 @@ export function readAmass(
   const used = picked.filter((_, i) => i % stride === 0)
   if (used.length < 2) {
     throw new ClipError(
-      `${name}: expected at least 2 frames${count > 1 ? ` from ${from} s to ${to} s` : ''}; the file holds ${count}, ${(count / rate!).toFixed(2)} s`,
+      `${name}: expected at least 2 frames${count > 1 ? ` from ${from} s to ${to === Infinity ? 'the end' : `${to} s`}` : ''}; the file holds ${count}, ${(count / rate!).toFixed(2)} s`,
     )
   }
 

@@ -100,7 +100,7 @@ export function readBvh(bytes: Uint8Array, name: string, options: BvhOptions = {
     const held = `the file holds ${count}, ${(count * frameTime).toFixed(2)} s`
     throw new ClipError(
       count >= 2
-        ? `${name}: expected at least 2 frames from ${from} s to ${to} s; ${held}`
+        ? `${name}: expected at least 2 frames from ${from} s to ${to === Infinity ? 'the end' : `${to} s`}; ${held}`
         : `${name}: expected at least 2 frames of motion, got ${count}; a motion needs a start and an end`,
     )
   }
@@ -340,7 +340,7 @@ function readNumbers(
     const from = at
     while (at < end && !isBlank(bytes[at])) at++
     const value = decimal(bytes, from, at)
-    if (!Number.isFinite(value)) {
+    if (!Number.isFinite(Math.fround(value))) {
       return { count, bad: new TextDecoder().decode(bytes.subarray(from, Math.min(at, from + 20))) }
     }
     if (count < out.length) out[count] = value
