@@ -116,6 +116,26 @@ test('a motion comes back whatever the rest pose, orders, units, axes, names and
   assert.ok(seen >= 60)
 })
 
+const poor: [string, readonly string[]][] = [
+  ['collar bones', ['left_collar', 'right_collar']],
+  ['fingers', ['left_finger', 'right_finger']],
+  ['toes but for their tips', ['left_toe', 'right_toe']],
+  ['any feet', ['left_toe', 'right_toe', 'left_toe_end', 'right_toe_end']],
+  ['a second joint of the spine', ['spine2']],
+  ['a head', ['head']],
+  ['a tip of the head', ['head_end']],
+]
+for (const [what, without] of poor) {
+  test(`a walk comes back from a figure without ${what}`, () => {
+    for (const names of ['xsens', 'biped', 'none']) {
+      const text = writeBvh(walk, { ...plain, names: NAMES[names], without })
+      const { capture } = readCapture(bytesOf(text), 'walk.bvh')
+      const { body, metres } = worst(capture, walk)
+      assert.ok(metres < 0.004, `${names}: ${body} is ${metres} m off`)
+    }
+  })
+}
+
 test('names say sides and parts', () => {
   const cases: [string, 'left' | 'right' | undefined, string][] = [
     ['mixamorig:LeftUpLeg', 'left', 'upleg'],

@@ -61,18 +61,35 @@ export interface Convention {
   /** a joint above the hips */
   readonly extraRoot?: boolean
   readonly lineEnd?: string
+  /** joints of the file that are left out; what hangs on one hangs on its parent then */
+  readonly without?: readonly string[]
 }
 
 const DEGREES = 180 / Math.PI
 
+// a joint is only left out where the frames of its body and its parent's are one
+function treeWithout(names: readonly string[]): typeof TREE {
+  return names.reduce((tree, name) => {
+    const [, parent, local] = tree.find(([other]) => other === name)!
+    return tree
+      .filter(([other]) => other !== name)
+      .map(([other, above, place]) =>
+        above === name
+          ? [other, parent, [0, 1, 2].map((k) => place[k] + local[k]) as unknown as Vec3]
+          : [other, above, place],
+      )
+  }, TREE)
+}
+
 /** A BVH file of a motion, at its key frames. */
 export function writeBvh(capture: MotionCapture, convention: Convention): string {
   const { names, world, units, positions = 'none', extraRoot = false, lineEnd = '\n' } = convention
-  const index = (name: string) => TREE.findIndex(([other]) => other === name)
-  const parents = TREE.map(([, parent]) => index(parent))
-  const rest = TREE.map((_, j) => convention.frames(j))
-  const isEnd = (j: number) => TREE[j][0].endsWith('_end')
-  const offsets = TREE.map(([, , local], j): V => {
+  const tree = treeWithout(convention.without ?? [])
+  const index = (name: string) => tree.findIndex(([other]) => other === name)
+  const parents = tree.map(([, parent]) => index(parent))
+  const rest = tree.map((_, j) => convention.frames(j))
+  const isEnd = (j: number) => tree[j][0].endsWith('_end')
+  const offsets = tree.map(([, , local], j): V => {
     if (parents[j] < 0) return [0, 0, 0]
     const inverse = quat.conjugate([0, 0, 0, 1], rest[parents[j]])
     const offset = vec3.transformQuat([0, 0, 0], local as V, inverse)
@@ -84,7 +101,7 @@ export function writeBvh(capture: MotionCapture, convention: Convention): string
   const write = (j: number, depth: number, kind: string) => {
     const pad = '\t'.repeat(depth)
     const end = isEnd(j)
-    text.push(`${pad}${end ? 'End Site' : `${kind} ${names[TREE[j][0]]}`}`, `${pad}{`)
+    text.push(`${pad}${end ? 'End Site' : `${kind} ${names[tree[j][0]]}`}`, `${pad}{`)
     text.push(`${pad}\tOFFSET ${offsets[j].map((v) => v.toFixed(6)).join(' ')}`)
     if (!end) {
       const turns = convention.order(j).map((axis) => `${axis.toUpperCase()}rotation`)
@@ -107,7 +124,7 @@ export function writeBvh(capture: MotionCapture, convention: Convention): string
   const { frames } = capture
   const rate = (frames.length - 1) / (frames[frames.length - 1].time - frames[0].time)
   text.push('MOTION', `Frames: ${frames.length}`, `Frame Time: ${(1 / rate).toFixed(7)}`)
-  const previous = TREE.map(() => [0, 0, 0])
+  const previous = tree.map(() => [0, 0, 0])
   for (const { position, rotations } of frames) {
     const bodies: Quat[] = []
     rotations.forEach((rotation, j) => {
@@ -118,7 +135,7 @@ export function writeBvh(capture: MotionCapture, convention: Convention): string
           : (quat.multiply([0, 0, 0, 1], bodies[parent], rotation as Quat) as Quat),
       )
     })
-    const inFile = TREE.map(([name], j): Quat => {
+    const inFile = tree.map(([name], j): Quat => {
       const turn = quat.multiply([0, 0, 0, 1], world, bodies[carrier(name)])
       return quat.multiply(turn, turn, rest[j]) as Quat
     })
