@@ -3,7 +3,6 @@
 import walk from '../../clips/walk.txt?raw'
 import { toClip } from '../../src/mocap/clip.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
-import { readAsText } from '../../src/mocap/readers.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 
 // the bundler reads the options as they stand here
@@ -33,10 +32,11 @@ export async function ownClip(name: string): Promise<ClipSource> {
 }
 
 /**
- * Makes a clip of a motion file of any format.
+ * Makes a clip of a motion file of any format; the readers are loaded when there is something to read.
  * @throws ClipError for a file that is none
  */
-export function importClip(bytes: Uint8Array, fileName: string): ClipSource {
+export async function importClip(bytes: Uint8Array, fileName: string): Promise<ClipSource> {
+  const { readAsText } = await import('../../src/mocap/readers.ts')
   const { name, text } = readAsText(bytes, fileName)
   return readClip(text, name)
 }

@@ -30,7 +30,7 @@ async function readFile(file: File): Promise<Arrival> {
     mustFit(weights, name)
     return { kind: 'policy', name, weights }
   }
-  return { kind: 'clip', source: importClip(bytes, name) }
+  return { kind: 'clip', source: await importClip(bytes, name) }
 }
 
 function mustFit({ sizes }: PolicyWeights, name: string): void {
