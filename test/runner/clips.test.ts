@@ -1,12 +1,18 @@
 // What is said about the heading of a loop, for whoever reads a report and for whoever trains without one.
 
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { toClip } from '../../src/mocap/clip.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
 import { describeClip, slideSpeeds, warnings } from '../../src/mocap/report.ts'
+import type { Quat } from '../../src/mocap/rotation.ts'
+import { share } from '../../src/runner/play.ts'
 import { bend, circle, cutAt } from '../support/bend.ts'
+import { NAMES, writeBvh } from '../support/bvh.ts'
+import { run } from './command.ts'
 
 const straight = parseDeepMimic(
   readFileSync(new URL('../../clips/walk.txt', import.meta.url), 'utf8'),
@@ -52,6 +58,36 @@ test('a heading that drifted is said to have been straightened, none at all need
     'its heading drifts 20 deg to the right a cycle: taken out, every cycle faces the same way',
   ])
   assert.equal(warnings(reportOf(0)), [])
+})
+
+test('a BVH file: what was made of it is told, a map is taken, a wrong one refused, and play serves it as text', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+  const path = (name: string) => join(folder, name)
+  try {
+    const convention = {
+      ...{ names: NAMES['none'], units: 100, world: [-0.5, -0.5, -0.5, 0.5] as const },
+      ...{ frames: () => [0, 0, 0, 1] as Quat, order: () => ['z', 'x', 'y'] as const },
+    }
+    writeFileSync(
+      path('mine.bvh'),
+      writeBvh(straight, { ...convention, world: [...convention.world] }),
+    )
+    writeFileSync(path('map.json'), JSON.stringify({ neck: NAMES['none']['head'] }))
+    writeFileSync(path('wrong.json'), '["left_hip"]')
+    const told = await run(['clips', path('mine.bvh'), '--map', path('map.json')])
+    assert.is(told.code, 0, told.stderr)
+    assert.match(told.stdout, /^mine +once/m)
+    assert.match(told.stdout, new RegExp(`mine: joints: .*neck = ${NAMES['none']['head']},`))
+    assert.match(told.stdout, /mine: fit, mean \(largest\) distance in mm/)
+    const refused = await run(['clips', path('mine.bvh'), '--map', path('wrong.json')])
+    assert.is(refused.code, 2)
+    assert.match(refused.stderr, /--map .*wrong\.json: expected names by names/)
+    const [[name, content]] = [...share(path('mine.bvh')).files]
+    assert.is(name, 'mine.txt')
+    assert.ok(parseDeepMimic(content.toString(), 'mine').frames.length > 10)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test.run()
