@@ -6,7 +6,7 @@
  */
 import { quat, vec3 } from 'gl-matrix'
 import { ClipError } from './deepmimic.ts'
-import type { Targets } from './fit.ts'
+import { mustBeShort, type Targets } from './fit.ts'
 import { Kinematics } from './kinematics.ts'
 import { type NpyArray, readNpz } from './npz.ts'
 import {
@@ -76,6 +76,7 @@ export function readAmass(
     )
   }
 
+  mustBeShort(picked.length / rate!, name)
   const frames = used.length
   const rotations = new Float64Array(frames * JOINTS.length * 4)
   const root = new Float64Array(frames * 3)

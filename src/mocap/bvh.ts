@@ -8,6 +8,7 @@
  */
 import { quat } from 'gl-matrix'
 import { ClipError } from './deepmimic.ts'
+import { mustBeShort } from './fit.ts'
 import type { Quat } from './rotation.ts'
 import type { Vec3 } from './skeleton.ts'
 
@@ -72,6 +73,7 @@ export function readBvh(bytes: Uint8Array, name: string, options: BvhOptions = {
     if (line.start === line.end) continue
     const index = count++
     if (index < first || index > last || (index - first) % stride !== 0) continue
+    mustBeShort((index - first) * frameTime, name)
     const row = new Float32Array(width)
     const found = readNumbers(bytes, line, row)
     if (found.count === width && found.bad === undefined) {

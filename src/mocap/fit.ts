@@ -8,6 +8,7 @@
  */
 import { quat, vec3 } from 'gl-matrix'
 import type { KeyFrame } from './clip.ts'
+import { ClipError } from './deepmimic.ts'
 import { fromRotationVector, type Quat } from './rotation.ts'
 import { JOINTS, type Vec3 } from './skeleton.ts'
 
@@ -73,6 +74,17 @@ const TURNS = JOINTS.map((_, j) => {
   return turns
 })
 const OWNER = Array.from({ length: N }, (_, d) => FIRST.findLastIndex((first) => first <= d))
+
+/** The longest motion that is fitted at once, s. */
+const LONGEST = 600
+
+/** @throws ClipError for a motion that is too long to be fitted at once */
+export function mustBeShort(seconds: number, name: string): void {
+  if (seconds <= LONGEST) return
+  throw new ClipError(
+    `${name}: expected at most ${LONGEST} s to be read at once, got more; cut it by --from and --to, such as --from 0 --to 30`,
+  )
+}
 
 /** Fits the body to targets, one frame after another. */
 export function fitBody(targets: Targets): Fit {

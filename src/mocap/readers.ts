@@ -35,8 +35,6 @@ interface Reader {
 
 /** Frames a second that a fit has a use for: clips have 30. */
 const ENOUGH = 60
-/** The longest motion that is fitted at once, s. */
-const LONGEST = 600
 
 const READERS: readonly Reader[] = [
   {
@@ -45,7 +43,6 @@ const READERS: readonly Reader[] = [
     recognises: (_, text) => /^\s*hierarchy\b/i.test(text),
     read(bytes, name, options) {
       const bvh = readBvh(bytes, name, { ...options, enough: ENOUGH })
-      mustBeShort((bvh.frames - 1) * bvh.frameTime, name)
       const { targets, notes } = retarget(bvh, name, options)
       return fitted(targets, name, [...bvh.notes, ...notes])
     },
@@ -56,7 +53,6 @@ const READERS: readonly Reader[] = [
     recognises: ([a, b]) => a === 0x50 && b === 0x4b,
     read(bytes, name, options) {
       const { targets, notes } = readAmass(bytes, name, { ...options, enough: ENOUGH })
-      mustBeShort(targets.time[targets.frames - 1], name)
       return fitted(targets, name, notes)
     },
   },
@@ -190,13 +186,6 @@ function readerOf(bytes: Uint8Array, fileName: string): Reader {
   if (called) return called
   throw new ClipError(
     `${file}: expected a motion file: DeepMimic .txt, BVH, or AMASS .npz; this is none of them`,
-  )
-}
-
-function mustBeShort(seconds: number, name: string): void {
-  if (seconds <= LONGEST) return
-  throw new ClipError(
-    `${name}: expected at most ${LONGEST} s to be read at once, got ${seconds.toFixed(0)} s; cut it by --from and --to, such as --from 0 --to 30`,
   )
 }
 
