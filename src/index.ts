@@ -23,7 +23,14 @@ export { formatDeepMimic } from './mocap/deepmimic.ts'
 export { type Edit, editCapture } from './mocap/edit.ts'
 export type { Finding } from './mocap/finding.ts'
 export { type ClipReport, describeClip } from './mocap/report.ts'
-export { type ClipSource, OWN_CLIPS, ownClip, parseClip } from './pipeline/clips.ts'
+export {
+  type ClipSource,
+  type ImportedClip,
+  importClip,
+  OWN_CLIPS,
+  ownClip,
+  parseClip,
+} from './pipeline/clips.ts'
 export type { Context } from './pipeline/context.ts'
 export type { PipelineEvent } from './pipeline/events.ts'
 export { apg, type ContextOptions, evaluate, openContext, sft, trpo } from './pipeline/library.ts'

@@ -45,7 +45,6 @@ export function checkClip(
 ): Finding[] {
   const conventions = guessConventions(capture)
   const about = aboutConventions(capture, conventions)
-  const notes = (capture.notes ?? []).map((text) => ({ text, mend: {} }))
   // the rest is seen from what the clip is meant to be
   const meant = about.length ? withConventions(capture, conventions) : capture
   const seen = about.length ? toClip(meant) : clip
@@ -69,7 +68,7 @@ export function checkClip(
     ...[
       ...about,
       ...(rules ? [{ text: rules }] : []),
-      ...notes,
+      ...(capture.doubts ?? []),
       ...checkHeight(meant, known),
       ...jumps,
       ...limbs,

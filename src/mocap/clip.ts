@@ -6,6 +6,7 @@
  */
 import { quat } from 'gl-matrix'
 import { displacement, moveByCycles, turnRoot, turnVector } from './cycle.ts'
+import type { Finding } from './finding.ts'
 import { type Contacts, standOnFloor } from './ground.ts'
 import {
   between,
@@ -68,8 +69,8 @@ export interface MotionCapture {
   readonly cycleTurn?: number
   /** as in Clip */
   readonly contacts?: Contacts
-  /** what its reader had to guess, a sentence each */
-  readonly notes?: readonly string[]
+  /** what its reader found wrong, or had to guess */
+  readonly doubts?: readonly Finding[]
 }
 
 export interface ClipOptions {

@@ -48,8 +48,8 @@ export function parseDeepMimic(text: string, name: string): MotionCapture {
     time += row[0]
     return frame
   })
-  const notes = degrees ? [IN_DEGREES] : []
-  return { name, loop, frames, ...(contacts && { contacts }), ...(notes.length && { notes }) }
+  const doubts = degrees ? [{ text: IN_DEGREES, mend: {} }] : undefined
+  return { name, loop, frames, ...(contacts && { contacts }), ...(doubts && { doubts }) }
 }
 
 const IN_DEGREES =

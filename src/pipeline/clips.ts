@@ -6,6 +6,7 @@ import type { Clip, MotionCapture } from '../mocap/clip.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
 import { findingText } from '../mocap/finding.ts'
 import type { Contacts } from '../mocap/ground.ts'
+import { readAsText } from '../mocap/readers.ts'
 import type { Method, RunConfig } from './records.ts'
 import type { Run } from './run.ts'
 
@@ -33,6 +34,23 @@ export function withContacts(source: ClipSource, contacts: Contacts | undefined)
   if (!contacts) return source
   const { clip, capture } = source
   return { ...source, clip: { ...clip, contacts }, capture: { ...capture, contacts } }
+}
+
+/** A clip from a motion file of any format. */
+export interface ImportedClip extends ClipSource {
+  /** what was found out about the file and made of it, a line each */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Makes a clip of a motion file: DeepMimic's text, BVH or AMASS. Its text is DeepMimic's in any case.
+ * @throws ClipError for a file that is none of these
+ */
+export function importClip(bytes: Uint8Array, fileName: string): ImportedClip {
+  const { name, text, notes, doubts } = readAsText(bytes, fileName)
+  const source = parseClip(text, name, fileName)
+  const { capture } = source
+  return { ...source, capture: doubts.length ? { ...capture, doubts } : capture, notes }
 }
 
 /** The clips of a run. */

@@ -63,7 +63,7 @@ const clips = z
   .default('walk')
   .transform((value) => (typeof value === 'string' ? [value] : value))
   .describe(
-    'a clip of webmimic by name, or a DeepMimic .txt file; repeat for one policy of several',
+    'a clip of webmimic by name, or a motion file (DeepMimic .txt, BVH, AMASS .npz); repeat for one policy of several',
   )
 
 const numTimesteps = count().default(6_000_000)

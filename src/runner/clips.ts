@@ -1,17 +1,18 @@
 /** `clips`: what a clip is, whether it can be tracked, and what makes it so. */
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { checkClip, clipOf } from '../mocap/checks.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { formatDeepMimic, parseDeepMimic } from '../mocap/deepmimic.ts'
-import { editCapture } from '../mocap/edit.ts'
 import { type Finding, findingText } from '../mocap/finding.ts'
+import type { JointMap } from '../mocap/key-joints.ts'
+import { captureName, readCapture } from '../mocap/readers.ts'
 import { type ClipReport, describeClip } from '../mocap/report.ts'
 import { OWN_CLIPS } from '../pipeline/clips.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { clipStrip } from '../view/strip.ts'
 import type { ClipsSettings } from './options.ts'
-import { clipName, readClipText } from './session.ts'
+import { readClipFile } from './session.ts'
 import { colour, say, table } from './terminal.ts'
 
 const MILLIMETRES = 1000
@@ -21,6 +22,8 @@ interface Checked {
   readonly clip: Clip
   readonly report: ClipReport
   readonly findings: readonly Finding[]
+  /** what was made of the file, a line each */
+  readonly notes: readonly string[]
 }
 
 /**
@@ -34,11 +37,12 @@ export function clips(files: readonly string[], settings: ClipsSettings): number
     const option = out === undefined ? '--picture' : '--out'
     throw new UsageError(`${option} is of one file, got ${files.length}`)
   }
+  const map = settings.map === undefined ? undefined : readMap(settings.map)
   const checked: Checked[] = []
   let broken = 0
   for (const file of files.length ? files : OWN_CLIPS) {
     try {
-      const found = check(file, settings)
+      const found = check(file, settings, map)
       checked.push(found)
       if (found.findings.some(({ fatal }) => fatal)) broken++
     } catch (error) {
@@ -51,18 +55,17 @@ export function clips(files: readonly string[], settings: ClipsSettings): number
   return broken
 }
 
-function check(file: string, settings: ClipsSettings): Checked {
+function check(file: string, settings: ClipsSettings, map: JointMap | undefined): Checked {
   const { out, picture = out?.replace(/(\.\w+)?$/, '.svg') } = settings
-  const read = parseDeepMimic(readClipText(file), clipName(file))
-  const edited = editCapture(read, settings)
-  let { capture } = edited
-  for (const note of edited.notes) say(`${capture.name}: ${note}`)
+  const read = readCapture(readClipFile(file), file, { ...settings, map })
+  const { notes } = read
+  let { capture } = read
   let clip = clipOf(capture, file)
   if (out !== undefined) {
     const text = formatDeepMimic(capture)
     write(out, text)
     // what was written is what is checked
-    capture = parseDeepMimic(text, clipName(out))
+    capture = parseDeepMimic(text, captureName(out))
     clip = clipOf(capture, out)
     const { frames, loop, contacts } = capture
     const seconds = frames[frames.length - 1].time.toFixed(2)
@@ -74,7 +77,7 @@ function check(file: string, settings: ClipsSettings): Checked {
     say(`${picture}: the clip on the body`)
   }
   const report = describeClip(clip, capture)
-  return { file: out ?? file, clip, report, findings: checkClip({ clip, capture }, report) }
+  return { file: out ?? file, clip, report, notes, findings: checkClip({ clip, capture }, report) }
 }
 
 function write(file: string, text: string): void {
@@ -85,8 +88,22 @@ function write(file: string, text: string): void {
   }
 }
 
-function asJson({ file, report, findings }: Checked) {
-  return { ...report, warnings: findings.map((finding) => findingText(finding, file)) }
+function asJson({ file, report, notes, findings }: Checked) {
+  return { ...report, notes, warnings: findings.map((finding) => findingText(finding, file)) }
+}
+
+function readMap(file: string): JointMap {
+  let map: unknown
+  try {
+    map = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`--map ${file} cannot be read: ${(error as Error).message}`)
+  }
+  const names = typeof map === 'object' && map !== null ? Object.values(map) : [map]
+  if (Array.isArray(map) || !names.every((name) => typeof name === 'string')) {
+    throw new UsageError(`--map ${file}: expected names by names, {"left_hip": "LeftUpLeg"}`)
+  }
+  return map as JointMap
 }
 
 const LEGEND = colour.dim(
@@ -114,7 +131,8 @@ function print(checked: readonly Checked[], joints: boolean): void {
     r.fastest.speed.toFixed(1),
   ])
   process.stdout.write(`${table([header, ...rows])}\n${LEGEND}\n`)
-  for (const { file, report, findings } of checked) {
+  for (const { file, report, notes, findings } of checked) {
+    for (const note of notes) process.stdout.write(`${report.name}: ${note}\n`)
     for (const finding of findings) {
       const line = `warning: ${report.name}: ${findingText(finding, file)}`
       process.stdout.write(`${(finding.fatal ? colour.red : colour.yellow)(line)}\n`)

@@ -106,14 +106,14 @@ command(
   })
 
 command('clips', clipsSchema, 'list the clips that ship with webmimic, check files, mend them')
-  .argument('[files...]', 'DeepMimic .txt files, or names of clips')
+  .argument('[files...]', 'motion files (DeepMimic .txt, BVH, AMASS .npz), or names of clips')
   .action(async (files: string[], options: Given, self: Command) => {
     const broken = clips(files, parseSettings(clipsSchema, await collect(options, self)))
     if (broken) process.exitCode = EXIT.failed
   })
 
 command('play', playSchema, 'serve the page on this machine, with a run or a clip in it')
-  .argument('[run|clip]', 'run folder, DeepMimic .txt file, or name of a clip')
+  .argument('[run|clip]', 'run folder, motion file, or name of a clip')
   .action(async (source: string | undefined, options: Given, self: Command) => {
     await play(source, parseSettings(playSchema, await collect(options, self)))
   })
@@ -143,7 +143,7 @@ function metavariable(name: string, { key, choices }: OptionEntry): string {
   if (key === 'picture') return 'file'
   if (key === 'out' && name === 'clips') return 'file'
   if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'
-  if (key === 'gains') return 'file'
+  if (key === 'gains' || key === 'map') return 'file'
   if (key === 'noise') return 'numbers'
   return choices.length ? 'name' : 'number'
 }

@@ -9,7 +9,7 @@ import { contacts, seed, simulation, workers } from '../pipeline/options.ts'
 const clip = z
   .string()
   .default('walk')
-  .describe('a clip of webmimic by name, or a DeepMimic .txt file')
+  .describe('a clip of webmimic by name, or a motion file: DeepMimic .txt, BVH, AMASS .npz')
 export const evaluateSchema = z.strictObject({
   clip: z.string().optional().describe("another clip than the run's own"),
   contacts: contacts.describe(
@@ -76,6 +76,12 @@ export const clipsSchema = z.strictObject({
     .optional()
     .describe("write the clip as it is then, in DeepMimic's format, and its picture beside it"),
   picture: z.string().optional().describe('write a picture of the clip on the body, as SVG'),
+  map: z
+    .string()
+    .optional()
+    .describe(
+      'JSON file of the joints of a BVH file by our names, {"left_hip": "LeftUpLeg"}, where they are not found',
+    ),
 })
 
 export const physicsSchema = z.strictObject({

@@ -35,8 +35,8 @@ const LEFT_OUT = /^plots\/|events\.out\.tfevents|(^|\/)demonstrations[^/]*$|\.pa
 export interface Shared {
   readonly kind: 'run' | 'clip'
   readonly name: string
-  /** paths on this machine by the names that the page sees */
-  readonly files: ReadonlyMap<string, string>
+  /** paths on this machine, or contents, by the names that the page sees */
+  readonly files: ReadonlyMap<string, string | Buffer>
 }
 
 export interface PageServer {
@@ -105,9 +105,10 @@ export function share(source: string): Shared {
     return { kind: 'run', name: basename(resolve(source)), files: new Map(files) }
   }
   // one that is no clip is refused here, where its user is
-  const { name } = readClip(source).clip
+  const { clip, text } = readClip(source)
   const path = ownFile(source) ?? resolve(source)
-  return { kind: 'clip', name, files: new Map([[`${name}.txt`, path]]) }
+  const content = path.endsWith('.txt') ? path : Buffer.from(text)
+  return { kind: 'clip', name: clip.name, files: new Map([[`${clip.name}.txt`, content]]) }
 }
 
 /** Serves until it is interrupted. */

@@ -1,11 +1,10 @@
 /** What a command works with: clips, the GPU, the pool, and a signal that Ctrl-C sets. */
 
 import { existsSync, readFileSync } from 'node:fs'
-import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Gpu, openGpu } from '../engine/gpu.ts'
 import type { Contacts } from '../mocap/ground.ts'
-import { type ClipSource, OWN_CLIPS, parseClip, withContacts } from '../pipeline/clips.ts'
+import { type ClipSource, importClip, OWN_CLIPS, withContacts } from '../pipeline/clips.ts'
 import type { Context } from '../pipeline/context.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { Pool } from '../sim/index.ts'
@@ -25,21 +24,20 @@ export function ownFile(name: string): string | undefined {
  * @throws UsageError if there is neither, ClipError if the file is no clip
  */
 export function readClip(source: string, settings: ContactsSettings = {}): ClipSource {
-  const text = readClipText(source)
-  return withContacts(parseClip(text, clipName(source), source), settings.contacts)
+  return withContacts(importClip(readClipFile(source), source), settings.contacts)
 }
 
 type ContactsSettings = { readonly contacts?: Contacts | undefined }
 
 /** @throws UsageError if there is no such file */
-export function readClipText(source: string): string {
+export function readClipFile(source: string): Uint8Array {
   const file = ownFile(source) ?? source
   if (!existsSync(file)) {
     const names = OWN_CLIPS.join(', ')
     throw new UsageError(`there is no clip "${source}": expected a file, or one of ${names}`)
   }
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch (error) {
     throw new UsageError(`clip ${file} cannot be read: ${(error as Error).message}`)
   }
@@ -58,11 +56,6 @@ export function readClips(
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice) throw new UsageError(`--clip: "${twice}" was given twice`)
   return loaded
-}
-
-/** humanoid3d_walk.txt -> walk */
-export function clipName(source: string): string {
-  return basename(source, '.txt').replace(/^humanoid3d_/, '')
 }
 
 /** The signal is aborted by the first Ctrl-C; the second ends the process. */

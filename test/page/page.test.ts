@@ -8,8 +8,10 @@ import { unzipSync } from 'fflate'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodePolicy } from '../../src/formats/policy.ts'
+import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
 import { servePage, share } from '../../src/runner/play.ts'
 import { findChromium } from '../browser/chromium.ts'
+import { NAMES, writeBvh } from '../support/bvh.ts'
 import { CLIP, OPTIONS, WINDOWS } from './short-run.ts'
 import { buildPage, DIST, OpenedPage, ROOT } from './support.ts'
 
@@ -67,7 +69,17 @@ if (program) {
     assert.match(await opened.until('message', /broken/), /clip|frame/i)
     assert.is(await opened.text('facts'), facts)
     await opened.drop({ 'notes.doc': 'what' })
-    await opened.until('message', /notes\.doc: expected a clip/)
+    await opened.until('message', /notes\.doc: expected a motion file/)
+  })
+
+  test('a BVH file that is dropped is fitted and played', async () => {
+    const bvh = writeBvh(parseDeepMimic(clipText('squat'), 'squat'), {
+      ...{ names: NAMES['mixamo'], units: 100, world: [-0.5, -0.5, -0.5, 0.5] },
+      ...{ frames: () => [0, 0, 0, 1], order: () => ['z', 'x', 'y'] },
+    })
+    await opened.drop({ 'bend.bvh': bvh })
+    await opened.until('who', /^bend: the clip itself/)
+    assert.match(await opened.text('facts'), /^once, .* frames from \d+ key frames/)
   })
 
   test('PD control alone falls, and begins again by itself', async () => {

@@ -10,7 +10,10 @@ import { toClip } from '../../src/mocap/clip.ts'
 import { formatDeepMimic, parseDeepMimic } from '../../src/mocap/deepmimic.ts'
 import { scalePositions, turnUp } from '../../src/mocap/edit.ts'
 import { describeClip, slideSpeeds } from '../../src/mocap/report.ts'
+import type { Quat } from '../../src/mocap/rotation.ts'
+import { share } from '../../src/runner/play.ts'
 import { bend, circle, cutAt } from '../support/bend.ts'
+import { NAMES, writeBvh } from '../support/bvh.ts'
 import { run } from './command.ts'
 
 const straight = parseDeepMimic(
@@ -97,6 +100,37 @@ test('clips leaves with an error for what nothing can be learnt from', async () 
   const { code, stdout } = await run(['clips', far])
   assert.is(code, 1)
   assert.match(stdout, /^warning: far: .* centimetres\?; .* --scale 0\.01 --out far-mended\.txt$/m)
+})
+
+test('a BVH file: what was made of it is told, a map is taken, a wrong one refused, and play serves it as text', async () => {
+  const path = (name: string) => join(folder, name)
+  const convention = {
+    ...{ names: NAMES['none'], units: 100, world: [-0.5, -0.5, -0.5, 0.5] as const },
+    ...{ frames: () => [0, 0, 0, 1] as Quat, order: () => ['z', 'x', 'y'] as const },
+  }
+  writeFileSync(
+    path('mine.bvh'),
+    writeBvh(straight, { ...convention, world: [...convention.world] }),
+  )
+  writeFileSync(path('map.json'), JSON.stringify({ neck: NAMES['none']['head'] }))
+  writeFileSync(path('wrong.json'), '["left_hip"]')
+  const told = await run(['clips', path('mine.bvh'), '--map', path('map.json')])
+  assert.is(told.code, 0, told.stderr)
+  assert.match(told.stdout, /^mine +once/m)
+  assert.match(told.stdout, new RegExp(`mine: joints: .*neck = ${NAMES['none']['head']},`))
+  assert.match(told.stdout, /mine: fit, mean \(largest\) distance in mm/)
+  const refused = await run(['clips', path('mine.bvh'), '--map', path('wrong.json')])
+  assert.is(refused.code, 2)
+  assert.match(refused.stderr, /--map .*wrong\.json: expected names by names/)
+  const cut = await run([
+    ...['clips', path('mine.bvh'), '--map', path('map.json'), '--from', '0.2', '--to', '0.8'],
+    ...['--mirror', '--out', path('part.txt')],
+  ])
+  assert.is(cut.code, 0, cut.stderr)
+  assert.match(cut.stderr, /part\.txt: \d+ frames, 0\.\d+ s, once/)
+  const [[name, content]] = [...share(path('mine.bvh')).files]
+  assert.is(name, 'mine.txt')
+  assert.ok(parseDeepMimic(content.toString(), 'mine').frames.length > 10)
 })
 
 test.after(() => rmSync(folder, { recursive: true }))

@@ -3,6 +3,7 @@
 import walk from '../../clips/walk.txt?raw'
 import { clipOf } from '../../src/mocap/checks.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import type { Finding } from '../../src/mocap/finding.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 
 // the bundler reads the options as they stand here
@@ -20,8 +21,8 @@ export const OWN_CLIPS = ['walk', 'run', 'jump', 'squat', 'punch'] as const
  *
  * @throws ClipError for a text that is no clip
  */
-export function readClip(text: string, name: string): ClipSource {
-  const capture = parseDeepMimic(text, name)
+export function readClip(text: string, name: string, doubts?: readonly Finding[]): ClipSource {
+  const capture = { ...parseDeepMimic(text, name), ...(doubts?.length && { doubts }) }
   return { clip: clipOf(capture), capture, text }
 }
 
@@ -31,7 +32,12 @@ export async function ownClip(name: string): Promise<ClipSource> {
   return name === 'walk' ? theWalk() : readClip(await texts[`../../clips/${name}.txt`](), name)
 }
 
-/** The name of a clip by its file's: humanoid3d_walk.txt -> walk */
-export function clipName(file: string): string {
-  return file.replace(/\.txt$/i, '').replace(/^humanoid3d_/, '')
+/**
+ * Makes a clip of a motion file of any format; the readers are loaded when there is something to read.
+ * @throws ClipError for a file that is none
+ */
+export async function importClip(bytes: Uint8Array, fileName: string): Promise<ClipSource> {
+  const { readAsText } = await import('../../src/mocap/readers.ts')
+  const { name, text, doubts } = readAsText(bytes, fileName)
+  return readClip(text, name, doubts)
 }

@@ -5,7 +5,7 @@ import { decodePolicy } from '../../src/formats/policy.ts'
 import { NU } from '../../src/mocap/skeleton.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 import { VIEWS } from '../../src/sim/observation.ts'
-import { clipName, readClip } from './clips.ts'
+import { importClip } from './clips.ts'
 import type { Dropped } from './drop.ts'
 import { readZip } from './save.ts'
 import type { Files } from './shelf.ts'
@@ -24,17 +24,13 @@ export async function readArrivals({ files, folders }: Dropped): Promise<Arrival
 async function readFile(file: File): Promise<Arrival> {
   const { name } = file
   if (/\.zip$/i.test(name)) return { kind: 'run', ...(await readZip(file)) }
-  if (/\.(txt|json)$/i.test(name)) {
-    return { kind: 'clip', source: readClip(await file.text(), clipName(name)) }
-  }
+  const bytes = new Uint8Array(await file.arrayBuffer())
   if (/\.safetensors$/i.test(name)) {
-    const weights = decodePolicy(new Uint8Array(await file.arrayBuffer()), name)
+    const weights = decodePolicy(bytes, name)
     mustFit(weights, name)
     return { kind: 'policy', name, weights }
   }
-  throw new Error(
-    `${name}: expected a clip (.txt), a policy (.safetensors), or a run's folder or zip`,
-  )
+  return { kind: 'clip', source: await importClip(bytes, name) }
 }
 
 function mustFit({ sizes }: PolicyWeights, name: string): void {
