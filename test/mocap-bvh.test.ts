@@ -6,13 +6,14 @@ import { quat } from 'gl-matrix'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readBvh } from '../src/mocap/bvh.ts'
-import { type MotionCapture, resample } from '../src/mocap/clip.ts'
+import { checkClip } from '../src/mocap/checks.ts'
+import { type MotionCapture, resample, toClip } from '../src/mocap/clip.ts'
 import { ClipError } from '../src/mocap/clip-error.ts'
 import { parseDeepMimic } from '../src/mocap/deepmimic.ts'
 import { UP_AXES } from '../src/mocap/edit.ts'
 import { readName } from '../src/mocap/key-joints.ts'
 import { BODIES, Kinematics } from '../src/mocap/kinematics.ts'
-import { readCapture } from '../src/mocap/readers.ts'
+import { type ReadOptions, readCapture } from '../src/mocap/readers.ts'
 import { TO_Z_UP } from '../src/mocap/retarget.ts'
 import type { Quat } from '../src/mocap/rotation.ts'
 import { type Axis, NQ } from '../src/mocap/skeleton.ts'
@@ -174,6 +175,21 @@ test('a map overrides names, and is checked', () => {
     )
   fails({ left_hipp: 'bone01' }, /no "left_hipp": expected one of hips/)
   fails({ left_hip: 'nothing' }, /left_hip: there is no joint "nothing".*bone00/)
+})
+
+test('a wrong frame time is told as the file has it, and its option puts it right', () => {
+  const { frames } = walk
+  const long = { ...walk, frames: [...frames, ...frames, ...frames] }
+  const bytes = bytesOf(writeBvh(long, plain).replace(/Frame Time: .*/, 'Frame Time: 0.00416667'))
+  const checked = (options: ReadOptions) => {
+    const { capture } = readCapture(bytes, 'walk.bvh', options)
+    return checkClip({ capture, clip: toClip(capture) })
+  }
+  const found = checked({}).find(({ text }) => text.includes('at 240 frames a second'))
+  assert.ok(found, JSON.stringify(checked({})))
+  const rate = found.mend?.rate ?? 0
+  assert.ok(rate >= 30 && rate <= 120, String(rate))
+  assert.not(checked({ rate: 60 }).some(({ text }) => text.includes('frames a second')))
 })
 
 test('names that are swapped are told', () => {

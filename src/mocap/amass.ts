@@ -51,7 +51,7 @@ export function readAmass(
   bytes: Uint8Array,
   name: string,
   options: AmassOptions = {},
-): { targets: Targets; notes: string[] } {
+): { targets: Targets; stride: number; notes: string[] } {
   const { names, arrays } = readNpz(bytes, name, [...POSES, 'trans', ...RATES])
   const { count, vector } = posesOf(arrays, names, name)
   const trans = arrays.get('trans')
@@ -126,7 +126,7 @@ export function readAmass(
   for (let i = 0; i < root.length; i++) root[i] = scale * (root[i] - (start[i % 3] ?? 0))
   const time = Float64Array.from(used, (frame) => (frame - used[0]) / rate!)
   const certainty = JOINTS.map(() => 1)
-  return { targets: { frames, time, root, rotations, certainty }, notes }
+  return { targets: { frames, time, root, rotations, certainty }, stride, notes }
 }
 
 function posesOf(

@@ -36,6 +36,8 @@ export interface Bvh {
   /** of the frames that were read, from one to the next, s */
   readonly frameTime: number
   readonly frames: number
+  /** of so many frames of the file every one here stands for one */
+  readonly stride: number
   /** numbers a row */
   readonly width: number
   /** [frames, width] degrees and the file's unit of length */
@@ -119,7 +121,8 @@ export function readBvh(bytes: Uint8Array, name: string, options: BvhOptions = {
   rows.forEach((row, i) => {
     all.set(row, i * width)
   })
-  return { joints, width, notes, frames: rows.length, frameTime: frameTime * stride, rows: all }
+  const every = frameTime * stride
+  return { joints, width, notes, frames: rows.length, stride, frameTime: every, rows: all }
 }
 
 /** Where joints are in a frame, by forward kinematics. Its arrays are overwritten by the next `update`. */

@@ -14,8 +14,10 @@ const WALK = { speed: 2.6, steps: 5, usual: 1.7, slow: 0.6, long: 0.45 }
 const FALL = -16
 
 export function checkTiming(capture: MotionCapture, clip: Clip, report: ClipReport): Finding[] {
-  const { loop, duration, contacts, airborne, keyRate } = report
+  const { loop, duration, contacts, airborne } = report
   if (contacts === 'any') return []
+  // as the file has it, and as its option takes it
+  const fileRate = report.keyRate * (capture.stride ?? 1)
   const found: Finding[] = []
   const speed = speedOf(clip)
   const steps = stepsTaken(clip)
@@ -24,9 +26,9 @@ export function checkTiming(capture: MotionCapture, clip: Clip, report: ClipRepo
   const walks = airborne < 0.05 && steps >= 2 && contacts === 'feet'
   // a frame rate is mostly wrong by 2, 4 or 8
   const slower = (factor: number) =>
-    Number((keyRate / 2 ** Math.max(1, Math.round(Math.log2(factor)))).toPrecision(3))
+    Number((fileRate / 2 ** Math.max(1, Math.round(Math.log2(factor)))).toPrecision(3))
   const cycle = loop ? `, ${duration.toFixed(2)} s a cycle` : ''
-  const rate = `at ${keyRate.toFixed(0)} frames a second`
+  const rate = `at ${fileRate.toFixed(0)} frames a second`
   if (walks && (speed > WALK.speed || pace > WALK.steps)) {
     const likely = slower(Math.max(pace / WALK.usual, speed / WALK.speed))
     found.push({
@@ -34,7 +36,7 @@ export function checkTiming(capture: MotionCapture, clip: Clip, report: ClipRepo
       mend: { rate: likely },
     })
   } else if (walks && pace < WALK.slow && length > WALK.long) {
-    const faster = Number((keyRate * 4).toPrecision(2))
+    const faster = Number((fileRate * 4).toPrecision(2))
     found.push({
       text: `steps of ${(length).toFixed(2)} m, but ${pace.toFixed(1)} a second, ${rate}: slow motion? was it captured at more, such as ${faster}?`,
       mend: { rate: faster },

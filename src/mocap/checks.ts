@@ -61,7 +61,7 @@ export function checkClip(
   const timing = copies.length || seam.length ? [] : checkTiming(meant, seen, known)
   // what is too fast throughout jumps nowhere
   const rate = timing[0]?.mend?.rate
-  const jumps = checkJumps(rate === undefined ? meant : retime(meant, rate))
+  const jumps = checkJumps(rate === undefined ? meant : retime(meant, rate / (meant.stride ?? 1)))
     .filter(({ fatal }) => fatal || copies.length === 0)
     .map((jump): Finding => (jump.mend ? { ...jump, mend: { rate, ...jump.mend } } : jump))
   const findings = [

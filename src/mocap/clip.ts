@@ -71,6 +71,8 @@ export interface MotionCapture {
   readonly contacts?: Contacts
   /** what its reader found wrong, or had to guess */
   readonly doubts?: readonly Finding[]
+  /** of so many frames of its file every key frame stands for one; default 1 */
+  readonly stride?: number
 }
 
 export interface ClipOptions {

@@ -4,11 +4,10 @@
  */
 import { readAmass } from './amass.ts'
 import { readBvh } from './bvh.ts'
-import type { KeyFrame } from './clip.ts'
+import type { KeyFrame, MotionCapture } from './clip.ts'
 import { ClipError } from './clip-error.ts'
 import { formatDeepMimic, parseDeepMimic } from './deepmimic.ts'
 import { type Edit, type Edited, editCapture } from './edit.ts'
-import type { Finding } from './finding.ts'
 import { type Fit, fitBody, type Targets } from './fit.ts'
 import type { JointMap } from './key-joints.ts'
 import { Kinematics } from './kinematics.ts'
@@ -46,7 +45,10 @@ const READERS: readonly Reader[] = [
     read(bytes, name, options) {
       const bvh = readBvh(bytes, name, { ...options, enough: ENOUGH })
       const { targets, notes, doubts } = retarget(bvh, name, options)
-      return fitted(targets, name, options, [...bvh.notes, ...notes], doubts)
+      return fitted(targets, { name, stride: bvh.stride, doubts }, options, [
+        ...bvh.notes,
+        ...notes,
+      ])
     },
   },
   {
@@ -54,8 +56,8 @@ const READERS: readonly Reader[] = [
     endings: ['npz'],
     recognises: ([a, b]) => a === 0x50 && b === 0x4b,
     read(bytes, name, options) {
-      const { targets, notes } = readAmass(bytes, name, { ...options, enough: ENOUGH })
-      return fitted(targets, name, options, notes)
+      const { targets, stride, notes } = readAmass(bytes, name, { ...options, enough: ENOUGH })
+      return fitted(targets, { name, stride, doubts: [] }, options, notes)
     },
   },
   {
@@ -147,8 +149,8 @@ export interface ClipText {
   readonly name: string
   readonly text: string
   readonly notes: readonly string[]
-  /** what looks wrong in the file, and is not to be seen in the text */
-  readonly doubts: readonly Finding[]
+  /** what is known of the file, and is not to be seen in the text */
+  readonly origin: Pick<MotionCapture, 'doubts' | 'stride'>
 }
 
 /**
@@ -159,11 +161,12 @@ export interface ClipText {
 export function readAsText(bytes: Uint8Array, fileName: string): ClipText {
   if (readerOf(bytes, fileName).format === 'DeepMimic') {
     const text = new TextDecoder().decode(bytes)
-    return { name: captureName(fileName), text, notes: [], doubts: [] }
+    return { name: captureName(fileName), text, notes: [], origin: {} }
   }
   const { capture, notes } = readCapture(bytes, fileName)
-  const { name, doubts = [] } = capture
-  return { name, text: formatDeepMimic(capture), notes, doubts }
+  const { name, doubts, stride } = capture
+  const origin = { ...(doubts && { doubts }), ...(stride && { stride }) }
+  return { name, text: formatDeepMimic(capture), notes, origin }
 }
 
 /** The name of a clip by that of its file: folder/humanoid3d_walk.txt -> walk */
@@ -193,17 +196,16 @@ function readerOf(bytes: Uint8Array, fileName: string): Reader {
 
 function fitted(
   targets: Targets,
-  name: string,
+  { name, stride, doubts }: Required<Pick<MotionCapture, 'name' | 'stride' | 'doubts'>>,
   { quaternions, mirror, loop, contacts }: ReadOptions,
   notes: readonly string[],
-  doubts: readonly Finding[] = [],
 ): Edited {
   if (quaternions) {
     throw new ClipError(`${name}: --quaternions is for DeepMimic's text, this is another format`)
   }
   const fit = fitBody(targets)
   const capture = {
-    ...{ name, loop: false, frames: onFloor(fit.frames) },
+    ...{ name, loop: false, frames: onFloor(fit.frames), stride },
     ...(doubts.length && !mirror && { doubts }),
   }
   // what is not wanted was not read, and axis and unit are dealt with

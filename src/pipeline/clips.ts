@@ -47,10 +47,9 @@ export interface ImportedClip extends ClipSource {
  * @throws ClipError for a file that is none of these
  */
 export function importClip(bytes: Uint8Array, fileName: string): ImportedClip {
-  const { name, text, notes, doubts } = readAsText(bytes, fileName)
+  const { name, text, notes, origin } = readAsText(bytes, fileName)
   const source = parseClip(text, name, fileName)
-  const { capture } = source
-  return { ...source, capture: doubts.length ? { ...capture, doubts } : capture, notes }
+  return { ...source, capture: { ...source.capture, ...origin }, notes }
 }
 
 /** The clips of a run. */

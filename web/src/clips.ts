@@ -3,7 +3,7 @@
 import walk from '../../clips/walk.txt?raw'
 import { clipOf } from '../../src/mocap/checks.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
-import type { Finding } from '../../src/mocap/finding.ts'
+import type { ClipText } from '../../src/mocap/readers.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 
 // the bundler reads the options as they stand here
@@ -21,8 +21,8 @@ export const OWN_CLIPS = ['walk', 'run', 'jump', 'squat', 'punch'] as const
  *
  * @throws ClipError for a text that is no clip
  */
-export function readClip(text: string, name: string, doubts?: readonly Finding[]): ClipSource {
-  const capture = { ...parseDeepMimic(text, name), ...(doubts?.length && { doubts }) }
+export function readClip(text: string, name: string, origin: ClipText['origin'] = {}): ClipSource {
+  const capture = { ...parseDeepMimic(text, name), ...origin }
   return { clip: clipOf(capture), capture, text }
 }
 
@@ -38,6 +38,6 @@ export async function ownClip(name: string): Promise<ClipSource> {
  */
 export async function importClip(bytes: Uint8Array, fileName: string): Promise<ClipSource> {
   const { readAsText } = await import('../../src/mocap/readers.ts')
-  const { name, text, doubts } = readAsText(bytes, fileName)
-  return readClip(text, name, doubts)
+  const { name, text, origin } = readAsText(bytes, fileName)
+  return readClip(text, name, origin)
 }
