@@ -107,7 +107,7 @@ export const sftSchema = z.strictObject({
       'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 6, until no trial falls, else 0',
     ),
   daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
-  daggerEpochs: count().default(5).describe('passes over all data so far, each round'),
+  daggerEpochs: count().default(10).describe('passes over all data so far, each round'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
