@@ -17,11 +17,13 @@ import { MissingFile } from '../pipeline/store.ts'
 import { VERSION } from '../version.ts'
 import { clips } from './clips.ts'
 import { evaluate } from './evaluate.ts'
+import { exportPolicy } from './export.ts'
 import { apg, dagger, resumeSft, sft, trpo } from './learn.ts'
 import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
+  exportSchema,
   physicsSchema,
   playSchema,
   verifySchema,
@@ -80,9 +82,15 @@ command('apg', apgSchema, 'a policy by gradients through physics, from nothing o
   .action(async (options: Given, self: Command) => apg(await collect(options, self)))
 
 command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
-  .argument('<folder>', 'run folder')
-  .action(async (folder: string, options: Given, self: Command) => {
-    await evaluate(folder, parseSettings(evaluateSchema, await collect(options, self)))
+  .argument('<run>', 'run folder, or policy package (.webmimic)')
+  .action(async (run: string, options: Given, self: Command) => {
+    await evaluate(run, parseSettings(evaluateSchema, await collect(options, self)))
+  })
+
+command('export', exportSchema, "a run's policy as a file: ONNX, a package, safetensors")
+  .argument('<run>', 'run folder, or policy package (.webmimic)')
+  .action(async (run: string, options: Given, self: Command) => {
+    await exportPolicy(run, parseSettings(exportSchema, await collect(options, self)))
   })
 
 command(
@@ -113,7 +121,7 @@ command('clips', clipsSchema, 'list the clips that ship with webmimic, check fil
   })
 
 command('play', playSchema, 'serve the page on this machine, with a run or a clip in it')
-  .argument('[run|clip]', 'run folder, DeepMimic .txt file, or name of a clip')
+  .argument('[run|clip]', 'run folder, policy package, DeepMimic .txt file, or name of a clip')
   .action(async (source: string | undefined, options: Given, self: Command) => {
     await play(source, parseSettings(playSchema, await collect(options, self)))
   })
@@ -141,7 +149,7 @@ function command(name: string, schema: Schema, description: string): Command {
 function metavariable(name: string, { key, choices }: OptionEntry): string {
   if (key === 'clip') return 'name|file'
   if (key === 'picture') return 'file'
-  if (key === 'out' && name === 'clips') return 'file'
+  if (key === 'out' && ['clips', 'export', 'render'].includes(name)) return 'file'
   if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'
   if (key === 'gains') return 'file'
   if (key === 'noise') return 'numbers'

@@ -107,9 +107,16 @@ export const playSchema = z.strictObject({
   port: count(0, 65535).default(0).describe('to serve the page on; 0: a free one'),
 })
 
+export const exportSchema = z.strictObject({
+  out: z
+    .string({ error: 'expected a file that ends in .onnx, .webmimic, .safetensors' })
+    .describe('file to write, the kind by its ending: .onnx, .webmimic, .safetensors'),
+})
+
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>
 export type ClipsSettings = z.output<typeof clipsSchema>
 export type PhysicsSettings = z.output<typeof physicsSchema>
+export type ExportSettings = z.output<typeof exportSchema>
 export type PlaySettings = z.output<typeof playSchema>

@@ -23,17 +23,20 @@ export async function readArrivals({ files, folders }: Dropped): Promise<Arrival
 
 async function readFile(file: File): Promise<Arrival> {
   const { name } = file
-  if (/\.zip$/i.test(name)) return { kind: 'run', ...(await readZip(file)) }
+  const bytes = async () => new Uint8Array(await file.arrayBuffer())
+  if (/\.(zip|webmimic)$/i.test(name)) {
+    return { kind: 'run', ...(await readZip(await bytes(), name)) }
+  }
   if (/\.(txt|json)$/i.test(name)) {
     return { kind: 'clip', source: readClip(await file.text(), clipName(name)) }
   }
   if (/\.safetensors$/i.test(name)) {
-    const weights = decodePolicy(new Uint8Array(await file.arrayBuffer()), name)
+    const weights = decodePolicy(await bytes(), name)
     mustFit(weights, name)
     return { kind: 'policy', name, weights }
   }
   throw new Error(
-    `${name}: expected a clip (.txt), a policy (.safetensors), or a run's folder or zip`,
+    `${name}: expected a clip (.txt), a policy (.webmimic, .safetensors), or a run's folder or zip`,
   )
 }
 
