@@ -6,6 +6,7 @@ import { isPackage, openPolicyRun } from './folder-store.ts'
 import type { EvaluateSettings } from './options.ts'
 import { readClip, withSession } from './session.ts'
 import { say } from './terminal.ts'
+import { trajectoryFile } from './trajectories.ts'
 import { RunView } from './view.ts'
 
 /** Evaluates the run or package in `path`; a run's evaluation.json is rewritten if the clip is its own. */
@@ -15,14 +16,18 @@ export async function evaluate(path: string, settings: EvaluateSettings): Promis
   const another = settings.clip === undefined ? undefined : readClip(settings.clip, settings)
   if (another) mustBeSound([another])
   const other = another?.clip
+  const trajectories =
+    settings.trajectories === undefined ? undefined : trajectoryFile(settings.trajectories)
   // a run without a policy is found out before anything begins
   await run.policy()
   await withSession(settings, async (session) => {
     const view = new RunView(run.store, !settings.json)
     const context = { ...session, store: run.store, emit: view.emit }
-    const evaluations = await evaluateRun(context, clips, settings, other).finally(() =>
+    const options = { ...settings, onFrame: trajectories?.add }
+    const evaluations = await evaluateRun(context, clips, options, other).finally(() =>
       view.finish(),
     )
+    trajectories?.write(evaluations.map(({ clip }) => clip))
     const result = evaluations.length === 1 ? evaluations[0] : evaluations
     if (settings.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
     else if (!isPackage(path)) say(`\nresults: ${run.file(evaluationFile(other))}`)

@@ -148,7 +148,7 @@ function command(name: string, schema: Schema, description: string): Command {
 
 function metavariable(name: string, { key, choices }: OptionEntry): string {
   if (key === 'clip') return 'name|file'
-  if (key === 'picture') return 'file'
+  if (['picture', 'trajectories'].includes(key)) return 'file'
   if (key === 'out' && ['clips', 'export', 'render'].includes(name)) return 'file'
   if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'
   if (key === 'gains') return 'file'

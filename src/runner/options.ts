@@ -20,6 +20,10 @@ export const evaluateSchema = z.strictObject({
     .default(false)
     .describe('also under random kicks, and the largest push survived from each side'),
   noise: levels('0').describe('also with noise on the PD targets, rad, such as 0.02,0.05,0.1'),
+  trajectories: z
+    .string()
+    .optional()
+    .describe("write what the body did in the policy's episodes, frame by frame: .npz or .csv"),
   json: flag().default(false).describe('print evaluation.json and nothing else'),
   seed: count(0)
     .optional()
