@@ -26,10 +26,12 @@ import {
   exportSchema,
   physicsSchema,
   playSchema,
+  renderSchema,
   verifySchema,
 } from './options.ts'
 import { physics } from './physics.ts'
 import { play } from './play.ts'
+import { render } from './render.ts'
 import { Interrupted } from './session.ts'
 import { colour, say } from './terminal.ts'
 import { verify } from './verify.ts'
@@ -93,6 +95,12 @@ command('export', exportSchema, "a run's policy as a file: ONNX, a package, safe
     await exportPolicy(run, parseSettings(exportSchema, await collect(options, self)))
   })
 
+command('render', renderSchema, "a film or picture of a run's policy under MuJoCo")
+  .argument('<run>', 'run folder, or policy package (.webmimic)')
+  .action(async (run: string, options: Given, self: Command) => {
+    await render(run, parseSettings(renderSchema, await collect(options, self)))
+  })
+
 command(
   'verify',
   verifySchema,
@@ -147,7 +155,7 @@ function command(name: string, schema: Schema, description: string): Command {
 }
 
 function metavariable(name: string, { key, choices }: OptionEntry): string {
-  if (key === 'clip') return 'name|file'
+  if (key === 'clip') return name === 'render' ? 'name' : 'name|file'
   if (['picture', 'trajectories'].includes(key)) return 'file'
   if (key === 'out' && ['clips', 'export', 'render'].includes(name)) return 'file'
   if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'

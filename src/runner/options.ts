@@ -117,10 +117,26 @@ export const exportSchema = z.strictObject({
     .describe('file to write, the kind by its ending: .onnx, .webmimic, .safetensors'),
 })
 
+export const renderSchema = z.strictObject({
+  out: z
+    .string({ error: 'expected a file that ends in .mp4, .gif, .png, .svg' })
+    .describe('file to write: a film (.mp4, .gif), or a picture of its end (.png, .svg)'),
+  clip: z.string().optional().describe("which of the run's clips, by name; default: the first"),
+  seconds: positive()
+    .default(10)
+    .describe('length of the episode, s; a one-shot clip ends with the clip'),
+  seed: count(0)
+    .optional()
+    .describe('of the frame that it starts from; default: the first of the clip'),
+  ghost: flag().default(true).describe('show the reference, translucent'),
+  width: count(64, 3840).default(640).describe('of a film, pixels; its height is three quarters'),
+})
+
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>
 export type ClipsSettings = z.output<typeof clipsSchema>
 export type PhysicsSettings = z.output<typeof physicsSchema>
 export type ExportSettings = z.output<typeof exportSchema>
+export type RenderSettings = z.output<typeof renderSchema>
 export type PlaySettings = z.output<typeof playSchema>
