@@ -17,8 +17,8 @@ type Encode = (episode: PolicyEpisode, settings: RenderSettings) => Promise<Uint
 const KINDS: Readonly<Record<string, Encode>> = {
   '.mp4': (episode, settings) => film(episode, settings, encodeMp4),
   '.gif': (episode, settings) => film(episode, settings, encodeGif),
-  '.png': (episode) => encodePng(episodeStrip(episode)),
-  '.svg': async (episode) => episodeStrip(episode),
+  '.png': (episode, { ghost }) => encodePng(episodeStrip(episode, ghost)),
+  '.svg': async (episode, { ghost }) => episodeStrip(episode, ghost),
 }
 
 /** The camera follows the mean place of the body over so long, s: it neither sways nor lags. */

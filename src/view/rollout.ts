@@ -70,13 +70,20 @@ export async function rollOut(
 /** Further than this from the reference, m, a body is drawn where the reference is: beside it one would not see it. */
 const IN_SIGHT = 1.5
 
-/** The end of an episode as a picture, an SVG's text: of a walk's whole path one would see nothing. */
-export function episodeStrip({ moments }: PolicyEpisode): string {
+/**
+ * The end of an episode as a picture, an SVG's text: of a walk's whole path one would see nothing.
+ * @param ghost whether the reference is shown
+ */
+export function episodeStrip({ moments }: PolicyEpisode, ghost = true): string {
   const shown = moments.filter((_, i) => {
     const left = moments.length - 1 - i
     return left % 8 === 0 && left <= 48
   })
-  return renderStrip(shown.map(broughtBack), { spacing: 0.85 })
+  if (ghost) return renderStrip(shown.map(broughtBack), { spacing: 0.85 })
+  return renderStrip(
+    shown.map(({ qpos, label }) => ({ qpos, ...(label !== undefined && { label }) })),
+    { spacing: 0.85 },
+  )
 }
 
 function broughtBack(moment: PolicyEpisode['moments'][number]): Moment {

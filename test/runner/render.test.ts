@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NQ } from '../../src/mocap/skeleton.ts'
 import { renderFrame } from '../../src/view/frame.ts'
-import { rollOut } from '../../src/view/rollout.ts'
+import { episodeStrip, rollOut } from '../../src/view/rollout.ts'
 import { walkRun, writeWalk } from '../support/walk-run.ts'
 import { lines, run } from './command.ts'
 
@@ -101,6 +101,9 @@ test('gif: as long as the episode, over and over; png and svg: the end of it', a
   assert.equal([...readFileSync(at('walk.png')).subarray(1, 4)], [...Buffer.from('PNG')])
   const svg = readFileSync(at('walk.svg'), 'utf8')
   assert.match(svg, /^<svg [\s\S]*>0\.5 s<\/text>[\s\S]*<\/svg>\n$/)
+  const ghost = '<g opacity=".34">'
+  assert.not(svg.includes(ghost))
+  assert.ok(episodeStrip(await rollOut(walkRun(), { seconds: 0.5 })).includes(ghost))
 })
 
 test('another ending, another clip: one line each', async () => {
