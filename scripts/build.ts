@@ -23,6 +23,7 @@ const DIST = join(ROOT, 'dist')
 /** Packages that no page needs. */
 const COMMAND_LINE = [
   ...['cli-progress', 'commander', 'picocolors', 'protobufjs', 'vega', 'vega-lite', 'webgpu'],
+  ...['@resvg/resvg-js', 'gifenc', 'h264-mp4-encoder'],
 ]
 /** Of the repository, which runs TypeScript as it is. */
 const REPOSITORY = ['tsx', '@webgpu/types']

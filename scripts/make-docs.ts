@@ -13,8 +13,10 @@ import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
+  exportSchema,
   physicsSchema,
   playSchema,
+  renderSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 import { gainsOf } from '../src/sim/humanoid.ts'
@@ -44,6 +46,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   'physics options': () => options(physicsSchema),
   'clips options': () => options(clipsSchema),
   'play options': () => options(playSchema),
+  'export options': () => options(exportSchema),
+  'render options': () => options(renderSchema),
   observation,
   action,
   'dagger options': () => options(daggerSchema),

@@ -35,9 +35,25 @@ export type { Context } from './pipeline/context.ts'
 export type { PipelineEvent } from './pipeline/events.ts'
 export { apg, type ContextOptions, evaluate, openContext, sft, trpo } from './pipeline/library.ts'
 export type { ApgSettings, SftSettings, TrpoSettings } from './pipeline/options.ts'
+export {
+  definePolicy,
+  openPackage,
+  openPolicy,
+  type PolicyDefinition,
+  type PolicySource,
+  packPolicy,
+} from './pipeline/package.ts'
 export type { Evaluation, RunConfig, TrainingRecord } from './pipeline/records.ts'
 export { Run } from './pipeline/run.ts'
 export { UsageError } from './pipeline/settings.ts'
 export { MissingFile, memoryStore, type Store } from './pipeline/store.ts'
-export { createSimulator, Environment, Pool, Reference, type Simulator } from './sim/index.ts'
+export {
+  Controller,
+  createSimulator,
+  type Decision,
+  Environment,
+  Pool,
+  Reference,
+  type Simulator,
+} from './sim/index.ts'
 export { VERSION } from './version.ts'

@@ -13,8 +13,10 @@ import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
+  exportSchema,
   physicsSchema,
   playSchema,
+  renderSchema,
   verifySchema,
 } from '../src/runner/options.ts'
 
@@ -35,6 +37,8 @@ const COMMANDS: Record<string, Schema> = {
   physics: physicsSchema,
   clips: clipsSchema,
   play: playSchema,
+  export: exportSchema,
+  render: renderSchema,
 }
 /** Options that are not a schema's. */
 const COMMON = ['config', 'help', 'version', 'resume']

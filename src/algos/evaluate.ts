@@ -12,8 +12,10 @@ import {
   OBSERVATION_SIZE,
   type Perturbation,
   Random,
+  type SavedEpisode,
   type Simulation,
   STREAMS,
+  type VectorEnvironment,
   type VectorEpisode,
   VIEWS,
 } from '../sim/index.ts'
@@ -23,6 +25,24 @@ import { Policy, type PolicyWeights } from './policy.ts'
 export interface Trial extends Omit<VectorEpisode, 'environment'> {
   /** standard deviation of the noise on the PD targets that are executed, rad; needs `RolloutOptions.noise` */
   readonly noise?: number
+}
+
+/** What a body did in one control step of a trial: the state that the policy acted in, and what came of that. */
+export interface TrialFrame {
+  /** of the list that is evaluated */
+  readonly trial: number
+  /** control steps done before, and that of the reference that the state belongs to */
+  readonly step: number
+  readonly referenceStep: number
+  /** [35] and [34] */
+  readonly qpos: readonly number[]
+  readonly qvel: readonly number[]
+  /** of the step that follows: [28] executed, DeepMimic's reward and the score it led to; none in the last state */
+  readonly then?: {
+    readonly action: Float32Array
+    readonly reward: number
+    readonly score: number
+  }
 }
 
 /** A clip of a simulation, with its place there. */
@@ -38,6 +58,8 @@ export interface RolloutOptions {
   /** is told the control step that all trials of a batch are at, batches one after another, and how many trials have ended */
   readonly onProgress?: ((step: number, ended: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
+  /** is told of every control step of every trial, those of one trial in order; states then travel from the workers, too */
+  readonly onFrame?: ((frame: TrialFrame) => void) | undefined
   /** an episode whose simulation diverged counts as a fall; by default it ends the evaluation */
   readonly tolerant?: boolean
   /** of the trials' noise: its seed, and [28] how many rad an action unit is */
@@ -78,6 +100,9 @@ export async function evaluatePolicy(
           (from + count) * OBSERVATION_SIZE,
         )
         const flags = vector.flags.subarray(from, from + count)
+        const recorder =
+          options.onFrame && new Recorder(vector, { first, from, count }, options.onFrame)
+        await recorder?.begin()
         while (flags.includes(FLAGS.running)) {
           signal?.throwIfAborted()
           const actions = await policy.act(observations, OBSERVATION_SIZE)
@@ -86,6 +111,7 @@ export async function evaluatePolicy(
           }
           vector.actions.set(actions, from * ACTION_SIZE)
           await vector.step(from, count)
+          await recorder?.record()
           steps[part]++
           const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
           onProgress?.(before + Math.min(...steps), first + ended)
@@ -105,6 +131,55 @@ export async function evaluatePolicy(
     results.push(...(vector.results as EpisodeMetrics[]))
   }
   return results
+}
+
+/** Tells of what a part of a vector does. */
+class Recorder {
+  /** the states before the present step, by environment */
+  private before: readonly SavedEpisode[] = []
+
+  /** @param first trial in environment 0 */
+  constructor(
+    private readonly vector: VectorEnvironment,
+    private readonly part: {
+      readonly first: number
+      readonly from: number
+      readonly count: number
+    },
+    private readonly tell: (frame: TrialFrame) => void,
+  ) {}
+
+  async begin(): Promise<void> {
+    this.before = await this.vector.save()
+  }
+
+  /** After a step. */
+  async record(): Promise<void> {
+    const { actions, rewards, scores } = this.vector
+    const { from, count } = this.part
+    const after = await this.vector.save()
+    for (const { environment, state } of this.before) {
+      if (environment < from || environment >= from + count || state.status !== 'running') continue
+      const at = environment * ACTION_SIZE
+      this.frame(environment, state, {
+        action: actions.slice(at, at + ACTION_SIZE),
+        ...{ reward: rewards[environment], score: scores[environment] },
+      })
+      const end = after.find((saved) => saved.environment === environment)?.state
+      if (end && end.status !== 'running') this.frame(environment, end)
+    }
+    this.before = after
+  }
+
+  private frame(
+    environment: number,
+    { steps, start, qpos, qvel }: SavedEpisode['state'],
+    then?: TrialFrame['then'],
+  ): void {
+    const trial = this.part.first + environment
+    const at = { trial, step: steps, referenceStep: start + steps }
+    this.tell({ ...at, qpos, qvel, ...(then && { then }) })
+  }
 }
 
 // adds a trial's noise to an action

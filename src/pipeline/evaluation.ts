@@ -10,10 +10,12 @@ import {
   type Subject,
   summarise,
   type Trial,
+  type TrialFrame,
 } from '../algos/evaluate.ts'
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
-import type { Clip } from '../mocap/clip.ts'
+import { type Clip, stateAt } from '../mocap/clip.ts'
+import { NQ, NV } from '../mocap/skeleton.ts'
 import {
   EPISODES,
   type EpisodeMetrics,
@@ -39,6 +41,7 @@ interface EvaluationOptions {
   readonly push: boolean
   /** levels of noise on the PD targets that are evaluated too, rad */
   readonly noise?: readonly number[]
+  readonly onFrame?: ((frame: TrialFrame) => void) | undefined
   /** who taught the policy */
   readonly teacher?: PolicyWeights | undefined
   /** seed of the run, which the untrained network's parameters follow from */
@@ -53,6 +56,18 @@ export interface RunEvaluationOptions {
   readonly noise?: readonly number[]
   /** of the episodes; default: the run's, which repeats its evaluation */
   readonly seed?: number | undefined
+  /** is told of every control step of the policy's own episodes, undisturbed; those of one episode in order */
+  readonly onFrame?: ((frame: EpisodeFrame) => void) | undefined
+}
+
+/** A control step of an evaluation; `trial` is the episode, counted from 0. */
+export interface EpisodeFrame extends TrialFrame {
+  /** place among the clips that are evaluated */
+  readonly clip: number
+  /** since the episode began, s */
+  readonly time: number
+  /** [35] of the reference at that moment */
+  readonly reference: Float64Array
 }
 
 /**
@@ -64,7 +79,7 @@ export interface RunEvaluationOptions {
 export async function evaluateRun(
   context: Context,
   clips: readonly Clip[],
-  { episodes, push = false, noise = [], seed }: RunEvaluationOptions,
+  { episodes, push = false, noise = [], seed, onFrame }: RunEvaluationOptions,
   other?: Clip,
 ): Promise<Evaluation[]> {
   const run = runOf(context)
@@ -81,6 +96,7 @@ export async function evaluateRun(
     const result = await evaluate(context, { clip, index }, config, weights, training, {
       ...{ episodes, push, networkSeed: options.seed },
       noise: noise.filter((level) => level > 0),
+      onFrame: onFrame && ((frame) => onFrame(episodeFrame(frame, clip, index))),
       teacher: other ? undefined : await teacherPolicy(run, clip.name),
     })
     evaluations.push(result.evaluation)
@@ -88,6 +104,12 @@ export async function evaluateRun(
   }
   await run.writeEvaluation(evaluations, evaluationFile(other))
   return evaluations
+}
+
+function episodeFrame(frame: TrialFrame, clip: Clip, index: number): EpisodeFrame {
+  const reference = new Float64Array(NQ)
+  stateAt(clip, frame.referenceStep, reference, new Float64Array(NV))
+  return { ...frame, clip: index, time: frame.step * clip.dt, reference }
 }
 
 /** Where the evaluations of a run are, or that of it on another clip. */
@@ -153,24 +175,29 @@ async function rollOut(
   simulation: Simulation,
   { clip, index }: Subject,
   weights: PolicyWeights,
-  { episodes, push, noise = [], teacher, networkSeed }: EvaluationOptions,
+  { episodes, push, noise = [], onFrame, teacher, networkSeed }: EvaluationOptions,
 ) {
   const { gpu, signal } = context
   const { episodeSeconds = 20, seed = 0, humanoid } = simulation.config
   const trials: Trial[] = Array.from({ length: episodes }, (_, i) => ({
     ...{ episode: EPISODES.evaluation.first + i, clip: index },
   }))
-  const run = async (what: string, w: PolicyWeights, change: Partial<Trial> = {}) => {
+  const run = async (
+    what: string,
+    w: PolicyWeights,
+    change: Partial<Trial> = {},
+    tell?: EvaluationOptions['onFrame'],
+  ) => {
     const progress = watch(context, what, clip, trials.length, episodeSeconds)
     const list = trials.map((trial) => ({ ...trial, ...change }))
     const results = await evaluatePolicy(gpu, simulation, w, list, {
-      ...{ onProgress: progress.update, signal },
+      ...{ onProgress: progress.update, signal, onFrame: tell },
       noise: { seed, unit: gainsOf(humanoid).unit },
     })
     progress.finish()
     return results
   }
-  const policy = await run('evaluation', weights)
+  const policy = await run('evaluation', weights, {}, onFrame)
   const taught = teacher && (await run('teacher', teacher))
   const frozen = await simulation.run('frozen-pose', trials, { signal })
   const openLoopTrials = trials.map((trial) => ({ ...trial, expert: 'pd' }))

@@ -10,9 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { decodeRunZip } from '../formats/zip.ts'
+import { PACKAGE_ENDING } from '../pipeline/package.ts'
 import { Run } from '../pipeline/run.ts'
 import { UsageError } from '../pipeline/settings.ts'
-import { MissingFile, type Store } from '../pipeline/store.ts'
+import { MissingFile, memoryStore, type Store } from '../pipeline/store.ts'
 
 /**
  * The files below a folder. A file is written beside its place and then moved there, so that a process that is killed or a
@@ -67,10 +69,34 @@ export function newRunFolder(path: string | undefined, stem: string): Store {
   return folderStore(folder)
 }
 
-/** @throws UsageError if there is no run */
+/**
+ * A run in a folder.
+ * @throws UsageError if there is none
+ */
 export function openRun(path: string): Run {
   if (!existsSync(join(path, 'config.json'))) {
     throw new UsageError(`${path} holds no run: expected its config.json, as sft writes it`)
   }
   return new Run(folderStore(path))
+}
+
+/**
+ * A run to look at: in a folder, or a policy package, whose files are then in memory.
+ * @throws UsageError if there is neither, FormatError for a file that is no package
+ */
+export function openPolicyRun(path: string): Run {
+  return isPackage(path) ? new Run(memoryStore(path, readPackage(path).files)) : openRun(path)
+}
+
+export const isPackage = (path: string) => path.toLowerCase().endsWith(PACKAGE_ENDING)
+
+/** @throws UsageError if there is no such file, FormatError if it is no package */
+export function readPackage(path: string): ReturnType<typeof decodeRunZip> {
+  let bytes: Uint8Array
+  try {
+    bytes = readFileSync(path)
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`)
+  }
+  return decodeRunZip(bytes, path)
 }

@@ -17,17 +17,21 @@ import { MissingFile } from '../pipeline/store.ts'
 import { VERSION } from '../version.ts'
 import { clips } from './clips.ts'
 import { evaluate } from './evaluate.ts'
+import { exportPolicy } from './export.ts'
 import { apg, dagger, resumeSft, sft, trpo } from './learn.ts'
 import {
   clipsSchema,
   daggerSchema,
   evaluateSchema,
+  exportSchema,
   physicsSchema,
   playSchema,
+  renderSchema,
   verifySchema,
 } from './options.ts'
 import { physics } from './physics.ts'
 import { play } from './play.ts'
+import { render } from './render.ts'
 import { Interrupted } from './session.ts'
 import { colour, say } from './terminal.ts'
 import { verify } from './verify.ts'
@@ -80,9 +84,21 @@ command('apg', apgSchema, 'a policy by gradients through physics, from nothing o
   .action(async (options: Given, self: Command) => apg(await collect(options, self)))
 
 command('evaluate', evaluateSchema, 'evaluate a run under physics, beside its null rows')
-  .argument('<folder>', 'run folder')
-  .action(async (folder: string, options: Given, self: Command) => {
-    await evaluate(folder, parseSettings(evaluateSchema, await collect(options, self)))
+  .argument('<run>', 'run folder, or policy package (.webmimic)')
+  .action(async (run: string, options: Given, self: Command) => {
+    await evaluate(run, parseSettings(evaluateSchema, await collect(options, self)))
+  })
+
+command('export', exportSchema, "a run's policy as a file: ONNX, a package, safetensors")
+  .argument('<run>', 'run folder, or policy package (.webmimic)')
+  .action(async (run: string, options: Given, self: Command) => {
+    await exportPolicy(run, parseSettings(exportSchema, await collect(options, self)))
+  })
+
+command('render', renderSchema, "a film or picture of a run's policy under MuJoCo")
+  .argument('<run>', 'run folder, or policy package (.webmimic)')
+  .action(async (run: string, options: Given, self: Command) => {
+    await render(run, parseSettings(renderSchema, await collect(options, self)))
   })
 
 command(
@@ -113,7 +129,7 @@ command('clips', clipsSchema, 'list the clips that ship with webmimic, check fil
   })
 
 command('play', playSchema, 'serve the page on this machine, with a run or a clip in it')
-  .argument('[run|clip]', 'run folder, motion file, or name of a clip')
+  .argument('[run|clip]', 'run folder, policy package, motion file, or name of a clip')
   .action(async (source: string | undefined, options: Given, self: Command) => {
     await play(source, parseSettings(playSchema, await collect(options, self)))
   })
@@ -139,9 +155,9 @@ function command(name: string, schema: Schema, description: string): Command {
 }
 
 function metavariable(name: string, { key, choices }: OptionEntry): string {
-  if (key === 'clip') return 'name|file'
-  if (key === 'picture') return 'file'
-  if (key === 'out' && name === 'clips') return 'file'
+  if (key === 'clip') return name === 'render' ? 'name' : 'name|file'
+  if (['picture', 'trajectories'].includes(key)) return 'file'
+  if (key === 'out' && ['clips', 'export', 'render'].includes(name)) return 'file'
   if (['out', 'loadSftPretrain', 'loadTeacher'].includes(key)) return 'folder'
   if (key === 'gains' || key === 'map') return 'file'
   if (key === 'noise') return 'numbers'

@@ -20,6 +20,10 @@ export const evaluateSchema = z.strictObject({
     .default(false)
     .describe('also under random kicks, and the largest push survived from each side'),
   noise: levels('0').describe('also with noise on the PD targets, rad, such as 0.02,0.05,0.1'),
+  trajectories: z
+    .string()
+    .optional()
+    .describe("write what the body did in the policy's episodes, frame by frame: .npz or .csv"),
   json: flag().default(false).describe('print evaluation.json and nothing else'),
   seed: count(0)
     .optional()
@@ -113,9 +117,32 @@ export const playSchema = z.strictObject({
   port: count(0, 65535).default(0).describe('to serve the page on; 0: a free one'),
 })
 
+export const exportSchema = z.strictObject({
+  out: z
+    .string({ error: 'expected a file that ends in .onnx, .webmimic, .safetensors' })
+    .describe('file to write, the kind by its ending: .onnx, .webmimic, .safetensors'),
+})
+
+export const renderSchema = z.strictObject({
+  out: z
+    .string({ error: 'expected a file that ends in .mp4, .gif, .png, .svg' })
+    .describe('file to write: a film (.mp4, .gif), or a picture of its end (.png, .svg)'),
+  clip: z.string().optional().describe("which of the run's clips, by name; default: the first"),
+  seconds: positive()
+    .default(10)
+    .describe('length of the episode, s; a one-shot clip ends with the clip'),
+  seed: count(0)
+    .optional()
+    .describe('of the frame that it starts from; default: the first of the clip'),
+  ghost: flag().default(true).describe('show the reference, translucent'),
+  width: count(64, 3840).default(640).describe('of a film, pixels; its height is three quarters'),
+})
+
 export type EvaluateSettings = z.output<typeof evaluateSchema>
 export type VerifySettings = z.output<typeof verifySchema>
 export type DaggerSettings = z.output<typeof daggerSchema>
 export type ClipsSettings = z.output<typeof clipsSchema>
 export type PhysicsSettings = z.output<typeof physicsSchema>
+export type ExportSettings = z.output<typeof exportSchema>
+export type RenderSettings = z.output<typeof renderSchema>
 export type PlaySettings = z.output<typeof playSchema>

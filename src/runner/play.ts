@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { basename, extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from '../pipeline/settings.ts'
-import { openRun } from './folder-store.ts'
+import { isPackage, openRun, readPackage } from './folder-store.ts'
 import type { PlaySettings } from './options.ts'
 import { ownFile, readClip } from './session.ts'
 import { say } from './terminal.ts'
@@ -35,8 +35,8 @@ const LEFT_OUT = /^plots\/|events\.out\.tfevents|(^|\/)demonstrations[^/]*$|\.pa
 export interface Shared {
   readonly kind: 'run' | 'clip'
   readonly name: string
-  /** paths on this machine, or contents, by the names that the page sees */
-  readonly files: ReadonlyMap<string, string | Buffer>
+  /** paths on this machine, or bytes, by the names that the page sees */
+  readonly files: ReadonlyMap<string, string | Uint8Array>
 }
 
 export interface PageServer {
@@ -53,7 +53,7 @@ export interface PageServer {
  */
 export async function servePage(page: string, shared?: Shared, port = 0): Promise<PageServer> {
   const token = randomBytes(16).toString('hex')
-  const served = new Map<string, string | Buffer>()
+  const served = new Map<string, string | Uint8Array>()
   for (const [name, path] of filesBelow(page)) served.set(`/${name}`, path)
   const index = served.get('/index.html')
   if (index !== undefined) served.set('/', index)
@@ -97,8 +97,9 @@ export async function servePage(page: string, shared?: Shared, port = 0): Promis
   }
 }
 
-/** The files of a run that a page wants, or a clip. */
+/** The files of a run that a page wants, of a policy package, or a clip. */
 export function share(source: string): Shared {
+  if (isPackage(source)) return { kind: 'run', ...readPackage(source) }
   if (!ownFile(source) && existsSync(join(source, 'config.json'))) {
     openRun(source)
     const files = [...filesBelow(source)].filter(([name]) => !LEFT_OUT.test(name))

@@ -11,7 +11,7 @@ import { upCosine } from './kinematics.ts'
 import { type EpisodeMetrics, Meter, type StepMetrics, Tally } from './metrics.ts'
 import { observe } from './observation.ts'
 import { Random } from './random.ts'
-import { type Reference, wholeTurns } from './reference.ts'
+import { type Reference, type ReferenceMotion, wholeTurns } from './reference.ts'
 import { SimulationError, SimulationState, type Simulator } from './simulator.ts'
 
 export type ActionMode = 'offset' | 'absolute'
@@ -98,6 +98,28 @@ export const PUSH_TEST: Perturbation = { kicks: { speed: 0.5, every: [1, 3] } }
 export const FALL = { height: 0.5, upCosine: 0.5 } as const
 
 const PUSH_SECONDS = 0.2
+
+/**
+ * PD targets (rad) that an action stands for at a control step of the reference.
+ *
+ * @param unit [28] rad a unit of action
+ * @param action [28]
+ * @param targets receives 28 numbers
+ */
+export function pdTargets(
+  reference: ReferenceMotion,
+  step: number,
+  mode: ActionMode,
+  unit: ArrayLike<number>,
+  action: ArrayLike<number>,
+  targets: Float64Array,
+): void {
+  const lead = reference.frame(step) * NU
+  for (let k = 0; k < NU; k++) {
+    const base = mode === 'offset' ? reference.lead[lead + k] : 0
+    targets[k] = base + unit[k] * action[k]
+  }
+}
 
 export class Environment {
   /** The state after the latest step. */
@@ -276,13 +298,11 @@ export class Environment {
   }
 
   private control(action: ArrayLike<number>): void {
-    const { unit } = this.simulator.gains
-    const lead = this.reference.frame(this.referenceStep) * NU
+    const { ctrl, gains } = this.simulator
     for (let k = 0; k < NU; k++) {
       if (!Number.isFinite(action[k])) this.fail(`action ${k} is ${action[k]}`)
-      const base = this.mode === 'offset' ? this.reference.lead[lead + k] : 0
-      this.simulator.ctrl[k] = base + unit[k] * action[k]
     }
+    pdTargets(this.reference, this.referenceStep, this.mode, gains.unit, action, ctrl)
   }
 
   private perturb(): void {

@@ -63,8 +63,10 @@ export function gainsOf({ kpScale = 1, kdScale = 1, lookahead }: HumanoidOptions
  * - Newton with at most 4 iterations, pyramidal cones: a step takes 80 us; elliptic cones take a fifth longer
  * - armature keeps light links (hands, feet) well conditioned; contacts with the floor only, none within the body
  * - no automatic reset: a state that diverges must be seen, not silently replaced by the initial one
+ *
+ * @param timestep physics step, s; default: MuJoCo's own, for whoever sets it later
  */
-export function humanoidXml(options: HumanoidOptions = {}): string {
+export function humanoidXml(options: HumanoidOptions = {}, timestep?: number): string {
   const { kp, kd, torque } = gainsOf(options)
   const actuators = HINGES.map(
     ({ name }, k) =>
@@ -73,7 +75,7 @@ export function humanoidXml(options: HumanoidOptions = {}): string {
   return `
 <mujoco model="humanoid">
   <compiler angle="radian" inertiafromgeom="true" autolimits="true"/>
-  <option integrator="implicitfast" solver="Newton" iterations="4" ls_iterations="6" tolerance="1e-6" cone="pyramidal">
+  <option ${timestep === undefined ? '' : `timestep="${timestep}" `}integrator="implicitfast" solver="Newton" iterations="4" ls_iterations="6" tolerance="1e-6" cone="pyramidal">
     <flag autoreset="disable"/>
   </option>
   <size memory="2M"/>

@@ -6,6 +6,7 @@
  *
  * It knows nothing of GPUs: a learner sees batches of numbers only.
  */
+export { Controller, type ControllerOptions, type Decision } from './controller.ts'
 export {
   type ActionMode,
   type BodyForce,
@@ -38,7 +39,7 @@ export {
 } from './protocol.ts'
 export { Random } from './random.ts'
 export { recordStates } from './recorded.ts'
-export { Reference } from './reference.ts'
+export { Reference, ReferenceMotion } from './reference.ts'
 export { type MapOptions, type Progress, Simulation } from './simulation.ts'
 export {
   createSimulator,

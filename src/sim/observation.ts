@@ -9,7 +9,7 @@
 import { between, type Quat, readQuat, rotationVector } from '../mocap/rotation.ts'
 import { NQ, NU, NV } from '../mocap/skeleton.ts'
 import { toHeading } from './kinematics.ts'
-import type { Reference } from './reference.ts'
+import type { ReferenceMotion } from './reference.ts'
 
 /** A run of numbers in the observation. */
 export interface ObservationBlock {
@@ -54,7 +54,7 @@ const HARMONICS = 3
  * @param out receives OBSERVATION_SIZE numbers from `offset` on
  */
 export function observe(
-  reference: Reference,
+  reference: ReferenceMotion,
   step: number,
   qpos: Float64Array,
   qvel: Float64Array,
@@ -87,7 +87,7 @@ export function observe(
 
 /** Writes the features of a frame: the last 44 numbers of the observation. */
 export function writeFeatures(
-  reference: Reference,
+  reference: ReferenceMotion,
   frame: number,
   out: Float32Array,
   offset: number,

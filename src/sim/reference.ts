@@ -1,4 +1,4 @@
-/** The motion to imitate: a clip with all that the environment asks of it, computed once a frame. */
+/** The motion to imitate: a clip with all that a policy and the environment ask of it, computed once a frame. */
 import { type Clip, stateAt } from '../mocap/clip.ts'
 import { displacement, turnRoot } from '../mocap/cycle.ts'
 import type { Contacts } from '../mocap/ground.ts'
@@ -15,8 +15,10 @@ export const PHYSICS_RATE = 240
  * one row a frame, as it is in the first cycle, and `frame(step)` finds the row. What is compared with a row is first seen
  * from the cycle of its own step, where every cycle is like the first: turned back by `turn(step)` about the world's z
  * axis (`rootInCycle` does it for a root), then less `shift(step)`. `state(step)` is the reference's state in the world.
+ *
+ * It is all that a policy needs to act, and needs no simulator.
  */
-export class Reference {
+export class ReferenceMotion {
   /** control step, s */
   readonly dt: number
   /** physics steps a control step, and the length of one, s */
@@ -30,20 +32,17 @@ export class Reference {
   readonly lead: Float64Array
   /** [frames, 2] cosine and sine of the root's heading */
   readonly heading: Float64Array
-  /** [frames, ROW_SIZE] see kinematics.ts */
-  readonly rows: Float64Array
   /** [frames, FEATURES.length] the part of the observation that depends on the frame alone */
   readonly features: Float32Array
   private readonly root: Root = { qpos: new Float64Array(7), qvel: new Float64Array(3) }
 
   /**
-   * @param contacts what may touch the floor without it being a fall
+   * @param lookahead [28] how far PD targets lead, s
    * @throws Error for a clip whose parts do not fit together
    */
   constructor(
-    simulator: Simulator,
     readonly clip: Clip,
-    readonly contacts: Contacts,
+    lookahead: Float64Array,
   ) {
     checkClip(clip)
     const { dt, frames } = clip
@@ -53,17 +52,10 @@ export class Reference {
     this.frames = frames
     this.qpos = clip.qpos
     this.qvel = clip.qvel
-    this.lead = leadTargets(clip, simulator.gains.lookahead)
+    this.lead = leadTargets(clip, lookahead)
     this.heading = new Float64Array(frames * 2)
-    this.rows = new Float64Array(frames * ROW_SIZE)
     this.features = new Float32Array(frames * FEATURES.length)
-    for (let i = 0; i < frames; i++) {
-      simulator.qpos.set(this.qpos.subarray(i * NQ, (i + 1) * NQ))
-      simulator.qvel.set(this.qvel.subarray(i * NV, (i + 1) * NV))
-      simulator.kinematics()
-      describe(simulator, this.rows, i * ROW_SIZE)
-      headingOf(this.qpos, i * NQ + 3, this.heading, 2 * i)
-    }
+    for (let i = 0; i < frames; i++) headingOf(this.qpos, i * NQ + 3, this.heading, 2 * i)
     for (let i = 0; i < frames; i++) writeFeatures(this, i, this.features, i * FEATURES.length)
   }
 
@@ -121,6 +113,31 @@ export class Reference {
   // a one-shot clip has but one
   private cycle(step: number): number {
     return this.clip.loop ? Math.floor(step / this.frames) : 0
+  }
+}
+
+/** The same with what the metrics compare. */
+export class Reference extends ReferenceMotion {
+  /** [frames, ROW_SIZE] see kinematics.ts */
+  readonly rows: Float64Array
+
+  /**
+   * @param contacts what may touch the floor without it being a fall
+   * @throws Error for a clip whose parts do not fit together
+   */
+  constructor(
+    simulator: Simulator,
+    clip: Clip,
+    readonly contacts: Contacts,
+  ) {
+    super(clip, simulator.gains.lookahead)
+    this.rows = new Float64Array(this.frames * ROW_SIZE)
+    for (let i = 0; i < this.frames; i++) {
+      simulator.qpos.set(this.qpos.subarray(i * NQ, (i + 1) * NQ))
+      simulator.qvel.set(this.qvel.subarray(i * NV, (i + 1) * NV))
+      simulator.kinematics()
+      describe(simulator, this.rows, i * ROW_SIZE)
+    }
   }
 }
 

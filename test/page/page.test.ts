@@ -1,7 +1,16 @@
 // The page as a user meets it, in headless Chromium: clips, playing, training, going on, evaluation, saving.
 
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { unzipSync } from 'fflate'
@@ -9,9 +18,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodePolicy } from '../../src/formats/policy.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { packPolicy } from '../../src/pipeline/package.ts'
 import { servePage, share } from '../../src/runner/play.ts'
 import { findChromium } from '../browser/chromium.ts'
 import { NAMES, writeBvh } from '../support/bvh.ts'
+import { walkRun } from '../support/walk-run.ts'
 import { CLIP, OPTIONS, WINDOWS } from './short-run.ts'
 import { buildPage, DIST, OpenedPage, ROOT } from './support.ts'
 
@@ -154,6 +165,26 @@ if (program) {
     await opened.until('who', new RegExp(`policy of apg-${CLIP}-2`))
     await opened.drop({ 'notes.zip': 'no archive' })
     await opened.until('message', /notes\.zip/)
+  })
+
+  test('a policy package is played: dropped, and by the address of the page', async () => {
+    const packed = await packPolicy(walkRun())
+    await opened.drop({ 'mine.webmimic': packed })
+    await opened.until('who', /walk: policy of mine$/)
+    const place = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+    cpSync(DIST, place, { recursive: true })
+    writeFileSync(join(place, 'other.webmimic'), packed)
+    const site = await servePage(place)
+    const there = await OpenedPage.open(program)
+    try {
+      await there.page.goto(`${site.url}?open=other.webmimic`)
+      await there.until('who', /walk: policy of other$/)
+      assert.equal(there.errors, [])
+    } finally {
+      await there.close()
+      site.close()
+      rmSync(place, { recursive: true })
+    }
   })
 
   test('sft and trpo learn in the page, too', async () => {

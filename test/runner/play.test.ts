@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { packPolicy } from '../../src/pipeline/package.ts'
 import { servePage, share } from '../../src/runner/play.ts'
+import { walkRun } from '../support/walk-run.ts'
 import { lines, run } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
@@ -90,6 +92,25 @@ test('nothing outside is served: by dots, encoded or not, by links, by another n
   } finally {
     server.close()
   }
+})
+
+test('a policy package is shared as the run that it is', async () => {
+  const file = join(folder, 'mine.webmimic')
+  writeFileSync(file, await packPolicy(walkRun()))
+  const server = await servePage(page, share(file))
+  try {
+    const at = new URL(server.url).searchParams.get('open')!
+    const manifest = JSON.parse((await get(server.url, `/${at}`)).text)
+    assert.equal([manifest.kind, manifest.name], ['run', 'mine'])
+    const token = at.split('/')[0]
+    const config = JSON.parse((await get(server.url, `/${token}/config.json`)).text)
+    assert.equal(config.clips, ['walk'])
+  } finally {
+    server.close()
+  }
+  writeFileSync(file, 'no zip')
+  assert.throws(() => share(file), /mine\.webmimic: expected a zip of a run/)
+  assert.throws(() => share(join(folder, 'none.webmimic')), /none\.webmimic cannot be read/)
 })
 
 test('a clip is shared by its name or its file, one that is none is refused', async () => {

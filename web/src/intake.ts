@@ -23,8 +23,8 @@ export async function readArrivals({ files, folders }: Dropped): Promise<Arrival
 
 async function readFile(file: File): Promise<Arrival> {
   const { name } = file
-  if (/\.zip$/i.test(name)) return { kind: 'run', ...(await readZip(file)) }
   const bytes = new Uint8Array(await file.arrayBuffer())
+  if (/\.(zip|webmimic)$/i.test(name)) return { kind: 'run', ...(await readZip(bytes, name)) }
   if (/\.safetensors$/i.test(name)) {
     const weights = decodePolicy(bytes, name)
     mustFit(weights, name)

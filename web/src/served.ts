@@ -1,7 +1,11 @@
-/** A run or a clip that `webmimic play` serves beside the page: its address is in the page's own. */
+/**
+ * A run or a clip that `webmimic play` serves beside the page, or a policy package on the page's own site: its address is
+ * in the page's own.
+ */
 
 import { readClip } from './clips.ts'
 import type { Arrival } from './intake.ts'
+import { readZip } from './save.ts'
 
 /** What src/runner/play.ts puts where `?open=` points to. */
 export interface Manifest {
@@ -18,6 +22,10 @@ export async function openServed(): Promise<Arrival | undefined> {
   const at = new URL(address, location.href)
   // the page speaks to whoever served it, and to nobody else
   if (at.origin !== location.origin) throw new Error('?open= must be an address of this page')
+  if (at.pathname.endsWith('.webmimic')) {
+    const bytes = new Uint8Array(await (await get(at)).arrayBuffer())
+    return { kind: 'run', ...(await readZip(bytes, decodeURIComponent(at.pathname))) }
+  }
   const { kind, name, files }: Manifest = await (await get(at)).json()
   const read = files.map(async (file) => {
     const path = file.split('/').map(encodeURIComponent).join('/')

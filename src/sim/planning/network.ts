@@ -18,8 +18,25 @@ const ACTIVATIONS = {
 }
 
 /** The normaliser's bound and the variance below which an observation counts as constant: as in normalise.wgsl. */
-const BOUND = 5
+export const BOUND = 5
 const CONSTANT = 1e-8
+
+/**
+ * The normaliser, clamp((x - mean) scale, -BOUND, BOUND), as in normalise.wgsl.
+ * @param statistics [3, inputs], as in NetworkWeights
+ */
+export function normaliserOf(statistics: Float32Array): {
+  readonly mean: Float64Array
+  readonly scale: Float64Array
+} {
+  const inputs = statistics.length / 3
+  const mean = Float64Array.from(statistics.subarray(inputs, 2 * inputs))
+  const scale = mean.map((_, i) => {
+    const variance = statistics[2 * inputs + i] / Math.max(1, statistics[i])
+    return variance > CONSTANT ? 1 / Math.sqrt(variance + CONSTANT) : 1
+  })
+  return { mean, scale }
+}
 
 /** A layer with its weights by output, [outputs rounded up to 4, inputs]: four dot products at a time share their inputs. */
 interface Layer {
@@ -40,11 +57,9 @@ export class Network {
     const { sizes, parameters, statistics } = weights
     const inputs = sizes[0]
     this.input = new Float64Array(inputs)
-    this.mean = Float64Array.from(statistics.subarray(inputs, 2 * inputs))
-    this.scale = this.mean.map((_, i) => {
-      const variance = statistics[2 * inputs + i] / Math.max(1, statistics[i])
-      return variance > CONSTANT ? 1 / Math.sqrt(variance) : 1
-    })
+    const { mean, scale } = normaliserOf(statistics)
+    this.mean = mean
+    this.scale = scale
     let at = 0
     this.layers = sizes.slice(1).map((outputs, l) => {
       const depth = sizes[l]
