@@ -4,7 +4,6 @@ import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apgSchema, parseTrpoSettings, sftSchema } from '../../src/pipeline/options.ts'
-import type { Evaluation } from '../../src/pipeline/records.ts'
 import type { Run } from '../../src/pipeline/run.ts'
 import { flagOf, parseSettings } from '../../src/pipeline/settings.ts'
 import { openRun } from '../../src/runner/folder-store.ts'
@@ -35,8 +34,7 @@ export async function runRow(row: Row): Promise<Result[]> {
     await webmimic(begun ? [row.method, '--resume', folderOf(row.id)] : argumentsOf(row, folderOf))
   }
   const run = openRun(path)
-  const evaluation = await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
-  if (row.final && ![evaluation].flat().every(({ noise, push }) => noise && push)) {
+  if (row.final && !(await run.evaluations()).every(({ noise, push }) => noise && push)) {
     noteProgram(path)
     await webmimic(['evaluate', folderOf(row.id), '--push', '--noise', NOISE])
   }
@@ -78,10 +76,10 @@ function webmimic(args: readonly string[]): Promise<void> {
 /** The results of a finished run. */
 export async function collect(row: Row, run: Run): Promise<Result[]> {
   const { options, clips } = await run.config()
-  const evaluations = await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
+  const evaluations = await run.evaluations()
   const noted = (await run.has(PROGRAMS)) ? await run.readText(PROGRAMS) : ''
   const programs = noted.split('\n').filter(Boolean)
-  return [evaluations].flat().map((evaluation, i) => {
+  return evaluations.map((evaluation, i) => {
     const { expert, demonstrations, training, sft = 0 } = evaluation.wall_seconds
     return {
       ...{ id: row.id, method: row.method, ...(row.from && { from: row.from }) },

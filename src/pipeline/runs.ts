@@ -96,8 +96,8 @@ export async function createRun(
   mustBeSound(clips)
   const run = runOf(context)
   for (const { clip, text } of clips) await run.writeText(clipFile(clip.name), text)
-  if (from) await run.writePolicy(from.weights, FIRST_POLICY)
   await run.writeTraining({ ...NO_TRAINING, ...(from && { before: from.before }) })
+  if (from) await run.writePolicy(from.weights, FIRST_POLICY)
   const config: RunConfig = {
     ...{ command, version: VERSION, runtime: runtime(), options },
     clips: clips.map(({ clip }) => clip.name),

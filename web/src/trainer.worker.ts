@@ -18,7 +18,7 @@ import {
   type TrainingRecord,
 } from '../../src/pipeline/records.ts'
 import { roundFile } from '../../src/pipeline/rounds.ts'
-import { CHECKPOINT, type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
+import { CHECKPOINT, EVALUATION, type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
 import { UsageError } from '../../src/pipeline/settings.ts'
 import type { Store } from '../../src/pipeline/store.ts'
 import { Pool } from '../../src/sim/index.ts'
@@ -290,9 +290,7 @@ async function summary(run: Run): Promise<RunSummary | undefined> {
     const { command: method, clips, options } = await run.config()
     const { samples, curve, kept, rounds } = await trainingOf(run)
     const hasPolicy = await run.has(POLICY)
-    const written = (await run.has('evaluation.json'))
-      ? await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
-      : []
+    const evaluations = (await run.has(EVALUATION)) ? await run.evaluations() : []
     // a policy without what it was learnt from has come from elsewhere
     const goesOn = !hasPolicy || (await run.has(CHECKPOINT))
     const finished =
@@ -303,7 +301,7 @@ async function summary(run: Run): Promise<RunSummary | undefined> {
           ? hasPolicy
           : (samples ?? 0) >= Number(options['numTimesteps']))
     return {
-      ...{ name: run.name, method, clips, finished, hasPolicy, evaluations: [written].flat() },
+      ...{ name: run.name, method, clips, finished, hasPolicy, evaluations },
       ...(samples !== undefined && { samples }),
       trial: curve?.find(({ iteration }) => iteration === kept?.iteration) ?? rounds.at(-1),
     }
