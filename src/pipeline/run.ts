@@ -9,7 +9,7 @@
  *   policy.safetensors          the best weights and the normaliser: what acts
  *   metrics.jsonl               a line an epoch, of trpo and apg an iteration
  *   training.json               losses, rounds, trials and seconds, for evaluations to report
- *   evaluation.json             results; evaluation-<options>.json by others than the run's own (evaluation-file.ts)
+ *   evaluation.json             results; evaluation-<options>.json by others than the run's own (evaluation.ts)
  *
  * What is read back is checked here: records by their schemas (record-schemas.ts), tensors by src/formats, policies by
  * the checksum in training.json.
@@ -155,6 +155,14 @@ export class Run {
     decode: (bytes: Uint8Array, name: string) => T,
   ): Promise<T | undefined> {
     return (await this.has(file)) ? this.decode(file, decode) : undefined
+  }
+
+  /** Files of evaluations, that by the run's own options first. */
+  async evaluationFiles(): Promise<string[]> {
+    const names = (await this.store.names()).filter((name) => /^evaluation(-.*)?\.json$/.test(name))
+    return names.sort(
+      (a, b) => Number(b === EVALUATION) - Number(a === EVALUATION) || (a < b ? -1 : 1),
+    )
   }
 
   /**

@@ -2,15 +2,18 @@
 
 import { clipsOf, mustBeSound, withContacts } from '../pipeline/clips.ts'
 import { evaluateRun, evaluationFile } from '../pipeline/evaluation.ts'
+import type { SftSettings } from '../pipeline/options.ts'
+import type { RunConfig } from '../pipeline/records.ts'
 import { openRun } from './folder-store.ts'
 import type { EvaluateSettings } from './options.ts'
 import { readClip, withSession } from './session.ts'
 import { say } from './terminal.ts'
 import { RunView } from './view.ts'
 
-/** Evaluates the run in `path`; its evaluation.json is rewritten if the clip is its own. */
+/** Evaluates the run in `path`, into a file of these options. */
 export async function evaluate(path: string, settings: EvaluateSettings): Promise<void> {
   const run = openRun(path)
+  const { options } = await run.config<RunConfig<'sft', SftSettings>>()
   const clips = (await clipsOf(run)).map((source) => withContacts(source, settings.contacts).clip)
   const another = settings.clip === undefined ? undefined : readClip(settings.clip, settings)
   if (another) mustBeSound([another])
@@ -25,6 +28,6 @@ export async function evaluate(path: string, settings: EvaluateSettings): Promis
     )
     const result = evaluations.length === 1 ? evaluations[0] : evaluations
     if (settings.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
-    else say(`\nresults: ${run.file(evaluationFile(other))}`)
+    else say(`\nresults: ${run.file(evaluationFile(options, settings, other))}`)
   })
 }

@@ -4,6 +4,7 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -44,6 +45,10 @@ export function folderStore(path: string): Store {
       appendFileSync(at(file), bytes)
     },
     remove: async (file) => rmSync(at(file), { force: true }),
+    names: async () =>
+      existsSync(path)
+        ? readdirSync(path, { withFileTypes: true }).flatMap((f) => (f.isFile() ? [f.name] : []))
+        : [],
     within: (folder) => folderStore(at(folder)),
   }
 }

@@ -20,7 +20,7 @@ export const evaluateSchema = z.strictObject({
     .default(false)
     .describe('also under random kicks, and the largest push survived from each side'),
   noise: levels('0').describe('also with noise on the PD targets, rad, such as 0.02,0.05,0.1'),
-  json: flag().default(false).describe('print evaluation.json and nothing else'),
+  json: flag().default(false).describe('print what is written and nothing else'),
   seed: count(0)
     .optional()
     .describe("of the episodes; default: the run's, which repeats its evaluation"),

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FormatError } from '../../src/formats/safetensors.ts'
 import { clipsOf } from '../../src/pipeline/clips.ts'
+import { evaluationFile } from '../../src/pipeline/evaluation.ts'
 import { POLICY, Run } from '../../src/pipeline/run.ts'
 import { memoryStore, type Store } from '../../src/pipeline/store.ts'
 import { EVALUATION_OF_WALK, OTHER_POLICY, WEIGHTS, wholeRun } from '../support/run-folder.ts'
@@ -87,6 +88,36 @@ for (const [what, file, from, to, message] of faults) {
     assert.not.match(error.message, /undefined|Invalid input|received/)
   })
 }
+
+test("an evaluation by other options has a file of its own, the run's own comes first", async () => {
+  const own = { evalEpisodes: 100, seed: 1, contacts: undefined }
+  const file = (options: object, clip?: string) =>
+    evaluationFile(
+      own,
+      { episodes: 100, ...options },
+      clip === undefined ? undefined : { name: clip },
+    )
+  assert.is(file({}), 'evaluation.json')
+  assert.is(file({ seed: 1, push: false, noise: [0] }), 'evaluation.json')
+  const others = [
+    file({ episodes: 4 }),
+    file({ seed: 2 }),
+    file({ push: true }),
+    file({ noise: [0.02] }),
+    file({ noise: [0.02, 0.05] }),
+    file({ contacts: 'any' }),
+    file({}, 'run'),
+    file({}, 'push'),
+    file({ push: true, noise: [0.02] }, 'run'),
+  ]
+  assert.is(others.at(-1), 'evaluation-push-noise-0.02-clip-run.json')
+  assert.is(new Set(others).size, others.length)
+  const { run } = await wholeRun()
+  for (const name of others) await run.writeEvaluation([EVALUATION_OF_WALK], name)
+  const found = await run.evaluationFiles()
+  assert.is(found[0], 'evaluation.json')
+  assert.equal([...found].sort(), ['evaluation.json', ...others].sort())
+})
 
 test('a policy that is another than was written is told, also where it is sound', async () => {
   const { run, files } = await wholeRun()

@@ -18,7 +18,7 @@ import {
   type TrainingRecord,
 } from '../../src/pipeline/records.ts'
 import { roundFile } from '../../src/pipeline/rounds.ts'
-import { CHECKPOINT, EVALUATION, type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
+import { CHECKPOINT, type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
 import { UsageError } from '../../src/pipeline/settings.ts'
 import type { Store } from '../../src/pipeline/store.ts'
 import { Pool } from '../../src/sim/index.ts'
@@ -290,7 +290,8 @@ async function summary(run: Run): Promise<RunSummary | undefined> {
     const { command: method, clips, options } = await run.config()
     const { samples, curve, kept, rounds } = await trainingOf(run)
     const hasPolicy = await run.has(POLICY)
-    const evaluations = (await run.has(EVALUATION)) ? await run.evaluations() : []
+    const files = await run.evaluationFiles()
+    const evaluations = (await Promise.all(files.map((file) => run.evaluations(file)))).flat()
     // a policy without what it was learnt from has come from elsewhere
     const goesOn = !hasPolicy || (await run.has(CHECKPOINT))
     const finished =
