@@ -6,7 +6,8 @@ import type { SftSettings } from '../pipeline/options.ts'
 import type { RunConfig } from '../pipeline/records.ts'
 import { openRun } from './folder-store.ts'
 import type { EvaluateSettings } from './options.ts'
-import { readClip, withSession } from './session.ts'
+import { withLock } from './run-lock.ts'
+import { readClip, type Session, withSession } from './session.ts'
 import { say } from './terminal.ts'
 import { RunView } from './view.ts'
 
@@ -20,7 +21,7 @@ export async function evaluate(path: string, settings: EvaluateSettings): Promis
   const other = another?.clip
   // a run without a policy is found out before anything begins
   await run.policy()
-  await withSession(settings, async (session) => {
+  const work = async (session: Session) => {
     const view = new RunView(run.store, !settings.json)
     const context = { ...session, store: run.store, emit: view.emit }
     const evaluations = await evaluateRun(context, clips, settings, other).finally(() =>
@@ -29,5 +30,6 @@ export async function evaluate(path: string, settings: EvaluateSettings): Promis
     const result = evaluations.length === 1 ? evaluations[0] : evaluations
     if (settings.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
     else say(`\nresults: ${run.file(evaluationFile(options, settings, other))}`)
-  })
+  }
+  await withLock(path, 'evaluate', () => withSession(settings, work))
 }
