@@ -9,7 +9,7 @@ test('a survival of 100 % all along is a line within its panel, not on the borde
   const curve = [1, 2, 3].map((i) => ({ ...point, iteration: i, samples: i * 1e6 }))
   const svg = await learningPlot('walk', curve)
   // a line of one height, in its panel of 200 px; the first is the score's
-  const heights = [...svg.matchAll(/class="mark-line[^]*?d="M[-\d.]+,([-\d.]+)L/g)].map(
+  const heights = [...svg.matchAll(/class="mark-line[\s\S]*?d="M[-\d.]+,([-\d.]+)L/g)].map(
     (m) => +m[1],
   )
   assert.is(heights.length, 3, svg)
