@@ -155,7 +155,12 @@ if (program) {
     assert.equal(policy.sizes, [112, 32, 32, 28])
     await opened.press(`save-all ${RUN}`)
     saved = unzipSync(await fetched(`${RUN}.zip`))
-    for (const file of ['config.json', 'metrics.jsonl', `clips/${CLIP}.txt`, 'evaluation.json'])
+    for (const file of [
+      'config.json',
+      'metrics.jsonl',
+      `clips/${CLIP}.txt`,
+      'evaluation-episodes-4.json',
+    ])
       assert.ok(saved[`${RUN}/${file}`], file)
   })
 
