@@ -193,6 +193,8 @@ if (program) {
   })
 
   test('sft and trpo learn in the page, too', async () => {
+    await page.$eval(`[data-clip="${CLIP}"]`, (chip) => (chip as HTMLElement).click())
+    await opened.until('train', new RegExp(`Train on ${CLIP}$`))
     await opened.press('pause')
     const learnt = async (method: string, options: Readonly<Record<string, string>>) => {
       await opened.choose('method', method)
