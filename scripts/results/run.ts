@@ -3,8 +3,14 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { apgSchema, parseTrpoSettings, sftSchema } from '../../src/pipeline/options.ts'
-import type { Evaluation } from '../../src/pipeline/records.ts'
+import { evaluationFile } from '../../src/pipeline/evaluation.ts'
+import {
+  apgSchema,
+  parseTrpoSettings,
+  type SftSettings,
+  sftSchema,
+} from '../../src/pipeline/options.ts'
+import type { RunConfig } from '../../src/pipeline/records.ts'
 import type { Run } from '../../src/pipeline/run.ts'
 import { flagOf, parseSettings } from '../../src/pipeline/settings.ts'
 import { openRun } from '../../src/runner/folder-store.ts'
@@ -12,7 +18,9 @@ import { argumentsOf, type Method, type Row } from './rows.ts'
 import { type Result, ROOT } from './store.ts'
 
 /** Levels of noise on the PD targets of a final row, rad. */
-const NOISE = '0.02,0.05'
+const NOISE = [0.02, 0.05]
+/** Episodes of its evaluation. */
+const EPISODES = 100
 /** Commits of webmimic that had a part in a run, a line each. */
 const PROGRAMS = 'programs.txt'
 
@@ -35,10 +43,12 @@ export async function runRow(row: Row): Promise<Result[]> {
     await webmimic(begun ? [row.method, '--resume', folderOf(row.id)] : argumentsOf(row, folderOf))
   }
   const run = openRun(path)
-  const evaluation = await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
-  if (row.final && ![evaluation].flat().every(({ noise, push }) => noise && push)) {
+  if (row.final && !(await run.has(await finalFile(run)))) {
     noteProgram(path)
-    await webmimic(['evaluate', folderOf(row.id), '--push', '--noise', NOISE])
+    await webmimic([
+      ...['evaluate', folderOf(row.id), '--push', '--noise', NOISE.join()],
+      ...['--episodes', String(EPISODES)],
+    ])
   }
   return collect(row, run)
 }
@@ -75,13 +85,19 @@ function webmimic(args: readonly string[]): Promise<void> {
   })
 }
 
+// where the evaluation of a final row is
+async function finalFile(run: Run): Promise<string> {
+  const { options } = await run.config<RunConfig<Method, SftSettings>>()
+  return evaluationFile(options, { episodes: EPISODES, push: true, noise: NOISE })
+}
+
 /** The results of a finished run. */
 export async function collect(row: Row, run: Run): Promise<Result[]> {
   const { options, clips } = await run.config()
-  const evaluations = await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
+  const evaluations = await run.evaluations(row.final ? await finalFile(run) : undefined)
   const noted = (await run.has(PROGRAMS)) ? await run.readText(PROGRAMS) : ''
   const programs = noted.split('\n').filter(Boolean)
-  return [evaluations].flat().map((evaluation, i) => {
+  return evaluations.map((evaluation, i) => {
     const { expert, demonstrations, training, sft = 0 } = evaluation.wall_seconds
     return {
       ...{ id: row.id, method: row.method, ...(row.from && { from: row.from }) },

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Summary } from '../../src/algos/evaluate.ts'
-import { drawPlots, drawSpec, type Line, type Panel } from '../../src/view/plots.ts'
+import { drawPlots, drawSpec, type Line, type Panel, SHARES } from '../../src/view/plots.ts'
 import type { Method } from './rows.ts'
 import { pictureOf, type Result, variationOf } from './store.ts'
 
@@ -142,7 +142,7 @@ export function scoresPlot(results: Results): Promise<string> {
 /** Survival by level of noise. */
 export function noisePlot(results: Results): Promise<string> {
   const noisy = ordered(results).filter(({ noise }) => noise?.length)
-  const axes = { xTitle: 'standard deviation, rad', yTitle: 'survival', yDomain: [0, 1] } as const
+  const axes = { xTitle: 'standard deviation, rad', yTitle: 'survival', yDomain: SHARES } as const
   const panels = panelsByClip(noisy, axes, ({ survival, noise }) => ({
     x: [0, ...noise!.map(({ level }) => level)],
     y: [survival, ...noise!.map((row) => row.survival)],
@@ -158,7 +158,7 @@ export function learningPlot(results: Results): Promise<string> {
       learnt,
       {
         xTitle: x === 'samples' ? 'million samples' : 'minutes',
-        ...{ yTitle, yDomain: [0, yTitle === 'score' ? 10 : 1] },
+        ...{ yTitle, yDomain: yTitle === 'score' ? [0, 10] : SHARES },
       },
       ({ curve }) => ({
         x: curve!.map((point) => point[x] / (x === 'samples' ? 1e6 : 60)),

@@ -156,11 +156,17 @@ export class Gpu {
     })
   }
 
+  /** Bytes of the largest array that kernels can be given. */
+  get largestArray(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize)
+  }
+
   /** A new array of zeros. */
   array<T extends NumberType = 'f32'>(length: number, label: string, type?: T): GpuArray<T> {
     const size = Math.max(4, length * 4)
-    if (size > this.device.limits.maxStorageBufferBindingSize) {
-      const most = this.device.limits.maxStorageBufferBindingSize
+    const most = this.largestArray
+    if (size > most) {
       throw new GpuError(
         `"${label}" needs ${size} bytes, this adapter binds at most ${most}: use fewer rows at a time`,
       )

@@ -186,20 +186,26 @@ export class Episodes {
 
   /**
    * Goes on with what `save` gave.
-   * @throws RangeError if that was of another number of environments
+   * @throws RangeError if that was of another number of environments, or of other clips
    */
   load(saved: SavedEnvironments): void {
-    if (saved.states.length !== this.row || saved.info.length !== this.info.length) {
+    const fits =
+      saved.states.length === this.row &&
+      saved.info.length === this.info.length &&
+      saved.tally.length === this.tally.length
+    if (!fits) {
       const size = saved.info.length / FIELDS
       throw new RangeError(`the state of ${size} environments does not fit ${this.size}`)
+    }
+    const clips = saved.info.subarray(FIELD.clip * this.size, (FIELD.clip + 1) * this.size)
+    const unknown = clips.find((clip) => clip >= this.references.length)
+    if (unknown !== undefined) {
+      throw new RangeError(`there is no clip ${unknown} among ${this.references.length}`)
     }
     this.gpu.write(this.states, saved.states)
     this.gpu.write(this.info, saved.info)
     this.gpu.write(this.tally, saved.tally)
-    const steps = Float32Array.from({ length: this.size }, (_, e) => {
-      const clip = saved.info[FIELD.clip * this.size + e]
-      return this.references[clip].timestep
-    })
+    const steps = Float32Array.from(clips, (clip) => this.references[clip].timestep)
     this.gpu.write(this.timesteps, steps)
   }
 

@@ -1,11 +1,15 @@
 /** What a stopped run goes on from, as files of safetensors: one kind for each way of learning. */
 
+import { z } from 'zod'
 import type { ApgState } from '../algos/apg.ts'
 import type { EpisodeSums } from '../algos/environments.ts'
 import type { LearnerState } from '../algos/learner.ts'
 import type { SftState } from '../algos/sft.ts'
 import type { CurvePoint } from '../algos/trials.ts'
-import { decodeTensors, encodeTensors, named } from './safetensors.ts'
+import { checked } from './format-error.ts'
+import { curve, recentEpisodes, wholeNumbers } from './record-fields.ts'
+import { decodeTensors, encodeTensors, floats } from './safetensors.ts'
+import { json, real, whole } from './text-fields.ts'
 
 /** Of supervised training, in the midst of a round: 0 is that of the demonstrations. */
 export interface SftCheckpoint {
@@ -29,22 +33,28 @@ export function encodeSft({ round, state }: SftCheckpoint): Uint8Array {
   })
 }
 
-/** @throws FormatError naming `file` */
-export function decodeSft(bytes: Uint8Array, file: string): SftCheckpoint {
-  const { tensors, metadata } = decodeTensors(bytes, file)
-  const [parameters, moments, best] = named(
-    tensors,
-    ['parameters', 'moments', 'best_parameters'],
-    file,
-  )
+const sftHeader = z.object({
+  ...{ round: whole(), epoch: whole(), best_epoch: whole() },
+  // before the first epoch there is none
+  best_loss: real(true),
+})
+
+/**
+ * @param parameters of the network, where that is known
+ * @throws FormatError naming `file`
+ */
+export function decodeSft(bytes: Uint8Array, file: string, parameters?: number): SftCheckpoint {
+  const decoded = decodeTensors(bytes, file)
+  const { round, epoch, best_epoch, best_loss } = checked(sftHeader, decoded.metadata, file)
+  const network = floats(decoded, 'parameters', [parameters])
+  const n = network.length
   return {
-    round: Number(metadata['round']),
+    round,
     state: {
-      ...{ epoch: Number(metadata['epoch']), parameters: parameters!, moments: moments! },
+      ...{ epoch, parameters: network, moments: floats(decoded, 'moments', [2, n]) },
       best: {
-        epoch: Number(metadata['best_epoch']),
-        loss: Number(metadata['best_loss']),
-        parameters: best!,
+        ...{ epoch: best_epoch, loss: best_loss },
+        parameters: floats(decoded, 'best_parameters', [n]),
       },
     },
   }
@@ -68,22 +78,38 @@ export function encodeLearner(state: LearnerState): Uint8Array {
   })
 }
 
+const numbers = z.array(z.number())
+const learnerHeader = z.object({
+  ...{ iteration: whole(), value_steps: whole() },
+  environments: json(
+    z.union([
+      z.object({ states: numbers, info: wholeNumbers, tally: numbers }),
+      z.object({
+        begun: wholeNumbers,
+        episodes: z.array(
+          z.object({
+            environment: z.number().int().min(0),
+            clip: z.number().int().min(0),
+            state: z.looseObject({ qpos: numbers, qvel: numbers, warmstart: numbers }),
+          }),
+        ),
+      }),
+    ]),
+  ),
+})
+
 /** @throws FormatError naming `file` */
 export function decodeLearner(bytes: Uint8Array, file: string): LearnerState {
-  const { tensors, metadata } = decodeTensors(bytes, file)
-  const [policy, statistics, parameters, moments] = named(
-    tensors,
-    ['policy', 'statistics', 'value', 'value_moments'],
-    file,
-  )
+  const decoded = decodeTensors(bytes, file)
+  const { iteration, value_steps, environments } = checked(learnerHeader, decoded.metadata, file)
+  const parameters = floats(decoded, 'value', [undefined])
+  const statistics = floats(decoded, 'statistics', [3, undefined])
   return {
-    iteration: Number(metadata['iteration']),
-    ...{ policy: policy!, statistics: statistics! },
+    ...{ iteration, policy: floats(decoded, 'policy', [undefined]), statistics, environments },
     critic: {
-      ...{ parameters: parameters!, moments: moments! },
-      steps: Number(metadata['value_steps']),
+      ...{ parameters, moments: floats(decoded, 'value_moments', [2, parameters.length]) },
+      steps: value_steps,
     },
-    environments: JSON.parse(metadata['environments']),
   }
 }
 
@@ -130,23 +156,32 @@ export function encodeApg(progress: ApgCheckpoint): Uint8Array {
   })
 }
 
-/** @throws FormatError naming `file` */
-export function decodeApg(bytes: Uint8Array, file: string): ApgCheckpoint {
-  const { tensors, metadata } = decodeTensors(bytes, file)
-  const [parameters, averaged, moments, states, tally] = named(
-    tensors,
-    ['parameters', 'averaged', 'moments', 'states', 'tally'],
-    file,
-  )
-  const info = Uint32Array.from(JSON.parse(metadata['info']))
+const apgHeader = z.object({
+  ...{ iteration: whole(), kept: whole(), seconds: real(), lowered: whole(9), since: whole() },
+  ...{ curve: json(curve), recent: json(recentEpisodes), info: json(wholeNumbers) },
+})
+
+/**
+ * @param parameters of the network, where that is known
+ * @throws FormatError naming `file`
+ */
+export function decodeApg(bytes: Uint8Array, file: string, parameters?: number): ApgCheckpoint {
+  const decoded = decodeTensors(bytes, file)
+  const header = checked(apgHeader, decoded.metadata, file)
+  const { iteration, kept, seconds, lowered, since, curve, recent, info } = header
+  const network = floats(decoded, 'parameters', [parameters])
+  const n = network.length
   return {
     state: {
-      iteration: Number(metadata['iteration']),
-      ...{ parameters: parameters!, averaged: averaged!, moments: moments! },
-      environments: info.length ? { states: states!, info, tally: tally! } : undefined,
+      ...{ iteration, parameters: network, averaged: floats(decoded, 'averaged', [n]) },
+      moments: floats(decoded, 'moments', [2, n]),
+      environments: info.length
+        ? {
+            ...{ states: floats(decoded, 'states', [undefined]), info: Uint32Array.from(info) },
+            tally: floats(decoded, 'tally', [undefined]),
+          }
+        : undefined,
     },
-    ...{ kept: Number(metadata['kept']), seconds: Number(metadata['seconds']) },
-    schedule: { lowered: Number(metadata['lowered']), since: Number(metadata['since']) },
-    ...{ curve: JSON.parse(metadata['curve']), recent: JSON.parse(metadata['recent']) },
+    ...{ kept, seconds, schedule: { lowered, since }, curve, recent },
   }
 }

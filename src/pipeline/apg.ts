@@ -7,7 +7,6 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import { networkSizes } from '../algos/sft.ts'
 import type { CurvePoint } from '../algos/trials.ts'
 import { type ApgCheckpoint, decodeApg, encodeApg } from '../formats/checkpoints.ts'
-import { decodePolicy } from '../formats/policy.ts'
 import { ACTION_SIZE, VIEWS } from '../sim/index.ts'
 import { afterTrial, FIRST_SCHEDULE, hasLearnt, rateOf } from './apg-schedule.ts'
 import { type ClipSource, clipWarnings } from './clips.ts'
@@ -72,7 +71,7 @@ export async function runApg(
   const { gpu, signal, emit, policyEvery } = context
   const run = runOf(context)
   const clips = sources.map(({ clip }) => clip)
-  const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
+  const first = await run.policyIfThere(FIRST_POLICY)
   emit(began('apg', context, clips, first))
   for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   const { horizon, targetNoise, savePerIter, patience, lr } = settings
@@ -87,7 +86,9 @@ export async function runApg(
   await gpu.tiles.tune(gpu, net.shapes(environments.size))
   const apg = new Apg(gpu, environments, net, statistics, settings)
 
-  const before = await run.decodeIfThere(CHECKPOINT, decodeApg)
+  const before = await run.decodeIfThere(CHECKPOINT, (bytes, file) =>
+    decodeApg(bytes, file, net.parameterCount),
+  )
   // small first actions: PD control to the reference
   const parameters = first?.parameters ?? net.initialise(networkRandom(settings.seed), 0.01)
   const begin: ApgState = {
@@ -108,7 +109,7 @@ export async function runApg(
   const progress = (): ApgCheckpoint => ({
     ...{ state, curve, kept, schedule, seconds: seconds(), recent },
   })
-  await apg.begin(state)
+  await run.goOnFrom(CHECKPOINT, () => apg.begin(state))
 
   const policyOf = (parameters: Float32Array): PolicyWeights => ({
     ...{ sizes, activation: net.activation, statistics, parameters },

@@ -1,8 +1,10 @@
 /** Clips as runs take them: with the file that they were read from, which is kept with the run. */
 
 import { readAsset } from '#platform'
+import { damaged } from '../formats/format-error.ts'
 import { checkClip, clipOf, refuseNonsense } from '../mocap/checks.ts'
 import type { Clip, MotionCapture } from '../mocap/clip.ts'
+import { ClipError } from '../mocap/clip-error.ts'
 import { parseDeepMimic } from '../mocap/deepmimic.ts'
 import { findingText } from '../mocap/finding.ts'
 import type { Contacts } from '../mocap/ground.ts'
@@ -52,13 +54,20 @@ export function importClip(bytes: Uint8Array, fileName: string): ImportedClip {
   return { ...source, capture: { ...source.capture, ...origin }, notes }
 }
 
-/** The clips of a run. */
+/**
+ * The clips of a run.
+ * @throws MissingFile, FormatError
+ */
 export async function clipsOf(run: Run): Promise<ClipSource[]> {
   const { clips, options } = await run.config<RunConfig<Method, { contacts?: Contacts }>>()
   const texts = await Promise.all(clips.map((name) => run.readText(clipFile(name))))
   return texts.map((text, i) => {
-    const source = parseClip(text, clips[i], run.file(clipFile(clips[i])))
-    return withContacts(source, options.contacts)
+    const file = run.file(clipFile(clips[i]))
+    try {
+      return withContacts(parseClip(text, clips[i], file), options.contacts)
+    } catch (error) {
+      throw error instanceof ClipError ? damaged(file, error.message) : error
+    }
   })
 }
 

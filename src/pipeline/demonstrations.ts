@@ -81,7 +81,11 @@ export async function gather(
   const clips = simulation.config.clips.map(({ clip }) => clip)
   const items = itemsOf(settings, clips, round)
   const episodes: (EpisodeData | undefined)[] =
-    (await run.decodeIfThere(file, decodeDemonstrations)) ?? items.map(() => undefined)
+    (await run.decodeIfThere(file, (bytes, name) =>
+      decodeDemonstrations(bytes, name, {
+        ...{ episodes: items.length, inWidth: OBSERVATION_SIZE, outWidth: ACTION_SIZE },
+      }),
+    )) ?? items.map(() => undefined)
   const missing = episodes.flatMap((episode, index) => (episode ? [] : [index]))
   const all = () => episodes.map((episode) => episode!)
   if (missing.length === 0) return all()

@@ -15,6 +15,7 @@ import {
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
 import { type Clip, stateAt } from '../mocap/clip.ts'
+import type { Contacts } from '../mocap/ground.ts'
 import { NQ, NV } from '../mocap/skeleton.ts'
 import {
   EPISODES,
@@ -25,7 +26,7 @@ import {
   type SimulationConfig,
 } from '../sim/index.ts'
 import { type Context, runOf } from './context.ts'
-import type { SimulationSettings } from './options.ts'
+import type { SftSettings } from './options.ts'
 import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } from './records.ts'
 import { networkRandom, simulationConfig } from './simulation.ts'
 import { teacherPolicy } from './teachers.ts'
@@ -56,6 +57,8 @@ export interface RunEvaluationOptions {
   readonly noise?: readonly number[]
   /** of the episodes; default: the run's, which repeats its evaluation */
   readonly seed?: number | undefined
+  /** that the clips were given, if they are not to be the run's */
+  readonly contacts?: Contacts | undefined
   /** is told of every control step of the policy's own episodes, undisturbed; those of one episode in order */
   readonly onFrame?: ((frame: EpisodeFrame) => void) | undefined
 }
@@ -71,7 +74,7 @@ export interface EpisodeFrame extends TrialFrame {
 }
 
 /**
- * Evaluates the policy of a run, tells of each evaluation, and writes them down: of its own clips to evaluation.json.
+ * Evaluates the policy of a run, tells of each evaluation, and writes them down, in a file of these options alone.
  *
  * @param clips the run's own
  * @param other another clip, in place of them
@@ -79,11 +82,13 @@ export interface EpisodeFrame extends TrialFrame {
 export async function evaluateRun(
   context: Context,
   clips: readonly Clip[],
-  { episodes, push = false, noise = [], seed, onFrame }: RunEvaluationOptions,
+  asked: RunEvaluationOptions,
   other?: Clip,
 ): Promise<Evaluation[]> {
+  const { episodes, push = false, noise = [], seed, onFrame } = asked
   const run = runOf(context)
-  const { options } = await run.config<RunConfig<'sft', SimulationSettings>>()
+  const { options } = await run.config<RunConfig<'sft', SftSettings>>()
+  const file = evaluationFile(options, asked, other)
   const weights = await run.policy()
   // another clip's losses are not known
   const known = !other && (await run.has('training.json'))
@@ -100,9 +105,9 @@ export async function evaluateRun(
       teacher: other ? undefined : await teacherPolicy(run, clip.name),
     })
     evaluations.push(result.evaluation)
-    context.emit({ kind: 'evaluation', ...result, dt: clip.dt, of: all.length })
+    context.emit({ kind: 'evaluation', file, ...result, dt: clip.dt, of: all.length })
   }
-  await run.writeEvaluation(evaluations, evaluationFile(other))
+  await run.writeEvaluation(evaluations, file)
   return evaluations
 }
 
@@ -112,9 +117,25 @@ function episodeFrame(frame: TrialFrame, clip: Clip, index: number): EpisodeFram
   return { ...frame, clip: index, time: frame.step * clip.dt, reference }
 }
 
-/** Where the evaluations of a run are, or that of it on another clip. */
-export function evaluationFile(other?: Clip): string {
-  return other ? `evaluation-${other.name}.json` : 'evaluation.json'
+/**
+ * The file of an evaluation: evaluation.json by the options of the run, as it ends with; else all that differs is said, so
+ * that no evaluation takes the place of another kind. Another clip comes last: what follows `clip-` is its name.
+ */
+export function evaluationFile(
+  own: Pick<SftSettings, 'evalEpisodes' | 'seed' | 'contacts'>,
+  { episodes, push = false, noise = [], seed = own.seed, contacts }: RunEvaluationOptions,
+  other?: Pick<Clip, 'name'>,
+): string {
+  const levels = noise.filter((level) => level > 0)
+  const differences = [
+    ...(episodes === own.evalEpisodes ? [] : ['episodes', episodes]),
+    ...(seed === own.seed ? [] : ['seed', seed]),
+    ...(contacts === undefined || (!other && contacts === own.contacts) ? [] : [contacts]),
+    ...(push ? ['push'] : []),
+    ...(levels.length ? ['noise', ...levels] : []),
+    ...(other ? ['clip', other.name] : []),
+  ]
+  return `${['evaluation', ...differences].join('-')}.json`
 }
 
 /** Evaluates a policy and its null rows; with `push` also under pushes. */

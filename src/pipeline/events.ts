@@ -133,6 +133,8 @@ export type RunEvent =
     }
   | {
       readonly kind: 'evaluation'
+      /** where it will be */
+      readonly file: string
       readonly evaluation: Evaluation
       readonly episodes: readonly EpisodeMetrics[]
       /** open-loop PD on the same */

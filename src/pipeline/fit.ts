@@ -1,7 +1,14 @@
 /** The training of a round, with its checkpoints and metrics. */
 
+import { Mlp } from '../algos/mlp.ts'
 import { leading, type PolicyWeights } from '../algos/policy.ts'
-import { concat, type Demonstrations, type EpochReport, trainSft } from '../algos/sft.ts'
+import {
+  concat,
+  type Demonstrations,
+  type EpochReport,
+  networkSizes,
+  trainSft,
+} from '../algos/sft.ts'
 import { decodeSft, encodeSft } from '../formats/checkpoints.ts'
 import type { EpisodeData } from '../formats/demonstrations.ts'
 import { ACTION_SIZE, OBSERVATION_SIZE, VIEWS } from '../sim/index.ts'
@@ -49,8 +56,11 @@ export async function fit(
       `none of the ${episodes.length} demonstrations is usable: all fell within their first steps; try another expert`,
     )
   }
+  const sizes = networkSizes(inWidth, ACTION_SIZE, settings)
   const epochs = round ? settings.daggerEpochs : settings.epochs
-  const checkpoint = await run.decodeIfThere(CHECKPOINT, decodeSft)
+  const checkpoint = await run.decodeIfThere(CHECKPOINT, (bytes, file) =>
+    decodeSft(bytes, file, new Mlp(sizes, settings.activation).parameterCount),
+  )
   const resume = checkpoint?.round === round ? checkpoint.state : undefined
   // epochs count through all rounds
   const past = (await run.metrics()).reduce(

@@ -6,18 +6,20 @@
 import { z } from 'zod'
 import { CONTACTS } from '../mocap/ground.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
-import { atLeastZero, count, flag, levels, number, positive, share } from './fields.ts'
+import { between, count, flag, levels, positive, share, text } from './fields.ts'
 import { parseSettings, UsageError } from './settings.ts'
 
 export const seed = count(0).default(1).describe('of everything that chance decides')
-export const workers = count().optional().describe('simulation workers; default: one a core')
+export const workers = count(1, 1024).optional().describe('simulation workers; default: one a core')
 
-const factors = () => z.record(z.string(), z.number().positive()).optional()
+const factors = () => z.record(z.string(), z.number().positive().max(100)).optional()
 
 const gains = z
   .strictObject(
     { kp: factors(), kd: factors() },
-    { error: 'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, above 0' },
+    {
+      error: 'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, above 0, to 100',
+    },
   )
   .superRefine((given, context) => {
     const names: string[] = JOINTS.slice(1).map(({ name }) => name)
@@ -42,40 +44,42 @@ export const simulation = {
     .enum(['offset', 'absolute'])
     .default('offset')
     .describe('what an action is: an offset from the leading PD target, or the PD target itself'),
-  lookahead: atLeastZero()
+  lookahead: between(0, 2)
     .optional()
     .describe(
       'how far PD targets lead the reference, s; default: kd/kp of each joint, 0.1 s unscaled',
     ),
-  kpScale: positive().default(1).describe('factor on the stiffness of all joints'),
-  kdScale: positive().default(1).describe('factor on the damping of all joints'),
+  kpScale: positive(100).default(1).describe('factor on the stiffness of all joints'),
+  kdScale: positive(100).default(1).describe('factor on the damping of all joints'),
   gains: gains
     .optional()
     .describe('JSON file of factors by joint, {"kp": {"left_knee": 1.2}, "kd": {}}'),
-  episodeSeconds: positive().default(20).describe('length of an episode of a cyclic clip, s'),
+  episodeSeconds: between(0.1, 3600)
+    .default(20)
+    .describe('length of an episode of a cyclic clip, s'),
 }
 
 /** Who can demonstrate, of what is made from a clip alone. */
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc'] as const
 
 const clips = z
-  .union([z.string(), z.array(z.string()).min(1)])
+  .union([text(), z.array(text()).min(1)], { error: 'expected names or files of clips' })
   .default('walk')
   .transform((value) => (typeof value === 'string' ? [value] : value))
   .describe(
     'a clip of webmimic by name, or a motion file (DeepMimic .txt, BVH, AMASS .npz); repeat for one policy of several',
   )
 
-const numTimesteps = count().default(6_000_000)
+const numTimesteps = count(1, 1e10).default(6_000_000)
 const observation = z
   .enum(['full', 'compact'])
   .default('full')
   .describe('what the policy sees: all, or only errors and phase, without the next frame')
-const startNoise = atLeastZero()
+const startNoise = between(0, 3)
   .default(0.02)
   .describe("noise on the joints of an episode's first state, rad (ten times that in rad/s)")
-const hiddenSize = count().default(256).describe('units of each hidden layer')
-const numLayers = count(0).default(2).describe('hidden layers')
+const hiddenSize = count(1, 8192).default(256).describe('units of each hidden layer')
+const numLayers = count(0, 32).default(2).describe('hidden layers')
 const activation = z.enum(['tanh', 'relu', 'elu']).default('tanh').describe('of the hidden layers')
 
 export const sftSchema = z.strictObject({
@@ -89,25 +93,25 @@ export const sftSchema = z.strictObject({
     ),
   observation,
   loadTeacher: z
-    .union([z.string(), z.array(z.string())])
+    .union([text(), z.array(text())], { error: 'expected run folders' })
     .default([])
     .transform((value) => (typeof value === 'string' ? [value] : value))
     .describe(
       'run of apg, trpo or sft whose policy is the teacher of its clips, instead of learning one; repeat for several',
     ),
   teacherTimesteps: numTimesteps.describe('control steps that a teacher learns from, at most'),
-  demonstrations: count()
+  demonstrations: count(1, 1e5)
     .default(40)
     .describe('episodes to demonstrate, of each clip; up to 8 times as many of a one-shot one'),
-  demonstrationSeconds: positive().default(10).describe('length of such an episode, s'),
-  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
-  daggerRounds: count(0)
+  demonstrationSeconds: between(0.1, 3600).default(10).describe('length of such an episode, s'),
+  kicks: between(0, 20).default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
+  daggerRounds: count(0, 1000)
     .optional()
     .describe(
       'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 6, until no trial falls, else 0',
     ),
-  daggerEpisodes: count().default(32).describe('episodes of a round, of each clip, likewise'),
-  daggerEpochs: count().default(10).describe('passes over all data so far, each round'),
+  daggerEpisodes: count(1, 1e5).default(32).describe('episodes of a round, of each clip, likewise'),
+  daggerEpochs: count(1, 1e5).default(10).describe('passes over all data so far, each round'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',
   ),
@@ -117,20 +121,20 @@ export const sftSchema = z.strictObject({
   hiddenSize,
   numLayers,
   activation,
-  epochs: count().default(20).describe('passes over the demonstrations'),
+  epochs: count(1, 1e6).default(20).describe('passes over the demonstrations'),
   batchSize: count(1, 65535).default(256).describe('samples a training step'),
-  lr: positive().default(2e-3).describe('learning rate; falls to a twentieth along half a cosine'),
-  weightDecay: atLeastZero().default(1e-4).describe("Adam's decoupled weight decay"),
+  lr: positive(1).default(2e-3).describe('learning rate; falls to a twentieth along half a cosine'),
+  weightDecay: between(0, 1).default(1e-4).describe("Adam's decoupled weight decay"),
   valSplit: share().default(0.1).describe('share of the episodes kept for validation'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
-  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  evalEpisodes: count(1, 1e5).default(100).describe('episodes of the evaluation'),
   keep: z
     .enum(['best', 'last'])
     .default('last')
     .describe('weights of the epoch with the lowest validation loss, or of the last one'),
   seed,
   workers,
-  out: z.string().optional().describe('run folder; default: runs/sft-<clip>-<number>'),
+  out: text().optional().describe('run folder; default: runs/sft-<clip>-<number>'),
 })
 
 /**
@@ -151,16 +155,15 @@ const PRACTICE = {
 type PracticeKey = keyof (typeof PRACTICE)['wgsl']
 
 // an option with such a default
-function practised(key: PracticeKey, option: z.ZodType<number>, text: string) {
+function practised(key: PracticeKey, option: z.ZodType<number>, meaning: string) {
   const { wgsl, mujoco } = PRACTICE
   return option
     .optional()
-    .describe(`${text}; default: ${wgsl[key]} on the GPU, ${mujoco[key]} in MuJoCo`)
+    .describe(`${meaning}; default: ${wgsl[key]} on the GPU, ${mujoco[key]} in MuJoCo`)
 }
 
 export const trpoSchema = z.strictObject({
-  loadSftPretrain: z
-    .string()
+  loadSftPretrain: text()
     .optional()
     .describe('run of sft to start from, with its clips, network and simulation'),
   clip: clips,
@@ -170,124 +173,123 @@ export const trpoSchema = z.strictObject({
     .enum(['wgsl', 'mujoco'])
     .default('wgsl')
     .describe('where to practise: on the GPU, or in MuJoCo in workers'),
-  numTimesteps: count().default(4_000_000).describe('control steps to learn from, in all'),
+  numTimesteps: count(1, 1e10).default(4_000_000).describe('control steps to learn from, in all'),
   timestepsPerBatch: practised(
     'timestepsPerBatch',
-    count(),
+    count(1, 1e8),
     'control steps an update, of all environments together',
   ),
-  envs: practised('envs', count(), 'environments in lock-step'),
-  maxKl: positive()
+  envs: practised('envs', count(1, 1e6), 'environments in lock-step'),
+  maxKl: positive(10)
     .optional()
     .describe(
       'bound on the KL divergence of an update at first, nats; default: 0.02 after sft, else 0.05',
     ),
-  maxKlEnd: positive()
+  maxKlEnd: positive(10)
     .optional()
     .describe('what it comes to at the end, evenly; default: a fifth of it'),
-  cgIters: practised('cgIters', count(), 'iterations of conjugate gradient'),
-  damping: atLeastZero()
+  cgIters: practised('cgIters', count(1, 1000), 'iterations of conjugate gradient'),
+  damping: between(0, 1e6)
     .default(0.1)
     .describe('added to the diagonal of the Fisher matrix, for actions of spread 1'),
   fisherEvery: practised(
     'fisherEvery',
-    count(),
+    count(1, 1e6),
     'one sample of so many has a part in Fisher-vector products',
   ),
   gamma: share().default(0.99).describe('discount of a control step'),
-  lam: number(z.number().min(0).max(1))
+  lam: between(0, 1)
     .default(0.95)
     .describe('lambda of generalised advantages: 0 trusts the value network, 1 the returns'),
-  advClip: positive().default(4).describe('bound of normalised advantages'),
-  vfIters: practised('vfIters', count(), 'passes of the value network over a batch'),
-  vfLr: practised('vfLr', positive(), 'learning rate of the value network'),
+  advClip: positive(1000).default(4).describe('bound of normalised advantages'),
+  vfIters: practised('vfIters', count(1, 1000), 'passes of the value network over a batch'),
+  vfLr: practised('vfLr', positive(1), 'learning rate of the value network'),
   vfBatchSize: practised('vfBatchSize', count(1, 65535), 'samples a step of the value network'),
-  vfHiddenSize: count().default(128).describe('units of each of its two hidden layers'),
-  vfWarmup: count(0)
+  vfHiddenSize: count(1, 8192).default(128).describe('units of each of its two hidden layers'),
+  vfWarmup: count(0, 1e6)
     .optional()
     .describe(
       'iterations at the beginning in which only the value network learns; default: 5 after sft, else 1',
     ),
-  imitation: atLeastZero()
+  imitation: between(0, 1000)
     .default(0)
     .describe(
       'weight of the actions of the run it starts from, beside the advantages, in the first update',
     ),
-  imitationDecay: number(z.number().positive().max(1))
+  imitationDecay: positive(1)
     .default(0.95)
     .describe('factor on that weight from one update to the next'),
-  logStd: number(z.number().min(-10).max(2))
+  logStd: between(-10, 2)
     .optional()
     .describe(
       'log standard deviation of the first actions, action units; default: -3 after sft, else -1',
     ),
-  logStdEnd: number(z.number().min(-10).max(2))
+  logStdEnd: between(-10, 2)
     .default(-3)
     .describe('what their mean comes to at the end, evenly: wide trials first, fine ones last'),
   startNoise,
-  scoreShare: number(z.number().min(0).max(1))
+  scoreShare: between(0, 1)
     .default(0.5)
     .describe(
       "share of the reward that is score / 10, which is of joint angles alone; the rest is DeepMimic's",
     ),
-  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
+  kicks: between(0, 20).default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
   hiddenSize,
   numLayers,
   activation,
-  savePerIter: count()
+  savePerIter: count(1, 1e6)
     .default(50)
     .describe('iterations from one trial of the policy, and checkpoint, to the next'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
-  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  evalEpisodes: count(1, 1e5).default(100).describe('episodes of the evaluation'),
   seed,
   workers,
-  out: z.string().optional().describe('run folder; default: runs/trpo-<clip>-<number>'),
+  out: text().optional().describe('run folder; default: runs/trpo-<clip>-<number>'),
 })
 
 export const apgSchema = z.strictObject({
-  loadSftPretrain: z
-    .string()
+  loadSftPretrain: text()
     .optional()
     .describe('run to start from (sft, trpo, apg), with its clips, network and simulation'),
   clip: clips,
   ...simulation,
   observation,
   numTimesteps: numTimesteps.describe('control steps to learn from, at most'),
-  horizon: count()
+  horizon: count(1, 2000)
     .default(80)
     .describe('control steps of a window, which gradients go back through'),
-  gamma: number(z.number().positive().max(1))
+  gamma: positive(1)
     .default(0.95)
     .describe('discount of a control step, of what an action leads to within its window'),
-  envs: count().default(64).describe('environments in lock-step'),
-  lr: positive().default(1.5e-3).describe('learning rate of Adam at first'),
-  patience: count()
+  envs: count(1, 1e6).default(64).describe('environments in lock-step'),
+  lr: positive(1).default(1.5e-3).describe('learning rate of Adam at first'),
+  patience: count(1, 1e6)
     .default(75)
     .describe(
       'windows without a better trial after which it goes back to the best policy, with a third of the learning rate and half of the patience; the third time it ends, or begins again with the first rate where episodes still fall',
     ),
-  averaging: number(z.number().min(0).max(0.9999))
+  averaging: between(0, 0.9999)
     .default(0.98)
     .describe('share of the averaged policy, which is the one that is kept, that a window leaves'),
-  robust: positive()
+  robust: positive(1000)
     .default(2.5)
     .describe(
       'where errors begin to count by their logarithm, in units of .1 m, .1 rad, .5 m/s, 1 rad/s',
     ),
-  targetNoise: atLeastZero().default(0.02).describe('noise on the PD targets while it learns, rad'),
+  targetNoise: between(0, 3).default(0.02).describe('noise on the PD targets while it learns, rad'),
   startNoise,
-  kicks: atLeastZero().default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
+  kicks: between(0, 20).default(0).describe('kick the root every 1 to 3 s while it learns, m/s'),
   hiddenSize,
   numLayers,
   activation,
-  savePerIter: count()
+  savePerIter: count(1, 1e6)
     .default(25)
     .describe('windows from one trial of the policy, and checkpoint, to the next'),
   eval: flag().default(true).describe('evaluate under physics when trained'),
-  evalEpisodes: count().default(100).describe('episodes of the evaluation'),
+  evalEpisodes: count(1, 1e5).default(100).describe('episodes of the evaluation'),
   seed,
   workers,
-  out: z.string().optional().describe('run folder; default: runs/apg-<clip>-<number>'),
+  out: text().optional().describe('run folder; default: runs/apg-<clip>-<number>'),
 })
 
 export type SftSettings = z.output<typeof sftSchema>

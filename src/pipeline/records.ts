@@ -61,6 +61,8 @@ export interface TrainingRecord {
   readonly validation_loss: number | null
   /** validation loss of always predicting the mean action */
   readonly mean_predictor_loss: number | null
+  /** SHA-256 of policy files, hexadecimal: of the present one, and of the one that it takes the place of (run.ts) */
+  readonly policies?: Readonly<Record<string, readonly string[]>>
 }
 
 /** Of a run that has not begun. */

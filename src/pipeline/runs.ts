@@ -5,6 +5,7 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import { VERSION } from '../version.ts'
 import { type ClipSource, clipFile, mustBeSound } from './clips.ts'
 import { type Context, runOf } from './context.ts'
+import { mustFitGpu } from './gpu-needs.ts'
 import { type SimulationSettings, trpoSchema } from './options.ts'
 import {
   learningSeconds,
@@ -84,7 +85,7 @@ export async function startFrom<S>(
 
 /**
  * Writes down what a run begins with; all else of it follows from that.
- * @throws ClipError for a clip that nothing can be learnt from
+ * @throws ClipError for a clip that nothing can be learnt from, UsageError for sizes that do not fit the GPU
  */
 export async function createRun(
   context: Pick<Context, 'gpu' | 'store'>,
@@ -94,10 +95,11 @@ export async function createRun(
   from?: Start,
 ): Promise<void> {
   mustBeSound(clips)
+  mustFitGpu(context.gpu, command, options as Parameters<typeof mustFitGpu>[2], clips.length)
   const run = runOf(context)
   for (const { clip, text } of clips) await run.writeText(clipFile(clip.name), text)
-  if (from) await run.writePolicy(from.weights, FIRST_POLICY)
   await run.writeTraining({ ...NO_TRAINING, ...(from && { before: from.before }) })
+  if (from) await run.writePolicy(from.weights, FIRST_POLICY)
   const config: RunConfig = {
     ...{ command, version: VERSION, runtime: runtime(), options },
     clips: clips.map(({ clip }) => clip.name),

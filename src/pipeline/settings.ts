@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { said, short } from '../formats/format-error.ts'
 
 /** Bad input: one line that says what was expected, what came, and what to do. */
 export class UsageError extends Error {
@@ -71,7 +72,7 @@ export function parseSettings<S extends Schema>(
   }
   const key = issue.path[0]
   throw new UsageError(
-    `--${flagOf(String(key))}: ${issue.message}, got ${JSON.stringify(given[String(key)])}`,
+    `--${flagOf(String(key))}: ${said(issue.message)}, got ${short(given[String(key)])}`,
   )
 }
 

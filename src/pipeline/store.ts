@@ -13,6 +13,8 @@ export interface Store {
   append(file: string, bytes: Uint8Array): Promise<void>
   /** Does nothing where there is none. */
   remove(file: string): Promise<void>
+  /** Names of the files in it, those in its folders left out. */
+  names(): Promise<string[]>
   /** The files below a folder, as a store of their own. */
   within(folder: string): Store
 }
@@ -51,6 +53,10 @@ export function memoryStore(name = 'memory', files = new Map<string, Uint8Array>
       async remove(file) {
         files.delete(at(file))
       },
+      names: async () =>
+        [...files.keys()]
+          .filter((file) => file.startsWith(folder) && !file.slice(folder.length).includes('/'))
+          .map((file) => file.slice(folder.length)),
       within: (inner) => within(`${folder}${inner}/`),
     }
   }

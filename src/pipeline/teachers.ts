@@ -10,7 +10,7 @@ import { type ClipSource, clipFile } from './clips.ts'
 import { type Context, runOf, within } from './context.ts'
 import { apgSchema, type SftSettings } from './options.ts'
 import { learningSeconds } from './records.ts'
-import { CHECKPOINT, POLICY, type Run } from './run.ts'
+import { CHECKPOINT, POLICY, Run } from './run.ts'
 import { createRun, INHERITED } from './runs.ts'
 import { flagOf, parseSettings, UsageError } from './settings.ts'
 
@@ -98,8 +98,7 @@ export async function learnTeachers(
 
 /** The policy of the teacher of a clip, in a run that has one. */
 export async function teacherPolicy(run: Run, name: string): Promise<PolicyWeights | undefined> {
-  const file = `${folderOf(name)}/${POLICY}`
-  return (await run.has(file)) ? run.policy(file) : undefined
+  return new Run(run.store.within(folderOf(name))).policyIfThere(POLICY)
 }
 
 function folderOf(clip: string): string {

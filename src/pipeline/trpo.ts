@@ -12,7 +12,7 @@ import type { PolicyWeights } from '../algos/policy.ts'
 import { networkSizes } from '../algos/sft.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import { decodeLearner, encodeLearner } from '../formats/checkpoints.ts'
-import { decodePolicy } from '../formats/policy.ts'
+import { recentEpisodes } from '../formats/record-fields.ts'
 import { ACTION_SIZE, Random, STREAMS, VIEWS } from '../sim/index.ts'
 import { type ClipSource, clipWarnings } from './clips.ts'
 import { type Context, runOf } from './context.ts'
@@ -55,7 +55,7 @@ export async function runTrpo(
   const { gpu, signal, emit } = context
   const run = runOf(context)
   const clips = sources.map(({ clip }) => clip)
-  const first = await run.decodeIfThere(FIRST_POLICY, decodePolicy)
+  const first = await run.policyIfThere(FIRST_POLICY)
   emit(began('trpo', context, clips, first))
   for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   const { timestepsPerBatch, savePerIter } = settings
@@ -65,7 +65,7 @@ export async function runTrpo(
   const { learner, initial, sizes } = await openLearner(gpu, practice, settings, first)
   const before = await run.decodeIfThere(CHECKPOINT, decodeLearner)
   const begin = before ?? initial
-  await learner.begin(begin)
+  await run.goOnFrom(CHECKPOINT, () => learner.begin(begin))
   await run.trimMetrics(({ iteration }) => iteration! <= begin.iteration)
   const record = await run.training()
   let curve = (record.curve ?? []).filter(({ iteration }) => iteration <= begin.iteration)
@@ -78,7 +78,7 @@ export async function runTrpo(
   const opened = performance.now()
   const seconds = () => record.wall_seconds.training + (performance.now() - opened) / 1000
   const written = before && (await run.has(RECENT))
-  let recent = written ? await run.readJson<EpisodeSums[]>(RECENT) : []
+  let recent: EpisodeSums[] = written ? await run.readJson(RECENT, recentEpisodes) : []
   let { iteration } = begin
   // tried at checkpoints: what the policy does without noise
   const tried = async (now: LearnerState) => {

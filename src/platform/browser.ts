@@ -40,6 +40,9 @@ export const runtime: Platform['runtime'] = () => navigator.userAgent
 
 export const availableCores: Platform['availableCores'] = () => navigator.hardwareConcurrency || 1
 
+// what browsers tell is rounded, and 8 GiB at most
+export const totalMemory: Platform['totalMemory'] = () => undefined
+
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()
 
 export const spawnWorker: Platform['spawnWorker'] = (name, events) => {

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Worker, parentPort as workerPort } from 'node:worker_threads'
 import createMujoco from '@mujoco/mujoco'
@@ -64,6 +64,8 @@ export const easePolling: Platform['easePolling'] = (waiting) => {
 export const runtime: Platform['runtime'] = () => `Node ${process.version}`
 
 export const availableCores: Platform['availableCores'] = availableParallelism
+
+export const totalMemory: Platform['totalMemory'] = totalmem
 
 export const loadMujoco: Platform['loadMujoco'] = () => createMujoco()
 

@@ -30,6 +30,8 @@ export interface Platform {
   runtime(): string
   /** Cores that this process may use, at least 1. */
   availableCores(): number
+  /** Bytes of memory of this machine; undefined where that is not told. */
+  totalMemory(): number | undefined
   /** Starts a worker; `events` are called on this thread. */
   spawnWorker(name: WorkerName, events: WorkerEvents): WorkerHandle
   /** Inside a worker: the line to whoever spawned it. */

@@ -1,6 +1,6 @@
 /** `clips`: what a clip is, whether it can be tracked, and what makes it so. */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { checkClip, clipOf } from '../mocap/checks.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { formatDeepMimic, parseDeepMimic } from '../mocap/deepmimic.ts'
@@ -11,6 +11,7 @@ import { type ClipReport, describeClip } from '../mocap/report.ts'
 import { OWN_CLIPS } from '../pipeline/clips.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { clipStrip } from '../view/strip.ts'
+import { onDisk, readJsonFile } from './disk.ts'
 import type { ClipsSettings } from './options.ts'
 import { readClipFile } from './session.ts'
 import { colour, say, table } from './terminal.ts'
@@ -81,11 +82,7 @@ function check(file: string, settings: ClipsSettings, map: JointMap | undefined)
 }
 
 function write(file: string, text: string): void {
-  try {
-    writeFileSync(file, text)
-  } catch (error) {
-    throw new UsageError(`${file} cannot be written: ${(error as Error).message}`)
-  }
+  onDisk(`${file} cannot be written`, () => writeFileSync(file, text))
 }
 
 function asJson({ file, report, notes, findings }: Checked) {
@@ -93,12 +90,7 @@ function asJson({ file, report, notes, findings }: Checked) {
 }
 
 function readMap(file: string): JointMap {
-  let map: unknown
-  try {
-    map = JSON.parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`--map ${file} cannot be read: ${(error as Error).message}`)
-  }
+  const map = readJsonFile('--map', file)
   const names = typeof map === 'object' && map !== null ? Object.values(map) : [map]
   if (Array.isArray(map) || !names.every((name) => typeof name === 'string')) {
     throw new UsageError(`--map ${file}: expected names by names, {"left_hip": "LeftUpLeg"}`)

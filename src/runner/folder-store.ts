@@ -4,6 +4,7 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,6 +16,7 @@ import { PACKAGE_ENDING } from '../pipeline/package.ts'
 import { Run } from '../pipeline/run.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { MissingFile, memoryStore, type Store } from '../pipeline/store.ts'
+import { DiskError, onDisk, whyUnreadable } from './disk.ts'
 
 /**
  * The files below a folder. A file is written beside its place and then moved there, so that a process that is killed or a
@@ -28,24 +30,38 @@ export function folderStore(path: string): Store {
     has: async (file) => existsSync(at(file)),
     async read(file) {
       if (!existsSync(at(file))) throw new MissingFile(path, file)
-      return readFileSync(at(file))
+      try {
+        return readFileSync(at(file))
+      } catch (error) {
+        throw new DiskError(`${at(file)} cannot be read: ${whyUnreadable(error)}`, { cause: error })
+      }
     },
     async write(file, bytes) {
       const beside = at(`${file}.part`)
-      try {
-        makeRoom(file)
-        writeFileSync(beside, bytes)
-        renameSync(beside, at(file))
-      } catch (error) {
-        rmSync(beside, { force: true })
-        throw error
-      }
+      onDisk(`${at(file)} cannot be written`, () => {
+        try {
+          makeRoom(file)
+          // on the disk before it has its name: a machine that stops keeps one of the two whole
+          writeFileSync(beside, bytes, { flush: true })
+          renameSync(beside, at(file))
+        } catch (error) {
+          removeQuietly(beside)
+          throw error
+        }
+      })
     },
     async append(file, bytes) {
-      makeRoom(file)
-      appendFileSync(at(file), bytes)
+      onDisk(`${at(file)} cannot be written`, () => {
+        makeRoom(file)
+        appendFileSync(at(file), bytes)
+      })
     },
-    remove: async (file) => rmSync(at(file), { force: true }),
+    remove: async (file) =>
+      onDisk(`${at(file)} cannot be removed`, () => rmSync(at(file), { force: true })),
+    names: async () =>
+      existsSync(path)
+        ? readdirSync(path, { withFileTypes: true }).flatMap((f) => (f.isFile() ? [f.name] : []))
+        : [],
     within: (folder) => folderStore(at(folder)),
   }
 }
@@ -60,13 +76,31 @@ export function newRunFolder(path: string | undefined, stem: string): Store {
       `${path} holds a run already: choose another --out, or go on with --resume ${path}`,
     )
   }
-  let folder = path
-  for (let n = 1; folder === undefined; n++) {
-    const candidate = join('runs', `${stem}-${n}`)
-    if (!existsSync(candidate)) folder = candidate
+  const make = (folder: string, recursive: boolean) =>
+    onDisk(`${folder} cannot be made`, () => mkdirSync(folder, { recursive }))
+  if (path !== undefined) {
+    make(path, true)
+    return folderStore(path)
   }
-  mkdirSync(folder, { recursive: true })
-  return folderStore(folder)
+  make('runs', true)
+  for (let n = 1; ; n++) {
+    const folder = join('runs', `${stem}-${n}`)
+    if (existsSync(folder)) continue
+    // another process may have made it by now
+    try {
+      make(folder, false)
+      return folderStore(folder)
+    } catch (error) {
+      if (!existsSync(folder)) throw error
+    }
+  }
+}
+
+// what is wrong with the folder is told by what failed there first
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true })
+  } catch {}
 }
 
 /**

@@ -1,6 +1,5 @@
 /** The command line: `tsx src/runner <command>`, or `webmimic <command>`. */
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { FormatError } from '../formats/safetensors.ts'
 import { LostEpisodes } from '../pipeline/demonstrations.ts'
@@ -16,6 +15,7 @@ import {
 import { MissingFile } from '../pipeline/store.ts'
 import { VERSION } from '../version.ts'
 import { clips } from './clips.ts'
+import { readJsonFile } from './disk.ts'
 import { evaluate } from './evaluate.ts'
 import { exportPolicy } from './export.ts'
 import { apg, dagger, resumeSft, sft, trpo } from './learn.ts'
@@ -171,12 +171,7 @@ async function collect(options: Given, self: Command): Promise<Given> {
     Object.entries(rest).filter(([key]) => self.getOptionValueSource(key) === 'cli'),
   )
   if (config === undefined) return withGains(given)
-  let file: unknown
-  try {
-    file = JSON.parse(readFileSync(String(config), 'utf8'))
-  } catch (error) {
-    throw new UsageError(`--config ${config} cannot be read: ${(error as Error).message}`)
-  }
+  const file = readJsonFile('--config', String(config))
   if (typeof file !== 'object' || file === null || Array.isArray(file)) {
     throw new UsageError(`--config ${config}: expected an object of options`)
   }
@@ -187,11 +182,7 @@ async function collect(options: Given, self: Command): Promise<Given> {
 function withGains(given: Given): Given {
   const { gains, ...rest } = given
   if (typeof gains !== 'string') return given
-  try {
-    return { ...rest, gains: JSON.parse(readFileSync(gains, 'utf8')) }
-  } catch (error) {
-    throw new UsageError(`--gains: ${gains} cannot be read: ${(error as Error).message}`)
-  }
+  return { ...rest, gains: readJsonFile('--gains', gains) }
 }
 
 function oneLine(text: string): string {

@@ -21,7 +21,8 @@ import { adoptTeachers, knownTeachers } from '../pipeline/teachers.ts'
 import { runTrpo, trpoFinished } from '../pipeline/trpo.ts'
 import { newRunFolder, openRun } from './folder-store.ts'
 import type { DaggerSettings } from './options.ts'
-import { readClips, withSession } from './session.ts'
+import { withLock } from './run-lock.ts'
+import { readClips, type Session, withSession } from './session.ts'
 import { say } from './terminal.ts'
 import { RunView } from './view.ts'
 
@@ -32,12 +33,14 @@ export async function sft(settings: SftSettings): Promise<void> {
   mustBeSound(clips)
   await withSession(settings, async (session) => {
     const store = newRunFolder(settings.out, stem('sft', clips))
-    const view = new RunView(store)
-    const context = { ...session, store, emit: view.emit }
-    await adoptTeachers(context, known)
-    await createRun(context, 'sft', clips, settings)
-    await runSft(context, clips, settings)
-    await end(context, view, clips, settings)
+    await withLock(store.name, 'sft', async () => {
+      const view = new RunView(store)
+      const context = { ...session, store, emit: view.emit }
+      await adoptTeachers(context, known)
+      await createRun(context, 'sft', clips, settings)
+      await runSft(context, clips, settings)
+      await end(context, view, clips, settings)
+    })
   })
 }
 
@@ -58,12 +61,13 @@ export async function resumeSft(path: string, given: Given, more = 0): Promise<v
     run.file('config.json'),
   )
   const clips = await clipsOf(run)
-  await withSession(settings, async (session) => {
+  const work = async (session: Session) => {
     const view = new RunView(run.store)
     const context = { ...session, store: run.store, emit: view.emit }
     await runSft(context, clips, settings, more)
     await end(context, view, clips, settings)
-  })
+  }
+  await withLock(path, more ? 'dagger' : 'sft', () => withSession(settings, work))
 }
 
 /** Goes on with a run by more rounds than it has. */
@@ -113,18 +117,25 @@ async function practise<S extends ApgSettings | TrpoSettings>(
   practice: Practice<S>,
   { resume, ...given }: Given,
 ): Promise<void> {
-  if (resume !== undefined) return resumePractice(practice, String(resume), given)
+  if (resume !== undefined) {
+    const path = String(resume)
+    return withLock(openRun(path).name, practice.method, () =>
+      resumePractice(practice, path, given),
+    )
+  }
   const { method } = practice
   const { settings, from, clips } = await settle(practice, given)
   practice.check?.(settings, from)
   mustBeSound(clips)
   await withSession(settings, async (session) => {
     const store = newRunFolder(settings.out, stem(method, clips))
-    const view = new RunView(store)
-    const context = { ...session, store, emit: view.emit }
-    await createRun(context, method, clips, settings, from)
-    await practice.learn(context, clips, settings)
-    await end(context, view, clips, settings)
+    await withLock(store.name, method, async () => {
+      const view = new RunView(store)
+      const context = { ...session, store, emit: view.emit }
+      await createRun(context, method, clips, settings, from)
+      await practice.learn(context, clips, settings)
+      await end(context, view, clips, settings)
+    })
   })
 }
 

@@ -3,19 +3,18 @@
 import { z } from 'zod'
 import { LOOP_EDITS, QUATERNION_ORDERS, UP_AXES } from '../mocap/edit.ts'
 import { CONTACTS } from '../mocap/ground.ts'
-import { atLeastZero, count, flag, levels, positive } from '../pipeline/fields.ts'
+import { between, count, flag, levels, positive, text } from '../pipeline/fields.ts'
 import { contacts, seed, simulation, workers } from '../pipeline/options.ts'
 
-const clip = z
-  .string()
+const clip = text()
   .default('walk')
   .describe('a clip of webmimic by name, or a motion file: DeepMimic .txt, BVH, AMASS .npz')
 export const evaluateSchema = z.strictObject({
-  clip: z.string().optional().describe("another clip than the run's own"),
+  clip: text().optional().describe("another clip than the run's own"),
   contacts: contacts.describe(
     'what may touch the floor without it being a fall; default: as in the run, or what another clip says',
   ),
-  episodes: count().default(100).describe('episodes'),
+  episodes: count(1, 1e5).default(100).describe('episodes'),
   push: flag()
     .default(false)
     .describe('also under random kicks, and the largest push survived from each side'),
@@ -24,7 +23,7 @@ export const evaluateSchema = z.strictObject({
     .string()
     .optional()
     .describe("write what the body did in the policy's episodes, frame by frame: .npz or .csv"),
-  json: flag().default(false).describe('print evaluation.json and nothing else'),
+  json: flag().default(false).describe('print what is written and nothing else'),
   seed: count(0)
     .optional()
     .describe("of the episodes; default: the run's, which repeats its evaluation"),
@@ -42,15 +41,17 @@ export const verifySchema = z.strictObject({
   experts: flag()
     .default(false)
     .describe('compare all experts, undisturbed, under noise and kicked; takes minutes'),
-  trials: count().default(4).describe('with --experts: episodes in each condition'),
-  trialSeconds: positive().default(5).describe('with --experts: length of such an episode, s'),
+  trials: count(1, 1e5).default(4).describe('with --experts: episodes in each condition'),
+  trialSeconds: between(0.1, 3600)
+    .default(5)
+    .describe('with --experts: length of such an episode, s'),
   seed,
   workers,
-  out: z.string().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),
+  out: text().optional().describe('folder for plots and figures; default: runs/verify-<clip>'),
 })
 
 export const daggerSchema = z.strictObject({
-  rounds: count().default(1).describe('rounds to add'),
+  rounds: count(1, 1000).default(1).describe('rounds to add'),
   workers,
 })
 
@@ -62,10 +63,10 @@ export const clipsSchema = z.strictObject({
     .optional()
     .describe("order of a quaternion's numbers in the file; default: wxyz"),
   up: z.enum(UP_AXES).optional().describe('axis of the file that points up; default: y'),
-  scale: positive().optional().describe('factor on positions, such as 0.01 for centimetres'),
-  rate: positive().optional().describe('key frames a second, in place of what the file says'),
-  from: atLeastZero().optional().describe('where the part that is wanted begins, s'),
-  to: positive().optional().describe('where it ends, s'),
+  scale: positive(1e6).optional().describe('factor on positions, such as 0.01 for centimetres'),
+  rate: positive(1000).optional().describe('key frames a second, in place of what the file says'),
+  from: between(0, 1e5).optional().describe('where the part that is wanted begins, s'),
+  to: positive(1e5).optional().describe('where it ends, s'),
   mirror: flag().default(false).describe('left for right'),
   loop: z
     .enum(LOOP_EDITS)
@@ -75,13 +76,11 @@ export const clipsSchema = z.strictObject({
     .enum(CONTACTS)
     .optional()
     .describe('what may touch the floor without it being a fall; goes with the file'),
-  out: z
-    .string()
+  out: text()
     .optional()
     .describe("write the clip as it is then, in DeepMimic's format, and its picture beside it"),
-  picture: z.string().optional().describe('write a picture of the clip on the body, as SVG'),
-  map: z
-    .string()
+  picture: text().optional().describe('write a picture of the clip on the body, as SVG'),
+  map: text()
     .optional()
     .describe(
       'JSON file of the joints of a BVH file by our names, {"left_hip": "LeftUpLeg"}, where they are not found',
@@ -89,15 +88,14 @@ export const clipsSchema = z.strictObject({
 })
 
 export const physicsSchema = z.strictObject({
-  clip: z
-    .string()
+  clip: text()
     .optional()
     .describe(
       'check the humanoid in states along a clip, with what may touch the floor in it; default: random states, and all may touch',
     ),
-  environments: count().default(1024).describe('environments that speed is measured with'),
+  environments: count(1, 1e6).default(1024).describe('environments that speed is measured with'),
   contacts: contacts.describe('with --clip: what may touch the floor; default: as the clip says'),
-  states: count().default(1000).describe('states that the errors of a step are measured in'),
+  states: count(1, 1e6).default(1000).describe('states that the errors of a step are measured in'),
   pieces: count(1, 64)
     .optional()
     .describe('kernels that the derivative is cut into; default: what suits the adapter'),
@@ -107,10 +105,14 @@ export const physicsSchema = z.strictObject({
     .describe(
       'for a model whose parts can touch each other, which is refused else: leave these contacts out, on both sides',
     ),
-  rounds: count().default(7).describe('of measuring speed, ours and MuJoCo in turn; medians count'),
+  rounds: count(1, 1000)
+    .default(7)
+    .describe('of measuring speed, ours and MuJoCo in turn; medians count'),
   json: flag().default(false).describe('print the figures as JSON'),
   seed: count(0).default(1).describe('of the states'),
-  workers: count().optional().describe('workers of MuJoCo to compare with; default: one a core'),
+  workers: count(1, 1024)
+    .optional()
+    .describe('workers of MuJoCo to compare with; default: one a core'),
 })
 
 export const playSchema = z.strictObject({
@@ -128,7 +130,7 @@ export const renderSchema = z.strictObject({
     .string({ error: 'expected a file that ends in .mp4, .gif, .png, .svg' })
     .describe('file to write: a film (.mp4, .gif), or a picture of its end (.png, .svg)'),
   clip: z.string().optional().describe("which of the run's clips, by name; default: the first"),
-  seconds: positive()
+  seconds: positive(3600)
     .default(10)
     .describe('length of the episode, s; a one-shot clip ends with the clip'),
   seed: count(0)

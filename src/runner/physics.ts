@@ -22,6 +22,7 @@ import { interleave } from '../selftest/measure.ts'
 import { mayTouch } from '../sim/floor.ts'
 import { humanoidXml, mujocoOfThread, Random, recordStates, World } from '../sim/index.ts'
 import { PHYSICS_RATE } from '../sim/reference.ts'
+import { whyUnreadable } from './disk.ts'
 import type { PhysicsSettings } from './options.ts'
 import { Interrupted, readClip, withSession } from './session.ts'
 import { colour, Progress, say } from './terminal.ts'
@@ -217,7 +218,7 @@ function readXml(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new UsageError(`model ${file} cannot be read: ${(error as Error).message}`)
+    throw new UsageError(`model ${file} cannot be read: ${whyUnreadable(error)}`)
   }
 }
 

@@ -8,6 +8,7 @@ import { type ClipSource, importClip, OWN_CLIPS, withContacts } from '../pipelin
 import type { Context } from '../pipeline/context.ts'
 import { UsageError } from '../pipeline/settings.ts'
 import { Pool } from '../sim/index.ts'
+import { whyUnreadable } from './disk.ts'
 import { finishProgress, say } from './terminal.ts'
 
 /** Folder of the clips that ship with webmimic. */
@@ -39,7 +40,7 @@ export function readClipFile(source: string): Uint8Array {
   try {
     return readFileSync(file)
   } catch (error) {
-    throw new UsageError(`clip ${file} cannot be read: ${(error as Error).message}`)
+    throw new UsageError(`clip ${file} cannot be read: ${whyUnreadable(error)}`)
   }
 }
 

@@ -7,6 +7,7 @@ import { appendFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import protobuf from 'protobufjs'
+import { onDisk } from './disk.ts'
 
 const { root } = protobuf.parse(
   `syntax = "proto3";
@@ -36,7 +37,8 @@ export class EventWriter {
   }
 
   private write(event: object): void {
-    appendFileSync(this.file, record(Event.encode(Event.create(event)).finish()))
+    const bytes = record(Event.encode(Event.create(event)).finish())
+    onDisk(`${this.file} cannot be written`, () => appendFileSync(this.file, bytes))
   }
 }
 

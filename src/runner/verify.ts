@@ -3,7 +3,7 @@
  * expert's actions reproduce the clip: from every frame for one step, along trajectories, and the same twice.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { compareWithJudge } from '../environments/index.ts'
 import { checkClip, refuseNonsense } from '../mocap/checks.ts'
@@ -22,9 +22,14 @@ import {
 } from '../sim/index.ts'
 import { drawPlots } from '../view/plots.ts'
 import { compareExperts, printExperts } from './compare.ts'
+import { onDisk } from './disk.ts'
+import { folderStore } from './folder-store.ts'
 import type { VerifySettings } from './options.ts'
 import { Interrupted, readClip, type Session, withSession } from './session.ts'
 import { colour, say } from './terminal.ts'
+
+const write = (folder: string, file: string, text: string) =>
+  folderStore(folder).write(file, new TextEncoder().encode(text))
 
 /** Mean joint error after one control step from the reference that still counts as reproducing it, rad: 3 degrees. */
 const STEP_ERROR = 0.05
@@ -42,7 +47,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
   const source = readClip(settings.clip, settings)
   const { clip, capture } = source
   const out = settings.out ?? join('runs', `verify-${clip.name}`)
-  mkdirSync(out, { recursive: true })
+  onDisk(`${out} cannot be made`, () => mkdirSync(out, { recursive: true }))
   const figures: Record<string, unknown> = { clip: clip.name, options: settings }
   let failed = 0
   const check = async (name: string, run: Check) => {
@@ -91,7 +96,7 @@ export async function verify(settings: VerifySettings): Promise<number> {
     figures['experts'] = rows
     printExperts(rows, trialSeconds)
   })
-  writeFileSync(join(out, 'verify.json'), `${JSON.stringify({ ...figures, failed }, null, 2)}\n`)
+  await write(out, 'verify.json', `${JSON.stringify({ ...figures, failed }, null, 2)}\n`)
   say(failed ? colour.red(`${failed} checks failed`) : colour.green('all checks passed'))
   say(`figures and plots: ${out}`)
   return failed
@@ -219,7 +224,7 @@ async function trajectories(
     panel('reward', 'score, 10 exp(-2 joint error)', 'score'),
     panel('action size', 'root mean square, action units', 'actionSize'),
   ])
-  writeFileSync(join(out, 'actions.svg'), plots)
+  await write(out, 'actions.svg', plots)
   const steps = Math.round(NEAR_SECONDS / clip.dt)
   const near = average(traces.flatMap(({ jointError }) => [...jointError.subarray(0, steps)]))
   const upright = traces.map(({ metrics }) => metrics.steps * clip.dt)

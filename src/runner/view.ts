@@ -58,8 +58,9 @@ export class RunView {
         this.draw(store, 'learning', () => learningPlot(name, event.curve))
         break
       case 'evaluation': {
-        const { evaluation, episodes, openLoop, dt, of } = event
-        const plot = of > 1 ? `survival-${evaluation.clip}` : 'survival'
+        const { evaluation, file, episodes, openLoop, dt, of } = event
+        const stem = file.replace(/^evaluation(.*)\.json$/, 'survival$1')
+        const plot = of > 1 ? `${stem}-${evaluation.clip}` : stem
         const sets = { policy: episodes, 'open-loop PD': openLoop }
         this.draw(store, plot, () => survivalPlot(evaluation.clip, sets, dt))
       }

@@ -19,6 +19,9 @@ export interface Panel {
   readonly yDomain?: readonly [number, number]
 }
 
+/** Ends of an axis of shares, with room for lines at 0 and 1. */
+export const SHARES = [-0.03, 1.03] as const
+
 /** Draws panels of line charts; returns the text of an SVG file. */
 export async function drawPlots(
   title: string,
@@ -37,7 +40,8 @@ export async function drawPlots(
       width,
       height: 200,
       data: { values: panel.lines.flatMap(points) },
-      mark: { type: 'line', clip: true, strokeWidth: 1.5 },
+      // a line along the border is seen whole, unless the axis cuts others off
+      mark: { type: 'line', clip: panel.yDomain !== undefined, strokeWidth: 1.5 },
       encoding: {
         x: { field: 'x', type: 'quantitative', title: panel.xTitle },
         y: {
@@ -46,7 +50,7 @@ export async function drawPlots(
           title: panel.yTitle,
           scale: {
             ...(panel.log && { type: 'log' }),
-            ...(panel.yDomain && { domain: panel.yDomain }),
+            ...(panel.yDomain && { domain: panel.yDomain, nice: false }),
           },
         },
         color: {

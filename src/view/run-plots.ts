@@ -4,13 +4,14 @@ import type { CurvePoint } from '../algos/trials.ts'
 import type { RoundRecord } from '../pipeline/records.ts'
 import type { Metrics } from '../pipeline/run.ts'
 import type { EpisodeMetrics } from '../sim/index.ts'
-import { drawPlots } from './plots.ts'
+import { drawPlots, SHARES } from './plots.ts'
 
 /** Learning curves: trials of trpo and apg. */
 export function learningPlot(name: string, curve: readonly CurvePoint[]): Promise<string> {
   const x = curve.map(({ samples }) => samples / 1e6)
   const panel = (title: string, key: 'score' | 'survival' | 'nr') => ({
     ...{ title, xTitle: 'million samples', yTitle: key },
+    ...(key !== 'score' && { yDomain: SHARES }),
     lines: [{ name: key, x, y: curve.map((point) => point[key]) }],
   })
   return drawPlots(`${name}: without noise`, [
@@ -44,6 +45,7 @@ export function trainingPlot(name: string, metrics: readonly Metrics[]): Promise
 export function roundsPlot(name: string, rounds: readonly RoundRecord[]): Promise<string> {
   const panel = (title: 'score' | 'survival') => ({
     ...{ title, xTitle: 'samples', yTitle: title },
+    ...(title === 'survival' && { yDomain: SHARES }),
     lines: [{ name: title, x: rounds.map((r) => r.samples), y: rounds.map((r) => r[title]) }],
   })
   return drawPlots(`${name}: rounds`, [panel('score'), panel('survival')])
@@ -65,7 +67,7 @@ export function survivalPlot(
     })
     return { name, x, y }
   })
-  const axes = { xTitle: 's', yTitle: 'share' }
+  const axes = { xTitle: 's', yTitle: 'share', yDomain: SHARES }
   const panel = { title: 'share of episodes without a fall', ...axes, lines }
   return drawPlots(`${clip}: episodes still upright`, [panel])
 }

@@ -155,7 +155,12 @@ if (program) {
     assert.equal(policy.sizes, [112, 32, 32, 28])
     await opened.press(`save-all ${RUN}`)
     saved = unzipSync(await fetched(`${RUN}.zip`))
-    for (const file of ['config.json', 'metrics.jsonl', `clips/${CLIP}.txt`, 'evaluation.json'])
+    for (const file of [
+      'config.json',
+      'metrics.jsonl',
+      `clips/${CLIP}.txt`,
+      'evaluation-episodes-4.json',
+    ])
       assert.ok(saved[`${RUN}/${file}`], file)
   })
 
@@ -188,6 +193,8 @@ if (program) {
   })
 
   test('sft and trpo learn in the page, too', async () => {
+    await page.$eval(`[data-clip="${CLIP}"]`, (chip) => (chip as HTMLElement).click())
+    await opened.until('train', new RegExp(`Train on ${CLIP}$`))
     await opened.press('pause')
     const learnt = async (method: string, options: Readonly<Record<string, string>>) => {
       await opened.choose('method', method)

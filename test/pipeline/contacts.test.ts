@@ -40,8 +40,8 @@ test('the file of a clip brings its rule along; an option stands against it', as
 test('a run that starts from another has its rule, but not for other clips', async () => {
   const from = await runWith({ contacts: 'any' })
   await from.writePolicy({
-    ...{ sizes: [1, 1], activation: 'tanh', parameters: new Float32Array(2) },
-    statistics: new Float32Array(3),
+    ...{ sizes: [112, 28], activation: 'tanh', parameters: new Float32Array(113 * 28) },
+    statistics: new Float32Array(3 * 112),
   })
   const start = async (given: object) => (await startFrom(from, { ...given }, parse)).settings
   assert.is((await start({})).contacts, 'any')

@@ -28,6 +28,10 @@ for (const store of STORES) {
     assert.equal([...(await inner.read('b.bin'))], [4])
     await inner.within('c').write('d', bytes(9))
     assert.equal([...(await store.read('a/c/d'))], [9])
+    await store.write('top', bytes(1))
+    assert.equal(await store.names(), ['top'])
+    assert.equal(await inner.names(), ['b.bin'])
+    assert.equal(await store.within('none').names(), [])
   })
 
   test(`${kind}: appends, removes, and says what is missing`, async () => {

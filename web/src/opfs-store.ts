@@ -92,6 +92,14 @@ export function opfsStore(root: FileSystemDirectoryHandle, name: string): Store 
         const { folder, last } = await folderOf(file, false)
         await folder.removeEntry(last)
       },
+      async names() {
+        const { folder } = await folderOf('any', true)
+        const names: string[] = []
+        for await (const [name, handle] of (folder as Folder).entries()) {
+          if (handle.kind === 'file') names.push(name)
+        }
+        return names
+      },
       within: (folder) => within([...path, ...folder.split('/')]),
     }
   }

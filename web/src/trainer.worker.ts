@@ -290,9 +290,8 @@ async function summary(run: Run): Promise<RunSummary | undefined> {
     const { command: method, clips, options } = await run.config()
     const { samples, curve, kept, rounds } = await trainingOf(run)
     const hasPolicy = await run.has(POLICY)
-    const written = (await run.has('evaluation.json'))
-      ? await run.readJson<Evaluation | Evaluation[]>('evaluation.json')
-      : []
+    const files = await run.evaluationFiles()
+    const evaluations = (await Promise.all(files.map((file) => run.evaluations(file)))).flat()
     // a policy without what it was learnt from has come from elsewhere
     const goesOn = !hasPolicy || (await run.has(CHECKPOINT))
     const finished =
@@ -303,7 +302,7 @@ async function summary(run: Run): Promise<RunSummary | undefined> {
           ? hasPolicy
           : (samples ?? 0) >= Number(options['numTimesteps']))
     return {
-      ...{ name: run.name, method, clips, finished, hasPolicy, evaluations: [written].flat() },
+      ...{ name: run.name, method, clips, finished, hasPolicy, evaluations },
       ...(samples !== undefined && { samples }),
       trial: curve?.find(({ iteration }) => iteration === kept?.iteration) ?? rounds.at(-1),
     }
