@@ -210,9 +210,6 @@ if (program) {
       await without.until('who', /policy of apg-walk-7/)
       await without.until('upright', /^[1-9]/)
       assert.is(await without.text('falls'), '0')
-      const letGo = await without.pull()
-      await without.until('falls', /^[1-9]/)
-      await letGo()
       assert.equal(without.errors, [])
     } finally {
       await without.close()

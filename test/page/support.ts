@@ -123,29 +123,6 @@ export class OpenedPage {
     }, base64)
   }
 
-  /**
-   * Takes hold of the body in the scene with the pointer, wherever it is, and pulls it aside.
-   * @returns lets go
-   */
-  async pull(): Promise<() => Promise<void>> {
-    const { mouse } = this.page
-    const box = await this.page.$eval('#scene', (scene) => {
-      const { x, y, width, height } = scene.getBoundingClientRect()
-      return { x, y, width, height }
-    })
-    for (let down = 0.3; down < 0.8; down += 0.04) {
-      const [x, y] = [box.x + box.width / 2, box.y + down * box.height]
-      await mouse.move(x, y)
-      await mouse.down()
-      if (await this.page.$eval('#scene', (scene) => scene.classList.contains('grips'))) {
-        await mouse.move(x + box.width / 3, y, { steps: 5 })
-        return () => mouse.up()
-      }
-      await mouse.up()
-    }
-    throw new Error('the pointer found no body in the middle of the scene')
-  }
-
   async close(): Promise<void> {
     await this.browser.close()
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
