@@ -300,16 +300,16 @@ test('an hour is cut before it is fitted, and refused as a whole', () => {
   )
 })
 
-const MAKERS = '/work/shared/bvh'
+const MAKERS = new URL('../../shared/bvh/', import.meta.url)
 if (existsSync(MAKERS)) {
   for (const file of readdirSync(MAKERS).filter((name) => name.endsWith('.bvh'))) {
     test(`of a maker: ${file}`, () => {
-      const { capture, notes } = readCapture(readFileSync(`${MAKERS}/${file}`), file)
+      const { capture, notes } = readCapture(readFileSync(new URL(file, MAKERS)), file)
       assert.ok(capture.frames.length > 10)
       const fit = notes.find((note) => note.startsWith('fit,'))!
       for (const [, mean] of fit.matchAll(/ (\d+) \(\d+\)/g)) assert.ok(Number(mean) <= 15, fit)
     })
   }
-} else console.log(`skipped: files of makers, ${MAKERS} is missing`)
+} else console.log('skipped: files of makers, which are not in shared/bvh')
 
 test.run()
