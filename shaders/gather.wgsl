@@ -1,12 +1,22 @@
 // A shuffled mini-batch of a data set that lives on the GPU:
-//   batch[row] = data[order(step * rows + row)],   inputs [count, in_width], targets [count, out_width]
+//   batch[row] = data[order(step * rows + row)],   inputs [held, in_width], targets [held, out_width]
 // The stream of samples is one shuffled pass over the data after another, so that every sample comes once an epoch
 // and no batch is short. `order` computes the place in the shuffle when it is asked for, and stores no list: a
 // Feistel network of 4 rounds permutes the numbers of the next power of 4, keyed by seed and epoch; a result beyond
 // the data set is put through again until it falls inside (cycle walking, Black & Rogaway 2002), fewer than 4 times
-// on average.
+// on average. A data set larger than a binding lies in several arrays: a dispatch each, which fills the rows whose
+// samples are in its array.
 
-struct Shape { count: u32, rows: u32, in_width: u32, out_width: u32, seed: u32, half_bits: u32 }
+struct Shape {
+  count: u32,  // samples in all arrays together
+  first: u32,  // number of this array's first sample
+  held: u32,   // samples in this array
+  rows: u32,
+  in_width: u32,
+  out_width: u32,
+  seed: u32,
+  half_bits: u32,
+}
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> progress: array<u32>;  // [0]: steps taken
@@ -47,7 +57,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let row = group.x;
   let sample = progress[0] * shape.rows + row;
   let epoch = sample / shape.count;
-  let source = order(sample % shape.count, hash(shape.seed ^ hash(epoch)));
+  let chosen = order(sample % shape.count, hash(shape.seed ^ hash(epoch)));
+  if (chosen < shape.first || chosen >= shape.first + shape.held) { return; }
+  let source = chosen - shape.first;
   for (var k = lane; k < shape.in_width; k += ${LANES}u) {
     batch_inputs[row * shape.in_width + k] = inputs[source * shape.in_width + k];
   }

@@ -114,6 +114,24 @@ test('stopped after 2 epochs and resumed: the numbers of a run without a stop', 
   assert.is(resumed.validationLoss, whole.validationLoss)
 })
 
+test('a data set larger than a binding: the numbers of one that fits', async () => {
+  const whole = await train()
+  const largest = gpu.largestArray
+  const rows = 150
+  Object.defineProperty(gpu, 'largestArray', { value: 4 * rows * IN, configurable: true })
+  try {
+    const parts = await train()
+    const close = (a: number, b: number) => assert.ok(Math.abs(a / b - 1) < 1e-5, `${a}, ${b}`)
+    for (const [i, p] of whole.state.parameters.entries()) {
+      assert.ok(Math.abs(p - parts.state.parameters[i]) < 1e-5)
+    }
+    close(parts.validationLoss, whole.validationLoss)
+    close(parts.state.best.loss, whole.state.best.loss)
+  } finally {
+    Object.defineProperty(gpu, 'largestArray', { value: largest, configurable: true })
+  }
+})
+
 test('keep: the last weights or the best, with the loss of those', async () => {
   const reports: EpochReport[] = []
   const onEpoch = (report: EpochReport) => {

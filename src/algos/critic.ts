@@ -103,7 +103,7 @@ export class Critic {
       gpu,
       net,
       this.parameters,
-      { count: rows, inputs, targets },
+      [{ count: rows, inputs, targets }],
       { batchSize, capacity: vfIters * this.stepsPerPass, seed, adam: { rate: vfLr } },
     )
     this.losses = this.regression.loss.losses

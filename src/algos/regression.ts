@@ -9,14 +9,7 @@ import type { Plan } from '../engine/plan.ts'
 import { Adam, type AdamOptions } from './adam.ts'
 import { MeanSquaredError } from './loss.ts'
 import type { Mlp } from './mlp.ts'
-import { Sampler } from './sampler.ts'
-
-/** Samples [count, inputs] and [count, outputs]. */
-export interface RegressionData {
-  readonly count: number
-  readonly inputs: GpuArray
-  readonly targets: GpuArray
-}
+import { type SampleArrays, Sampler } from './sampler.ts'
 
 export interface RegressionOptions {
   /** samples a step, at most as many as there are */
@@ -41,16 +34,19 @@ export class Regression {
   /** what it has to give back */
   readonly arrays: readonly GpuArray[]
 
-  /** @param parameters the network's, which a step changes in place */
+  /**
+   * @param parameters the network's, which a step changes in place
+   * @param data one part after another
+   */
   constructor(
     gpu: Gpu,
     net: Mlp,
     parameters: GpuArray,
-    { count, inputs, targets }: RegressionData,
+    data: readonly SampleArrays[],
     { batchSize, capacity, seed, adam, bound }: RegressionOptions,
   ) {
     const shape = { rows: batchSize, inWidth: net.inputs, outWidth: net.outputs }
-    const sampler = new Sampler(gpu, { ...shape, count, seed })
+    const sampler = new Sampler(gpu, data, { ...shape, seed })
     this.loss = new MeanSquaredError(gpu, batchSize * net.outputs, capacity, bound)
     this.adam = new Adam(gpu, net.parameterCount, adam)
     const activations = net.activations(gpu, batchSize)
@@ -59,7 +55,7 @@ export class Regression {
     const { progress } = this.loss
     const cotangent = scratch.at(-1)!
     this.plan = gpu.plan('training step')
-    sampler.gather(this.plan, progress, inputs, targets)
+    sampler.gather(this.plan, progress)
     net.forward(this.plan, parameters, sampler.inputs, activations, batchSize)
     this.loss.gradient(this.plan, activations.at(-1)!, sampler.targets, cotangent)
     net.backward(

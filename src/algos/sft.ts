@@ -1,11 +1,11 @@
 /**
  * Supervised fine-tuning: a network learns an expert's actions from observations by mean squared error.
  *
- * The data set goes to the GPU once. A training step is one plan: gather a shuffled mini-batch, forward, loss,
- * backward, Adam; an epoch is that plan replayed, with one read-back of its losses at the end. Observations are
- * normalised by the training set's mean and variance and clamped to 5 standard deviations. The validation set is whole
- * episodes that training never sees: neighbouring frames of one episode are near copies of each other, so a split by
- * frame would only measure memory.
+ * The data set goes to the GPU once, in as many arrays as the largest binding demands. A training step is one plan:
+ * gather a shuffled mini-batch, forward, loss, backward, Adam; an epoch is that plan replayed, with one read-back of its
+ * losses at the end. Observations are normalised by the training set's mean and variance and clamped to 5 standard
+ * deviations. The validation set is whole episodes that training never sees: neighbouring frames of one episode are near
+ * copies of each other, so a split by frame would only measure memory.
  */
 
 import type { Gpu, GpuArray } from '../engine/gpu.ts'
@@ -187,13 +187,13 @@ export function networkSizes(
 export class Trainer {
   readonly samplesPerEpoch: number
   private readonly stepsPerEpoch: number
-  private readonly validation: Plan
+  /** one for each array of the validation set */
+  private readonly validation: readonly { count: number; plan: Plan; loss: MeanSquaredError }[]
   private readonly preparation: Plan
   private readonly network: GpuArray<'f32'>
   private readonly regression: Regression
   /** [2, parameters] Adam's */
   private readonly moments: GpuArray<'f32'>
-  private readonly validationLoss: MeanSquaredError
   private readonly statistics: GpuArray<'f32'>
   private readonly owned: GpuArray[] = []
 
@@ -201,7 +201,7 @@ export class Trainer {
     private readonly gpu: Gpu,
     private readonly net: Mlp,
     train: Samples,
-    private readonly held: Samples,
+    held: Samples,
     private readonly options: Omit<
       SftOptions,
       'hiddenSize' | 'numLayers' | 'activation' | 'valSplit' | 'keep'
@@ -218,54 +218,50 @@ export class Trainer {
     this.statistics = own(gpu.array(3 * net.inputs, 'observation statistics'))
 
     // both data sets, normalised once by the training set's statistics
-    const inputs = own(gpu.upload(train.observations, 'training observations'))
-    const targets = own(gpu.upload(train.actions, 'training actions'))
-    const heldInputs = own(gpu.upload(held.observations, 'validation observations'))
-    const heldTargets = own(gpu.upload(held.actions, 'validation actions'))
-    const normalised = own(gpu.array(inputs.length, 'training inputs'))
-    const heldNormalised = own(gpu.array(heldInputs.length, 'validation inputs'))
     const columns = net.inputs
     this.preparation = gpu.plan('preparation')
-    moments(gpu, this.preparation, inputs, this.statistics, train.count, columns)
-    normalise(this.preparation, inputs, normalised, this.statistics, { rows: train.count, columns })
-    normalise(this.preparation, heldInputs, heldNormalised, this.statistics, {
-      rows: held.count,
-      columns,
-    })
-
-    this.regression = new Regression(
-      gpu,
-      net,
-      this.network,
-      { count: train.count, inputs: normalised, targets },
-      {
-        ...{ batchSize, capacity: this.stepsPerEpoch, seed, bound: LARGE_ERROR },
-        adam: {
-          rate: lr,
-          lastRate: lr / 20,
-          steps: epochs * this.stepsPerEpoch,
-          decay: weightDecay,
-        },
-      },
+    const upload = ({ count, observations, actions }: Samples, what: string) => {
+      const raw = own(gpu.upload(observations, `${what} observations`))
+      const targets = own(gpu.upload(actions, `${what} actions`))
+      return { count, raw, targets, inputs: own(gpu.array(raw.length, `${what} inputs`)) }
+    }
+    const trainParts = divide(train, mostRows(gpu, [net.inputs, net.outputs])).map((part) =>
+      upload(part, 'training'),
     )
+    const heldParts = divide(held, mostRows(gpu, net.sizes)).map((part) =>
+      upload(part, 'validation'),
+    )
+    for (const { raw, count } of trainParts) {
+      moments(gpu, this.preparation, raw, this.statistics, count, columns)
+    }
+    for (const { raw, inputs, count } of [...trainParts, ...heldParts]) {
+      normalise(this.preparation, raw, inputs, this.statistics, { rows: count, columns })
+    }
+
+    this.regression = new Regression(gpu, net, this.network, trainParts, {
+      ...{ batchSize, capacity: this.stepsPerEpoch, seed, bound: LARGE_ERROR },
+      adam: {
+        rate: lr,
+        lastRate: lr / 20,
+        steps: epochs * this.stepsPerEpoch,
+        decay: weightDecay,
+      },
+    })
     this.moments = this.regression.adam.moments
     this.owned.push(...this.regression.arrays)
 
-    // the validation loss
-    this.validation = gpu.plan('validation')
-    this.validationLoss = new MeanSquaredError(
-      gpu,
-      Math.max(1, held.count * net.outputs),
-      1,
-      LARGE_ERROR,
-    )
-    if (held.count) {
-      const outputs = net.activations(gpu, held.count, 'validation').map(own)
-      const ignored = own(gpu.array(held.count * net.outputs, 'validation gradient'))
-      net.forward(this.validation, this.network, heldNormalised, outputs, held.count)
-      this.validationLoss.gradient(this.validation, outputs.at(-1)!, heldTargets, ignored)
-      this.validationLoss.finish(this.validation)
-    }
+    // what a part of the validation set needs, the largest first, does for the others
+    const rows = heldParts[0]?.count ?? 0
+    const outputs = net.activations(gpu, rows, 'validation').map(own)
+    const ignored = own(gpu.array(rows * net.outputs, 'validation gradient'))
+    this.validation = heldParts.map(({ count, inputs, targets }) => {
+      const plan = gpu.plan('validation')
+      const loss = new MeanSquaredError(gpu, count * net.outputs, 1, LARGE_ERROR)
+      net.forward(plan, this.network, inputs, outputs, count)
+      loss.gradient(plan, outputs.at(-1)!, targets, ignored)
+      loss.finish(plan)
+      return { count, plan, loss }
+    })
   }
 
   /** Normalises the data; returns the observation statistics [3, inputs]. */
@@ -308,9 +304,14 @@ export class Trainer {
 
   /** Mean squared error over the validation set, NaN if there is none. */
   async validate(): Promise<number> {
-    if (!this.held.count) return Number.NaN
-    await this.validation.run()
-    return (await this.gpu.read(this.validationLoss.losses))[0]
+    let [sum, samples] = [0, 0]
+    for (const { count, plan, loss } of this.validation) {
+      await plan.run()
+      const [mean] = await this.gpu.read(loss.losses)
+      sum += count * mean
+      samples += count
+    }
+    return sum / samples
   }
 
   async parameters(): Promise<{ parameters: Float32Array; moments: Float32Array }> {
@@ -334,6 +335,25 @@ export interface Samples {
   readonly count: number
   readonly observations: Float32Array
   readonly actions: Float32Array
+}
+
+// how many rows of the widest of arrays fit one array
+function mostRows(gpu: Gpu, widths: readonly number[]): number {
+  return Math.floor(gpu.largestArray / (4 * Math.max(...widths)))
+}
+
+/** One part after another of at most so many samples; none of no samples. */
+export function divide({ count, observations, actions }: Samples, most: number): Samples[] {
+  const rows = (array: Float32Array, from: number, to: number) =>
+    array.subarray((from * array.length) / count, (to * array.length) / count)
+  return Array.from({ length: Math.ceil(count / most) }, (_, i) => {
+    const [from, to] = [i * most, Math.min(count, (i + 1) * most)]
+    return {
+      count: to - from,
+      observations: rows(observations, from, to),
+      actions: rows(actions, from, to),
+    }
+  })
 }
 
 /** Whole episodes, chosen by the seed, go to validation: the share `valSplit` of them, at least one if it is above 0 and
@@ -387,11 +407,14 @@ export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer
 }
 
 async function meanSquaredError(gpu: Gpu, weights: PolicyWeights, samples: Samples) {
-  if (!samples.count) return Number.NaN
-  const policy = new Policy(gpu, weights, samples.count)
-  const said = await policy.act(samples.observations)
-  policy.release()
-  return said.reduce((sum, a, i) => sum + (a - samples.actions[i]) ** 2, 0) / said.length
+  let sum = 0
+  for (const { count, observations, actions } of divide(samples, mostRows(gpu, weights.sizes))) {
+    const policy = new Policy(gpu, weights, count)
+    const said = await policy.act(observations)
+    policy.release()
+    sum = said.reduce((total, a, i) => total + (a - actions[i]) ** 2, sum)
+  }
+  return sum / samples.actions.length
 }
 
 function meanPredictorLoss(train: Samples, validation: Samples): number {

@@ -17,6 +17,8 @@ const RATE = 30
 
 /** Numbers of arrays, the large ones, by what they hold. */
 type Needs = Readonly<Record<string, number>>
+/** What lies in as many arrays as it takes. */
+const DIVIDED = ['observations of all demonstrations', 'actions of all demonstrations']
 type Settings = SftSettings | TrpoSettings | ApgSettings
 
 /** Options that decide how much is needed, and what they are by default. */
@@ -58,7 +60,9 @@ function excess(
   needs: Needs,
   limits: { readonly array: number; readonly memory: number },
 ): string | undefined {
-  const [what, numbers] = Object.entries(needs).reduce((a, b) => (b[1] > a[1] ? b : a))
+  const [what, numbers] = Object.entries(needs)
+    .filter(([what]) => !DIVIDED.includes(what))
+    .reduce((a, b) => (b[1] > a[1] ? b : a))
   if (4 * numbers > limits.array) {
     return `${what} would take ${gigabytes(4 * numbers)} on the GPU, this adapter binds at most ${gigabytes(limits.array)} at a time`
   }

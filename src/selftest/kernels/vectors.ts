@@ -192,6 +192,40 @@ export const vectorTests: KernelTest[] = [
     },
   },
   {
+    name: 'sampler: mini-batches of a data set in several arrays are those of the same in one',
+    async run(gpu) {
+      const [count, rows] = [100, 32]
+      const samples = (from: number, to: number) => {
+        const numbers = (scale: number) =>
+          Float32Array.from({ length: to - from }, (_, i) => scale * (from + i))
+        const [inputs, targets] = [gpu.upload(numbers(1), 'in'), gpu.upload(numbers(-1), 'out')]
+        return { count: to - from, inputs, targets }
+      }
+      const batches = async (parts: readonly (readonly [number, number])[]) => {
+        const data = parts.map(([from, to]) => samples(from, to))
+        const sampler = new Sampler(gpu, data, { rows, inWidth: 1, outWidth: 1, seed: 3 })
+        const progress = gpu.array(1, 'progress', 'u32')
+        const plan = gpu.plan('sampler')
+        sampler.gather(plan, progress)
+        const all: number[] = []
+        for (let step = 0; step < 7; step++) {
+          gpu.write(progress, Uint32Array.of(step))
+          await plan.run()
+          all.push(...(await gpu.read(sampler.inputs)), ...(await gpu.read(sampler.targets)))
+        }
+        return all
+      }
+      const whole = await batches([[0, count]])
+      const parts = await batches([
+        [0, 41],
+        [41, 82],
+        [82, count],
+      ])
+      assert(new Set(whole).size === 2 * count - 1, 'every sample comes')
+      assertClose(parts, whole, { rtol: 0, atol: 0 })
+    },
+  },
+  {
     name: 'sampler: every sample comes once an epoch, in another order each epoch and for each seed',
     async run(gpu) {
       for (const [count, rows] of [
@@ -211,10 +245,11 @@ export const vectorTests: KernelTest[] = [
             Float32Array.from({ length: count }, (_, i) => -i),
             'targets',
           )
-          const sampler = new Sampler(gpu, { count, rows, inWidth: 2, outWidth: 1, seed })
+          const data = [{ count, inputs, targets }]
+          const sampler = new Sampler(gpu, data, { rows, inWidth: 2, outWidth: 1, seed })
           const progress = gpu.array(1, 'progress', 'u32')
           const plan = gpu.plan('sampler')
-          sampler.gather(plan, progress, inputs, targets)
+          sampler.gather(plan, progress)
           const stream: number[] = []
           for (let step = 0; stream.length < 2 * count; step++) {
             gpu.write(progress, Uint32Array.of(step))
