@@ -25,7 +25,7 @@ type Settings = SftSettings | TrpoSettings | ApgSettings
 const DECISIVE: Record<Method, Readonly<Record<string, number>>> = {
   sft: { demonstrations: 40, daggerEpisodes: 32, demonstrationSeconds: 10, batchSize: 256 },
   apg: { envs: 64, horizon: 80 },
-  trpo: { envs: 256, timestepsPerBatch: 4096, vfHiddenSize: 128 },
+  trpo: { envs: 256, timestepsPerBatch: 4096, vfHiddenSize: 64 },
 }
 const NETWORK = { hiddenSize: 256, numLayers: 2 }
 

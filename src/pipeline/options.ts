@@ -143,7 +143,7 @@ export const sftSchema = z.strictObject({
  */
 const PRACTICE = {
   wgsl: {
-    ...{ timestepsPerBatch: 4096, envs: 256, cgIters: 6, fisherEvery: 8 },
+    ...{ timestepsPerBatch: 4096, envs: 256, cgIters: 6, fisherEvery: 16 },
     ...{ vfIters: 2, vfLr: 2e-3, vfBatchSize: 512 },
   },
   mujoco: {
@@ -205,7 +205,7 @@ export const trpoSchema = z.strictObject({
   vfIters: practised('vfIters', count(1, 1000), 'passes of the value network over a batch'),
   vfLr: practised('vfLr', positive(1), 'learning rate of the value network'),
   vfBatchSize: practised('vfBatchSize', count(1, 65535), 'samples a step of the value network'),
-  vfHiddenSize: count(1, 8192).default(128).describe('units of each of its two hidden layers'),
+  vfHiddenSize: count(1, 8192).default(64).describe('units of each of its two hidden layers'),
   vfWarmup: count(0, 1e6)
     .optional()
     .describe(
