@@ -40,6 +40,8 @@ export const OWN = ['walk', 'run', 'jump', 'squat', 'punch']
 const SEVERAL_SEEDS = ['walk', 'run', 'dance_a']
 const KICKED = ['walk', 'run']
 const KICKS = ['--kicks', '0.5']
+/** What a policy for all clips is given beyond one for a single clip: units, since 256 do not hold fourteen motions. */
+const LARGE = ['--hidden-size', '512', '--dagger-rounds', '4']
 /** Where neither apg nor sft come to this score, trpo and apg go on from sft. */
 const GOOD = 9
 
@@ -71,7 +73,10 @@ export function rowsOf(subjects: readonly Subject[], known: readonly Known[]): R
     ),
   ]
   if (theirs.length < 2) return rows
-  const all = row('sft', theirs, { after: theirs.map((subject) => teacher(subject)) })
+  const all = row('sft', theirs, {
+    after: theirs.map((subject) => teacher(subject)),
+    options: LARGE,
+  })
   return [...rows, { ...all, id: 'sft-all-1' }]
 }
 
