@@ -7,7 +7,8 @@
  */
 
 import { z } from 'zod'
-import { checked, damaged, short } from './format-error.ts'
+import { quoted } from '../mocap/quoted.ts'
+import { checked, damaged } from './format-error.ts'
 
 export { FormatError } from './format-error.ts'
 
@@ -103,9 +104,9 @@ export function decodeTensors(bytes: Uint8Array, file: string): DecodedTensors {
   )
   for (const [name, { dtype, shape, data_offsets }] of inOrder) {
     const [from, to] = data_offsets
-    if (to > content.length) fail(`tensor "${name}" is cut short`)
+    if (to > content.length) fail(`tensor ${quoted(name)} is cut short`)
     if (from !== at || to - from !== 4 * shape.reduce((product, n) => product * n, 1)) {
-      fail(`tensor "${name}" of shape [${shape}] cannot be at bytes ${from} to ${to}`)
+      fail(`tensor ${quoted(name)} of shape [${shape}] cannot be at bytes ${from} to ${to}`)
     }
     // a copy of its own memory, which a Buffer.slice would not be
     const part = Uint8Array.from(content.subarray(from, to))
@@ -151,7 +152,7 @@ export function floats(decoded: DecodedTensors, name: string, shape: Expected): 
 export function tensorOf({ file, tensors }: DecodedTensors, name: string, shape: Expected): Tensor {
   const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined
   if (!tensor) {
-    const there = short(Object.keys(tensors).join(', '))
+    const there = quoted(Object.keys(tensors).join(', '))
     throw damaged(file, `expected a tensor "${name}"; it has ${there}`)
   }
   const fits = shape.every((n, axis) => n === undefined || n === tensor.shape[axis])

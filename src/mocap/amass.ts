@@ -9,6 +9,7 @@ import { ClipError } from './clip-error.ts'
 import { mustBeShort, type Targets } from './fit.ts'
 import { Kinematics } from './kinematics.ts'
 import { type NpyArray, readNpz } from './npz.ts'
+import { quoted } from './quoted.ts'
 import {
   basis,
   component,
@@ -137,7 +138,7 @@ function posesOf(
   const parts = (arrays.has('poses') ? ['poses'] : POSES.slice(1)).map((key) => arrays.get(key))
   if (parts.some((part) => part === undefined)) {
     throw new ClipError(
-      `${file}: expected an AMASS file, with "poses", "trans" and "mocap_framerate"; this .npz holds ${names.slice(0, 12).join(', ') || 'nothing'}`,
+      `${file}: expected an AMASS file, with "poses", "trans" and "mocap_framerate"; this .npz holds ${names.length ? quoted(names.join(', '), 120) : 'nothing'}`,
     )
   }
   const [first, second] = parts as NpyArray[]

@@ -5,6 +5,7 @@
 
 import { z } from 'zod'
 import { CONTACTS } from '../mocap/ground.ts'
+import { quoted } from '../mocap/quoted.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
 import { between, count, flag, levels, positive, share, text } from './fields.ts'
 import { parseSettings, UsageError } from './settings.ts'
@@ -27,7 +28,7 @@ const gains = z
       .flatMap((factors) => Object.keys(factors ?? {}))
       .find((name) => !names.includes(name))
     if (unknown === undefined) return
-    const message = `there is no joint "${unknown}"; joints are ${names.join(', ')}`
+    const message = `there is no joint ${quoted(unknown)}; joints are ${names.join(', ')}`
     context.addIssue({ code: 'custom', message })
   })
 
