@@ -8,6 +8,7 @@
 
 import { z } from 'zod'
 import { quoted } from '../mocap/quoted.ts'
+import { crc32 } from './crc32.ts'
 import { checked, damaged } from './format-error.ts'
 
 export { FormatError } from './format-error.ts'
@@ -174,19 +175,6 @@ function checksum(
   const sorted = (fields: object) => Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
   const shapes = sorted(entries).map(([name, { dtype, shape }]) => [name, dtype, shape])
   const text = JSON.stringify([sorted(metadata), shapes])
-  const sum = [new TextEncoder().encode(text), ...content].reduce(crc32, 0xffffffff)
-  return (sum ^ 0xffffffff).toString(16)
-}
-
-/** Of the polynomial of IEEE 802.3, a byte at a time. */
-const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let remainder = byte
-  for (let bit = 0; bit < 8; bit++) remainder = (remainder >>> 1) ^ (remainder & 1 && 0xedb88320)
-  return remainder
-})
-
-function crc32(sum: number, bytes: Uint8Array): number {
-  let now = sum
-  for (const byte of bytes) now = (now >>> 8) ^ REMAINDERS[(now ^ byte) & 0xff]
-  return now
+  // as a signed number: so files have it
+  return (crc32(new TextEncoder().encode(text), ...content) | 0).toString(16)
 }

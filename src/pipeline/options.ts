@@ -13,13 +13,16 @@ import { parseSettings, UsageError } from './settings.ts'
 export const seed = count(0).default(1).describe('of everything that chance decides')
 export const workers = count(1, 1024).optional().describe('simulation workers; default: one a core')
 
-const factors = () => z.record(z.string(), z.number().positive().max(100)).optional()
+/** Of stiffness and damping: far beyond either end the body cannot be simulated. */
+const FACTOR = [0.001, 100] as const
+const factors = () => z.record(z.string(), z.number().min(FACTOR[0]).max(FACTOR[1])).optional()
 
 const gains = z
   .strictObject(
     { kp: factors(), kd: factors() },
     {
-      error: 'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, above 0, to 100',
+      error:
+        'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, from 0.001 to 100',
     },
   )
   .superRefine((given, context) => {
@@ -50,8 +53,12 @@ export const simulation = {
     .describe(
       'how far PD targets lead the reference, s; default: kd/kp of each joint, 0.1 s unscaled',
     ),
-  kpScale: positive(100).default(1).describe('factor on the stiffness of all joints'),
-  kdScale: positive(100).default(1).describe('factor on the damping of all joints'),
+  kpScale: between(...FACTOR)
+    .default(1)
+    .describe('factor on the stiffness of all joints'),
+  kdScale: between(...FACTOR)
+    .default(1)
+    .describe('factor on the damping of all joints'),
   gains: gains
     .optional()
     .describe('JSON file of factors by joint, {"kp": {"left_knee": 1.2}, "kd": {}}'),

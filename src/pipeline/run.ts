@@ -127,6 +127,26 @@ export class Run {
     )
   }
 
+  /** SHA-256 of the policy's file, which its evaluations keep. */
+  async policyChecksum(): Promise<string> {
+    return sha256(await this.store.read(POLICY))
+  }
+
+  /** Whether an evaluation is of a policy that the run had before it learnt more. */
+  async isOfEarlierPolicy({ policy }: Pick<Evaluation, 'policy'>): Promise<boolean> {
+    if (policy === undefined || !(await this.has(POLICY))) return false
+    return policy !== (await this.policyChecksum())
+  }
+
+  /** Whether there are evaluations in a file, all of the present policy. */
+  async isEvaluated(file = EVALUATION): Promise<boolean> {
+    if (!(await this.has(file))) return false
+    for (const evaluation of await this.evaluations(file)) {
+      if (await this.isOfEarlierPolicy(evaluation)) return false
+    }
+    return true
+  }
+
   /** The same, or undefined where there is none. */
   async policyIfThere(file: string): Promise<PolicyWeights | undefined> {
     return (await this.has(file)) ? this.policy(file) : undefined

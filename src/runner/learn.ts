@@ -146,7 +146,7 @@ async function resumePractice<S extends ApgSettings | TrpoSettings>(
 ): Promise<void> {
   const run = openRun(path)
   const settings = await goOn(run, method, given, parse, (settings) => samples(run, settings))
-  if ((await finished(run, settings)) && (await run.has('evaluation.json'))) {
+  if ((await finished(run, settings)) && (await run.isEvaluated())) {
     return say(
       `${path} is finished: use evaluate ${path}, or go on from it with ${method} --load-sft-pretrain ${path}`,
     )

@@ -62,7 +62,7 @@ export class RunView {
         const stem = file.replace(/^evaluation(.*)\.json$/, 'survival$1')
         const plot = of > 1 ? `${stem}-${evaluation.clip}` : stem
         const sets = { policy: episodes, 'open-loop PD': openLoop }
-        this.draw(store, plot, () => survivalPlot(evaluation.clip, sets, dt))
+        this.draw(store, plot, () => survivalPlot(evaluation, sets, dt))
       }
     }
   }

@@ -1,7 +1,7 @@
 /** The plots of a run. */
 
 import type { CurvePoint } from '../algos/trials.ts'
-import type { RoundRecord } from '../pipeline/records.ts'
+import type { Evaluation, RoundRecord } from '../pipeline/records.ts'
 import type { Metrics } from '../pipeline/run.ts'
 import type { EpisodeMetrics } from '../sim/index.ts'
 import { drawPlots, SHARES } from './plots.ts'
@@ -51,9 +51,12 @@ export function roundsPlot(name: string, rounds: readonly RoundRecord[]): Promis
   return drawPlots(`${name}: rounds`, [panel('score'), panel('survival')])
 }
 
-/** Share of the episodes that have not fallen, over time. */
+/**
+ * Share of the episodes that have not fallen, over time.
+ * @param kept iteration of the policy, where that is known
+ */
 export function survivalPlot(
-  clip: string,
+  { clip, kept }: Pick<Evaluation, 'clip' | 'kept'>,
   sets: Readonly<Record<string, readonly EpisodeMetrics[]>>,
   dt: number,
 ): Promise<string> {
@@ -69,5 +72,7 @@ export function survivalPlot(
   })
   const axes = { xTitle: 's', yTitle: 'share', yDomain: SHARES }
   const panel = { title: 'share of episodes without a fall', ...axes, lines }
-  return drawPlots(`${clip}: episodes still upright`, [panel])
+  // a run may learn more, and then has another
+  const which = kept ? `, policy of iteration ${kept.iteration}` : ''
+  return drawPlots(`${clip}: episodes still upright${which}`, [panel])
 }

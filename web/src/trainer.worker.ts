@@ -37,7 +37,8 @@ export interface RunSummary {
   readonly samples?: number
   /** of the policy that is kept, as trials told */
   readonly trial?: { readonly score: number; readonly survival: number } | undefined
-  readonly evaluations: readonly Evaluation[]
+  /** `earlier`: of a policy that the run had before it learnt more */
+  readonly evaluations: readonly { readonly evaluation: Evaluation; readonly earlier: boolean }[]
 }
 
 /** All that is needed to see a run's policy act. */
@@ -291,7 +292,12 @@ async function summary(run: Run): Promise<RunSummary | undefined> {
     const { samples, curve, kept, rounds } = await trainingOf(run)
     const hasPolicy = await run.has(POLICY)
     const files = await run.evaluationFiles()
-    const evaluations = (await Promise.all(files.map((file) => run.evaluations(file)))).flat()
+    const found = (await Promise.all(files.map((file) => run.evaluations(file)))).flat()
+    const evaluations = await Promise.all(
+      found.map(async (evaluation) => {
+        return { evaluation, earlier: await run.isOfEarlierPolicy(evaluation) }
+      }),
+    )
     // a policy without what it was learnt from has come from elsewhere
     const goesOn = !hasPolicy || (await run.has(CHECKPOINT))
     const finished =
