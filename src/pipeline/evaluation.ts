@@ -95,8 +95,7 @@ export async function evaluateRun(
   const weights = await run.policy()
   const checksum = await run.policyChecksum()
   // another clip's losses are not known
-  const known = !other && (await run.has('training.json'))
-  const training = known ? await run.training() : NO_TRAINING
+  const training = other ? NO_TRAINING : await run.trainingIfThere()
   const all = other ? [other] : clips
   const config = simulationConfig({ ...options, seed: seed ?? options.seed }, all)
   const evaluations: Evaluation[] = []

@@ -101,11 +101,11 @@ export const sftSchema = z.strictObject({
     ),
   observation,
   loadTeacher: z
-    .union([text(), z.array(text())], { error: 'expected run folders' })
+    .union([text(), z.array(text())], { error: 'expected run folders or policy packages' })
     .default([])
     .transform((value) => (typeof value === 'string' ? [value] : value))
     .describe(
-      'run of apg, trpo or sft whose policy is the teacher of its clips, instead of learning one; repeat for several',
+      'run of apg, trpo or sft, or policy package, whose policy is the teacher of its clips, instead of learning one; repeat for several',
     ),
   teacherTimesteps: numTimesteps.describe('control steps that a teacher learns from, at most'),
   demonstrations: count(1, 1e5)
@@ -173,7 +173,7 @@ function practised(key: PracticeKey, option: z.ZodType<number>, meaning: string)
 export const trpoSchema = z.strictObject({
   loadSftPretrain: text()
     .optional()
-    .describe('run of sft to start from, with its clips, network and simulation'),
+    .describe('run or policy package to start from, with its clips, network and simulation'),
   clip: clips,
   ...simulation,
   observation,
@@ -258,7 +258,9 @@ export const trpoSchema = z.strictObject({
 export const apgSchema = z.strictObject({
   loadSftPretrain: text()
     .optional()
-    .describe('run to start from (sft, trpo, apg), with its clips, network and simulation'),
+    .describe(
+      'run (sft, trpo, apg) or policy package to start from, with its clips, network and simulation',
+    ),
   clip: clips,
   ...simulation,
   observation,

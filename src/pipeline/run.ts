@@ -28,7 +28,7 @@ import {
   optionsSchemas,
   trainingSchema,
 } from './record-schemas.ts'
-import type { Evaluation, RunConfig, TrainingRecord } from './records.ts'
+import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } from './records.ts'
 import type { Store } from './store.ts'
 
 export const POLICY = 'policy.safetensors'
@@ -97,9 +97,14 @@ export class Run {
     return this.readJson(TRAINING, trainingSchema)
   }
 
+  /** The same, or that of a run that has not begun: a policy may come without what it was learnt by. */
+  async trainingIfThere(): Promise<TrainingRecord> {
+    return (await this.has(TRAINING)) ? this.training() : NO_TRAINING
+  }
+
   /** Writes all of it but for the checksums of policies, which `writePolicy` keeps. */
   async writeTraining(record: TrainingRecord): Promise<void> {
-    const policies = (await this.has(TRAINING)) ? (await this.training()).policies : undefined
+    const { policies } = await this.trainingIfThere()
     await this.writeJson(TRAINING, { ...record, ...(policies && { policies }) })
   }
 
@@ -119,7 +124,7 @@ export class Run {
     const bytes = await this.store.read(file)
     const weights = decodePolicy(bytes, this.file(file))
     mustFit(weights, this.file(file))
-    const known = (await this.has(TRAINING)) ? (await this.training()).policies?.[file] : undefined
+    const known = (await this.trainingIfThere()).policies?.[file]
     if (!known || known.includes(await sha256(bytes))) return weights
     throw damaged(
       this.file(file),

@@ -67,7 +67,7 @@ export async function startFrom<S>(
   const { clip, contacts, episodeSeconds } = options as unknown as SimulationSettings & {
     clip: string[]
   }
-  const training = await other.training()
+  const training = await other.trainingIfThere()
   return {
     settings: parse({
       ...{ ...inherited, clip, episodeSeconds },

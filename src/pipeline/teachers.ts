@@ -65,7 +65,8 @@ export async function adoptTeachers(context: Context, teachers: KnownTeachers): 
   for (const [name, source] of teachers) {
     const { store } = within(context, folderOf(name))
     const { clips } = await source.config()
-    for (const file of [POLICY, 'training.json', ...clips.map(clipFile), 'config.json']) {
+    await runOf({ store }).writeJson('training.json', await source.trainingIfThere())
+    for (const file of [POLICY, ...clips.map(clipFile), 'config.json']) {
       await store.write(file, await source.store.read(file))
     }
   }
