@@ -5,19 +5,13 @@
  * is not needed.
  */
 import { quat, vec3 } from 'gl-matrix'
+import { basis, component, nearestAxis, TO_Z_UP, turnAhead } from './axes.ts'
 import { ClipError } from './clip-error.ts'
 import { mustBeShort, type Targets } from './fit.ts'
 import { Kinematics } from './kinematics.ts'
 import { type NpyArray, readNpz } from './npz.ts'
 import { quoted } from './quoted.ts'
-import {
-  basis,
-  component,
-  nearestAxis,
-  type RetargetOptions,
-  TO_Z_UP,
-  turnAhead,
-} from './retarget.ts'
+import type { RetargetOptions } from './retarget.ts'
 import { fromRotationVector, type Quat, toHinges, writeQuat } from './rotation.ts'
 import { JOINTS, NQ } from './skeleton.ts'
 
