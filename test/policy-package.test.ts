@@ -14,12 +14,19 @@ import { FormatError } from '../src/formats/safetensors.ts'
 import { decodeRunZip, encodeZip } from '../src/formats/zip.ts'
 import { NQ, NU, NV } from '../src/mocap/skeleton.ts'
 import { clipsOf } from '../src/pipeline/clips.ts'
+import type { Context } from '../src/pipeline/context.ts'
+import { apgSchema, sftSchema } from '../src/pipeline/options.ts'
 import { definePolicy, openPackage, openPolicy, packPolicy } from '../src/pipeline/package.ts'
-import { UsageError } from '../src/pipeline/settings.ts'
+import { Run } from '../src/pipeline/run.ts'
+import { type Given, startFrom } from '../src/pipeline/runs.ts'
+import { parseSettings, UsageError } from '../src/pipeline/settings.ts'
+import { memoryStore } from '../src/pipeline/store.ts'
+import { adoptTeachers, knownTeachers } from '../src/pipeline/teachers.ts'
 import { encodeOnnx } from '../src/runner/onnx.ts'
 import { Random, World } from '../src/sim/index.ts'
 import { Network } from '../src/sim/planning/network.ts'
 import { ROOT } from './support/process.ts'
+import { wholeRun } from './support/run-folder.ts'
 import { PRIVATE, walkFiles, walkRun } from './support/walk-run.ts'
 
 const run = walkRun()
@@ -91,6 +98,28 @@ test('a package is a run: its policy, clip and body are the same, and no path of
   assert.equal((await clipsOf(opened))[0]!.clip, clip)
   // a package of a package
   assert.equal(unzipSync(await packPolicy(opened)), files)
+})
+
+test('a package is gone on from, and teaches, like the run that it is of', async () => {
+  const { run } = await wholeRun()
+  const opened = openPackage(await packPolicy(run))
+  const parse = (given: Given) => parseSettings(apgSchema, given)
+  const { settings, from } = await startFrom(opened, {}, parse)
+  assert.equal([settings.clip, settings.lookahead], [['walk'], 0.05])
+  assert.equal(from, (await startFrom(run, {}, parse)).from)
+
+  const store = memoryStore('runs/taught')
+  const clips = await clipsOf(run)
+  const known = await knownTeachers([opened], clips, parseSettings(sftSchema, { lookahead: 0.05 }))
+  await adoptTeachers({ store } as Context, known)
+  const teacher = new Run(store.within('teachers/walk'))
+  assert.equal(await teacher.policy(), await run.policy())
+  assert.equal(await teacher.training(), await run.training())
+})
+
+test('a package without a record of its training is a start of which nothing is known', async () => {
+  const { from } = await startFrom(openPackage(packed), {}, (given) => given)
+  assert.equal(from.before, { init: 'random', seconds: 0, samples: 0 })
 })
 
 test('the definition says what the numbers mean, with gains that were scaled, and the body is of the same', async () => {

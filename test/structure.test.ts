@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sim: ['mocap'],
   environments: ['engine', 'physics', 'sim', 'mocap'],
   algos: ['engine', 'environments', 'sim', 'mocap'],
-  formats: ['engine', 'algos'],
+  formats: ['engine', 'algos', 'mocap'],
   pipeline: ['formats', 'algos', 'environments', 'engine', 'sim', 'mocap', 'version.ts'],
   selftest: ['algos', 'environments', 'physics', 'engine', 'sim', 'mocap'],
   view: ['pipeline', 'algos', 'sim', 'mocap'],

@@ -95,6 +95,10 @@ async function finalFile(run: Run): Promise<string> {
 export async function collect(row: Row, run: Run): Promise<Result[]> {
   const { options, clips } = await run.config()
   const evaluations = await run.evaluations(row.final ? await finalFile(run) : undefined)
+  for (const evaluation of evaluations) {
+    if (!(await run.isOfEarlierPolicy(evaluation))) continue
+    throw new Error(`${row.id}: its evaluation is of an earlier policy: run it again`)
+  }
   const noted = (await run.has(PROGRAMS)) ? await run.readText(PROGRAMS) : ''
   const programs = noted.split('\n').filter(Boolean)
   return evaluations.map((evaluation, i) => {

@@ -1,6 +1,7 @@
 /** Files of a run that are not what they should be: one line of file, field, what was expected and what came. */
 
 import type { z } from 'zod'
+import { quoted } from '../mocap/quoted.ts'
 
 /** A file that is not what it should be: its name, what was expected, what came. */
 export class FormatError extends Error {
@@ -27,24 +28,18 @@ export function checked<S extends z.ZodType>(schema: S, value: unknown, file: st
     (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
     value,
   )
-  const field = issue.path.length ? `"${issue.path.join('.')}"` : 'its content'
+  const field = issue.path.length ? quoted(issue.path.join('.')) : 'its content'
   throw damaged(
     file,
     came === undefined
       ? `${field} is missing`
-      : `${field}: ${said(issue.message)}, got ${short(came)}`,
+      : `${field}: ${said(issue.message)}, got ${quoted(came)}`,
   )
 }
 
 /** What a schema says is expected, without what came: that is shown as it is. */
 export function said(message: string): string {
   return message.replace(/^Invalid input: /, '').replace(/, received \w+$/, '')
-}
-
-/** A value as a message shows it, in part where it is long. */
-export function short(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing')
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
 type Issue = z.core.$ZodIssue

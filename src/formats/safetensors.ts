@@ -7,7 +7,9 @@
  */
 
 import { z } from 'zod'
-import { checked, damaged, short } from './format-error.ts'
+import { quoted } from '../mocap/quoted.ts'
+import { crc32 } from './crc32.ts'
+import { checked, damaged } from './format-error.ts'
 
 export { FormatError } from './format-error.ts'
 
@@ -103,9 +105,9 @@ export function decodeTensors(bytes: Uint8Array, file: string): DecodedTensors {
   )
   for (const [name, { dtype, shape, data_offsets }] of inOrder) {
     const [from, to] = data_offsets
-    if (to > content.length) fail(`tensor "${name}" is cut short`)
+    if (to > content.length) fail(`tensor ${quoted(name)} is cut short`)
     if (from !== at || to - from !== 4 * shape.reduce((product, n) => product * n, 1)) {
-      fail(`tensor "${name}" of shape [${shape}] cannot be at bytes ${from} to ${to}`)
+      fail(`tensor ${quoted(name)} of shape [${shape}] cannot be at bytes ${from} to ${to}`)
     }
     // a copy of its own memory, which a Buffer.slice would not be
     const part = Uint8Array.from(content.subarray(from, to))
@@ -151,7 +153,7 @@ export function floats(decoded: DecodedTensors, name: string, shape: Expected): 
 export function tensorOf({ file, tensors }: DecodedTensors, name: string, shape: Expected): Tensor {
   const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined
   if (!tensor) {
-    const there = short(Object.keys(tensors).join(', '))
+    const there = quoted(Object.keys(tensors).join(', '))
     throw damaged(file, `expected a tensor "${name}"; it has ${there}`)
   }
   const fits = shape.every((n, axis) => n === undefined || n === tensor.shape[axis])
@@ -173,19 +175,6 @@ function checksum(
   const sorted = (fields: object) => Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
   const shapes = sorted(entries).map(([name, { dtype, shape }]) => [name, dtype, shape])
   const text = JSON.stringify([sorted(metadata), shapes])
-  const sum = [new TextEncoder().encode(text), ...content].reduce(crc32, 0xffffffff)
-  return (sum ^ 0xffffffff).toString(16)
-}
-
-/** Of the polynomial of IEEE 802.3, a byte at a time. */
-const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let remainder = byte
-  for (let bit = 0; bit < 8; bit++) remainder = (remainder >>> 1) ^ (remainder & 1 && 0xedb88320)
-  return remainder
-})
-
-function crc32(sum: number, bytes: Uint8Array): number {
-  let now = sum
-  for (const byte of bytes) now = (now >>> 8) ^ REMAINDERS[(now ^ byte) & 0xff]
-  return now
+  // as a signed number: so files have it
+  return (crc32(new TextEncoder().encode(text), ...content) | 0).toString(16)
 }

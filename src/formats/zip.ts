@@ -1,6 +1,7 @@
 /** The files of a run in one zip: a policy package (`.webmimic`), or all that a page saves of a run. */
 
-import { unzipSync, zipSync } from 'fflate'
+import { zipSync } from 'fflate'
+import { unzip } from '../mocap/unzip.ts'
 import { FormatError } from './safetensors.ts'
 
 /** Bytes by path. */
@@ -27,7 +28,7 @@ export function encodeZip(
 export function decodeRunZip(bytes: Uint8Array, file: string): { name: string; files: FileMap } {
   let entries: [string, Uint8Array][]
   try {
-    entries = Object.entries(unzipSync(bytes))
+    entries = Object.entries(unzip(bytes))
   } catch (error) {
     throw new FormatError(
       `${file}: expected a zip of a run, as webmimic writes it; it cannot be unpacked (${(error as Error).message})`,

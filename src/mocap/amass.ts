@@ -5,18 +5,13 @@
  * is not needed.
  */
 import { quat, vec3 } from 'gl-matrix'
+import { basis, component, nearestAxis, TO_Z_UP, turnAhead } from './axes.ts'
 import { ClipError } from './clip-error.ts'
 import { mustBeShort, type Targets } from './fit.ts'
 import { Kinematics } from './kinematics.ts'
 import { type NpyArray, readNpz } from './npz.ts'
-import {
-  basis,
-  component,
-  nearestAxis,
-  type RetargetOptions,
-  TO_Z_UP,
-  turnAhead,
-} from './retarget.ts'
+import { quoted } from './quoted.ts'
+import type { RetargetOptions } from './retarget.ts'
 import { fromRotationVector, type Quat, toHinges, writeQuat } from './rotation.ts'
 import { JOINTS, NQ } from './skeleton.ts'
 
@@ -137,7 +132,7 @@ function posesOf(
   const parts = (arrays.has('poses') ? ['poses'] : POSES.slice(1)).map((key) => arrays.get(key))
   if (parts.some((part) => part === undefined)) {
     throw new ClipError(
-      `${file}: expected an AMASS file, with "poses", "trans" and "mocap_framerate"; this .npz holds ${names.slice(0, 12).join(', ') || 'nothing'}`,
+      `${file}: expected an AMASS file, with "poses", "trans" and "mocap_framerate"; this .npz holds ${names.length ? quoted(names.join(', '), 120) : 'nothing'}`,
     )
   }
   const [first, second] = parts as NpyArray[]

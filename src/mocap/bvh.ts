@@ -9,6 +9,7 @@
 import { quat } from 'gl-matrix'
 import { ClipError } from './clip-error.ts'
 import { mustBeShort } from './fit.ts'
+import { quoted } from './quoted.ts'
 import type { Quat } from './rotation.ts'
 import type { Vec3 } from './skeleton.ts'
 
@@ -89,7 +90,7 @@ export function readBvh(bytes: Uint8Array, name: string, options: BvhOptions = {
     const where = `${name}, line ${lines.number} (frame ${index})`
     if (found.bad !== undefined) {
       throw new ClipError(
-        `${where}: expected a number for ${channelName(joints, found.count)}, got "${found.bad}"; repair or cut this frame`,
+        `${where}: expected a number for ${channelName(joints, found.count)}, got ${quoted(found.bad)}; repair or cut this frame`,
       )
     }
     if (found.count < width && lines.atEnd && count > 2) {
@@ -238,7 +239,9 @@ class Lines {
       if (piece !== undefined) return piece
       const line = this.next()
       if (line === undefined) return undefined
-      const text = new TextDecoder().decode(this.#bytes.subarray(line.start, line.end))
+      const raw = new TextDecoder().decode(this.#bytes.subarray(line.start, line.end))
+      // names are shown at a terminal, which would obey control characters
+      const text = raw.replace(/(?!\s)\p{Cc}/gu, '\ufffd')
       const pieces = text.split(/([{}])/).map((part) => part.trim())
       this.#pieces.push(...pieces.filter((part) => part !== ''))
     }
@@ -252,7 +255,7 @@ function isBlank(byte: number): boolean {
 function readHierarchy(lines: Lines, name: string): { joints: BvhJoint[]; width: number } {
   const fail = (expected: string, got: string | undefined): never => {
     throw new ClipError(
-      `${name}, line ${lines.number}: expected ${expected}, got ${got === undefined ? 'the end of the file' : `"${got.slice(0, 40)}"`}; the file is no BVH, or damaged`,
+      `${name}, line ${lines.number}: expected ${expected}, got ${got === undefined ? 'the end of the file' : quoted(got, 40)}; the file is no BVH, or damaged`,
     )
   }
   const joints: {
@@ -292,7 +295,7 @@ function readHierarchy(lines: Lines, name: string): { joints: BvhJoint[]; width:
       current.offset = [x, y, z]
     } else if (/^channels\b/i.test(line) && current) {
       const [count, ...kinds] = line.split(/\s+/).slice(1)
-      if (Number(count) !== kinds.length) fail(`CHANNELS and that many names (${count})`, line)
+      if (Number(count) !== kinds.length) fail(`CHANNELS and that many names`, line)
       current.channels = kinds.map((kind) => {
         const found = /^([xyz])(position|rotation)$/i.exec(kind)
         if (!found) return { kind: 'other', axis: 0 }
@@ -329,7 +332,7 @@ function readMotionHeader(lines: Lines, name: string): { stated: number; frameTi
       )
     } else {
       throw new ClipError(
-        `${name}, line ${lines.number}: expected "Frames:" and "Frame Time:" after MOTION, got ${line === undefined ? 'the end of the file' : `"${line.slice(0, 40)}"`}`,
+        `${name}, line ${lines.number}: expected "Frames:" and "Frame Time:" after MOTION, got ${line === undefined ? 'the end of the file' : quoted(line, 40)}`,
       )
     }
   }

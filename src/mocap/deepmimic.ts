@@ -12,6 +12,7 @@ import { type Clip, type ClipOptions, type KeyFrame, type MotionCapture, toClip 
 import { ClipError } from './clip-error.ts'
 import { CONTACTS, type Contacts } from './ground.ts'
 import { jsonFault } from './json-fault.ts'
+import { quoted } from './quoted.ts'
 import { type Quat, toHinges, turn } from './rotation.ts'
 import { JOINTS } from './skeleton.ts'
 
@@ -105,7 +106,7 @@ function readFile(text: string, name: string): File {
   const { Loop, Frames, Contacts } = file ?? {}
   if (!Array.isArray(Frames)) {
     throw new ClipError(
-      `${name}: expected "Frames", a list of rows of ${WIDTH} numbers, got ${show(Frames)}; ` +
+      `${name}: expected "Frames", a list of rows of ${WIDTH} numbers, got ${quoted(Frames)}; ` +
         'is this a DeepMimic motion file?',
     )
   }
@@ -117,14 +118,14 @@ function readFile(text: string, name: string): File {
   const loop = typeof Loop === 'string' ? Loop.toLowerCase() : Loop
   if (loop !== 'wrap' && loop !== 'none') {
     throw new ClipError(
-      `${name}: expected "Loop" to be "wrap" or "none", got ${show(Loop)}; ` +
+      `${name}: expected "Loop" to be "wrap" or "none", got ${quoted(Loop)}; ` +
         'set "wrap" for a motion that repeats, "none" for one that ends',
     )
   }
   const contacts = CONTACTS.find((known) => known === Contacts)
   if (Contacts !== undefined && !contacts) {
     throw new ClipError(
-      `${name}: expected "Contacts" to be one of ${CONTACTS.join(', ')}, got ${show(Contacts)}; ` +
+      `${name}: expected "Contacts" to be one of ${CONTACTS.join(', ')}, got ${quoted(Contacts)}; ` +
         'without it they are what touches the floor in the motion',
     )
   }
@@ -135,13 +136,13 @@ function readFile(text: string, name: string): File {
 function hingesInDegrees(rows: readonly (readonly unknown[] | null)[]): boolean {
   const hinges = COLUMNS.filter(({ count }) => count === 1)
   const angles = rows.flatMap((row) => hinges.map(({ column }) => row?.[column]))
-  const beyond = angles.filter((angle) => Math.abs(Number(angle)) > WHOLE_TURN)
+  const beyond = angles.filter((angle) => typeof angle === 'number' && Math.abs(angle) > WHOLE_TURN)
   return beyond.length > DEGREES_SHARE * angles.length
 }
 
 function checkRow(row: unknown, last: boolean, where: string): void {
   if (!Array.isArray(row) || row.length !== WIDTH) {
-    const got = Array.isArray(row) ? `${row.length}` : show(row)
+    const got = Array.isArray(row) ? `${row.length}` : quoted(row)
     throw new ClipError(
       `${where}: expected ${WIDTH} numbers, got ${got}; ` +
         'only the humanoid3d layout can be read (duration, root, 12 joints)',
@@ -151,7 +152,7 @@ function checkRow(row: unknown, last: boolean, where: string): void {
   if (bad >= 0) {
     throw new ClipError(
       `${where}: expected a finite number in column ${bad} (${describeColumn(bad)}), ` +
-        `got ${show(row[bad])}; repair or cut this frame`,
+        `got ${quoted(row[bad])}; repair or cut this frame`,
     )
   }
   const far = row.slice(1, 4).findIndex((value) => Math.abs(value) > FARTHEST)
@@ -203,12 +204,6 @@ function describeColumn(column: number): string {
   if (column < 4) return column === 0 ? 'duration' : 'root position'
   const entry = COLUMNS.findLast((candidate) => candidate.column <= column)!
   return JOINTS[entry.joint].name.replace('_', ' ')
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  const text = JSON.stringify(value) ?? String(value)
-  return typeof value === 'number' ? String(value) : text.slice(0, 40)
 }
 
 function columns(): { joint: number; column: number; count: number }[] {

@@ -3,6 +3,8 @@
  * place; a file with a million numbers needs the line.
  */
 
+import { quoted } from './quoted.ts'
+
 /** One token after blanks: punctuation, text, number, literal. */
 const TOKEN =
   /\s*(?:([[\]{},:])|"(?:[^"\\\n]|\\.)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|(?:true|false|null)\b)/y
@@ -50,7 +52,7 @@ function unknown(text: string): string {
   const word = /^[^\s,[\]{}]+/.exec(text)?.[0] ?? text.slice(0, 1)
   return /^-?(NaN|Inf)/i.test(word)
     ? `${word}; NaN and Infinity are not JSON`
-    : `unexpected ${JSON.stringify(word)}`
+    : `unexpected ${quoted(word)}`
 }
 
 function lineOf(text: string, place: number): number {

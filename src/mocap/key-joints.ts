@@ -6,6 +6,7 @@
  * branches of equal lengths, legs the longer pair, and knees and toes show what is left.
  */
 import { ClipError } from './clip-error.ts'
+import { quoted } from './quoted.ts'
 import type { Vec3 } from './skeleton.ts'
 
 const SIDES = ['left', 'right'] as const
@@ -95,13 +96,15 @@ export function describeKeyJoints(figure: Figure, joints: KeyJoints): string {
 function mapped(figure: Figure, file: string, map: JointMap): Partial<Record<KeyJoint, number>> {
   const entries = Object.entries(map).map(([key, name]) => {
     if (!KEY_JOINTS.some((known) => known === key)) {
-      throw new ClipError(`--map: there is no "${key}": expected one of ${KEY_JOINTS.join(', ')}`)
+      throw new ClipError(
+        `--map: there is no ${quoted(key)}: expected one of ${KEY_JOINTS.join(', ')}`,
+      )
     }
     const joint = figure.joints.findIndex((other) => other.name === name)
     if (joint < 0) {
       const names = figure.joints.map((other) => other.name)
       throw new ClipError(
-        `--map: ${key}: there is no joint "${name}" in ${file}, which has ${list(names)}`,
+        `--map: ${key}: there is no joint ${quoted(name)} in ${file}, which has ${list(names)}`,
       )
     }
     return [key, joint] as const

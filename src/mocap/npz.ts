@@ -1,6 +1,7 @@
 /** NumPy's files: .npz is a zip of .npy, each a header that looks like a Python dict and an array's bytes. */
-import { unzipSync } from 'fflate'
+import type { Unzipped } from 'fflate'
 import { ClipError } from './clip-error.ts'
+import { unzip } from './unzip.ts'
 
 export interface NpyArray {
   readonly shape: readonly number[]
@@ -19,14 +20,12 @@ export function readNpz(
   wanted: readonly string[],
 ): { names: string[]; arrays: ReadonlyMap<string, NpyArray> } {
   const names: string[] = []
-  let members: Record<string, Uint8Array>
+  let members: Unzipped
   try {
-    members = unzipSync(bytes, {
-      filter: ({ name }) => {
-        const key = name.replace(/\.npy$/, '')
-        names.push(key)
-        return wanted.includes(key)
-      },
+    members = unzip(bytes, (name) => {
+      const key = name.replace(/\.npy$/, '')
+      names.push(key)
+      return wanted.includes(key)
     })
   } catch (error) {
     throw new ClipError(

@@ -14,6 +14,7 @@ import {
 } from '../algos/evaluate.ts'
 import { Mlp } from '../algos/mlp.ts'
 import type { PolicyWeights } from '../algos/policy.ts'
+import { crc32 } from '../formats/crc32.ts'
 import { type Clip, stateAt } from '../mocap/clip.ts'
 import type { Contacts } from '../mocap/ground.ts'
 import { NQ, NV } from '../mocap/skeleton.ts'
@@ -40,6 +41,8 @@ interface EvaluationResult {
 interface EvaluationOptions {
   readonly episodes: number
   readonly push: boolean
+  /** of the policy's file */
+  readonly checksum: string
   /** levels of noise on the PD targets that are evaluated too, rad */
   readonly noise?: readonly number[]
   readonly onFrame?: ((frame: TrialFrame) => void) | undefined
@@ -90,16 +93,16 @@ export async function evaluateRun(
   const { options } = await run.config<RunConfig<'sft', SftSettings>>()
   const file = evaluationFile(options, asked, other)
   const weights = await run.policy()
+  const checksum = await run.policyChecksum()
   // another clip's losses are not known
-  const known = !other && (await run.has('training.json'))
-  const training = known ? await run.training() : NO_TRAINING
+  const training = other ? NO_TRAINING : await run.trainingIfThere()
   const all = other ? [other] : clips
   const config = simulationConfig({ ...options, seed: seed ?? options.seed }, all)
   const evaluations: Evaluation[] = []
   for (const [index, clip] of all.entries()) {
     context.signal.throwIfAborted()
     const result = await evaluate(context, { clip, index }, config, weights, training, {
-      ...{ episodes, push, networkSeed: options.seed },
+      ...{ episodes, push, checksum, networkSeed: options.seed },
       noise: noise.filter((level) => level > 0),
       onFrame: onFrame && ((frame) => onFrame(episodeFrame(frame, clip, index))),
       teacher: other ? undefined : await teacherPolicy(run, clip.name),
@@ -119,12 +122,13 @@ function episodeFrame(frame: TrialFrame, clip: Clip, index: number): EpisodeFram
 
 /**
  * The file of an evaluation: evaluation.json by the options of the run, as it ends with; else all that differs is said, so
- * that no evaluation takes the place of another kind. Another clip comes last: what follows `clip-` is its name.
+ * that no evaluation takes the place of another kind. Another clip comes last: what follows `clip-` is its name and a
+ * checksum of its motion, since files of one name may hold several.
  */
 export function evaluationFile(
   own: Pick<SftSettings, 'evalEpisodes' | 'seed' | 'contacts'>,
   { episodes, push = false, noise = [], seed = own.seed, contacts }: RunEvaluationOptions,
-  other?: Pick<Clip, 'name'>,
+  other?: Clip,
 ): string {
   const levels = noise.filter((level) => level > 0)
   const differences = [
@@ -133,9 +137,17 @@ export function evaluationFile(
     ...(contacts === undefined || (!other && contacts === own.contacts) ? [] : [contacts]),
     ...(push ? ['push'] : []),
     ...(levels.length ? ['noise', ...levels] : []),
-    ...(other ? ['clip', other.name] : []),
+    ...(other ? ['clip', other.name, checksumOf(other)] : []),
   ]
   return `${['evaluation', ...differences].join('-')}.json`
+}
+
+// of all that an evaluation on the clip follows from
+function checksumOf({ qpos, dt, loop, cycleTurn, cycleOffset, contacts }: Clip): string {
+  const rest = new TextEncoder().encode([dt, loop, cycleTurn, ...cycleOffset, contacts].join())
+  return crc32(new Uint8Array(qpos.buffer, qpos.byteOffset, qpos.byteLength), rest)
+    .toString(16)
+    .padStart(8, '0')
 }
 
 /** Evaluates a policy and its null rows; with `push` also under pushes. */
@@ -160,7 +172,8 @@ async function evaluate(
     largest_push_n: await largestPush(context, subject, config, weights),
   }
   const evaluation: Evaluation = {
-    ...{ clip: clip.name, seed: config.seed ?? 0, adapter: gpu.report.name },
+    ...{ clip: clip.name, policy: options.checksum },
+    ...{ seed: config.seed ?? 0, adapter: gpu.report.name },
     ...summary(policy),
     validation_loss: training.validation_loss,
     mean_predictor_loss: training.mean_predictor_loss,

@@ -26,7 +26,9 @@ export const text = () =>
 
 /** True and false as a config file writes them, or as text. */
 export const flag = () =>
-  z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')])
+  z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')], {
+    error: 'expected true or false',
+  })
 
 /** Numbers in a list, as text or as a config file writes them. */
 export const levels = (value: string) =>

@@ -5,6 +5,7 @@
 
 import { z } from 'zod'
 import { CONTACTS } from '../mocap/ground.ts'
+import { quoted } from '../mocap/quoted.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
 import { between, count, flag, levels, positive, share, text } from './fields.ts'
 import { parseSettings, UsageError } from './settings.ts'
@@ -12,13 +13,16 @@ import { parseSettings, UsageError } from './settings.ts'
 export const seed = count(0).default(1).describe('of everything that chance decides')
 export const workers = count(1, 1024).optional().describe('simulation workers; default: one a core')
 
-const factors = () => z.record(z.string(), z.number().positive().max(100)).optional()
+/** Of stiffness and damping: far beyond either end the body cannot be simulated. */
+const FACTOR = [0.001, 100] as const
+const factors = () => z.record(z.string(), z.number().min(FACTOR[0]).max(FACTOR[1])).optional()
 
 const gains = z
   .strictObject(
     { kp: factors(), kd: factors() },
     {
-      error: 'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, above 0, to 100',
+      error:
+        'expected {"kp": {"left_knee": 1.2}, "kd": {...}}: factors by joint, from 0.001 to 100',
     },
   )
   .superRefine((given, context) => {
@@ -27,7 +31,7 @@ const gains = z
       .flatMap((factors) => Object.keys(factors ?? {}))
       .find((name) => !names.includes(name))
     if (unknown === undefined) return
-    const message = `there is no joint "${unknown}"; joints are ${names.join(', ')}`
+    const message = `there is no joint ${quoted(unknown)}; joints are ${names.join(', ')}`
     context.addIssue({ code: 'custom', message })
   })
 
@@ -49,8 +53,12 @@ export const simulation = {
     .describe(
       'how far PD targets lead the reference, s; default: kd/kp of each joint, 0.1 s unscaled',
     ),
-  kpScale: positive(100).default(1).describe('factor on the stiffness of all joints'),
-  kdScale: positive(100).default(1).describe('factor on the damping of all joints'),
+  kpScale: between(...FACTOR)
+    .default(1)
+    .describe('factor on the stiffness of all joints'),
+  kdScale: between(...FACTOR)
+    .default(1)
+    .describe('factor on the damping of all joints'),
   gains: gains
     .optional()
     .describe('JSON file of factors by joint, {"kp": {"left_knee": 1.2}, "kd": {}}'),
@@ -93,11 +101,11 @@ export const sftSchema = z.strictObject({
     ),
   observation,
   loadTeacher: z
-    .union([text(), z.array(text())], { error: 'expected run folders' })
+    .union([text(), z.array(text())], { error: 'expected run folders or policy packages' })
     .default([])
     .transform((value) => (typeof value === 'string' ? [value] : value))
     .describe(
-      'run of apg, trpo or sft whose policy is the teacher of its clips, instead of learning one; repeat for several',
+      'run of apg, trpo or sft, or policy package, whose policy is the teacher of its clips, instead of learning one; repeat for several',
     ),
   teacherTimesteps: numTimesteps.describe('control steps that a teacher learns from, at most'),
   demonstrations: count(1, 1e5)
@@ -165,7 +173,7 @@ function practised(key: PracticeKey, option: z.ZodType<number>, meaning: string)
 export const trpoSchema = z.strictObject({
   loadSftPretrain: text()
     .optional()
-    .describe('run of sft to start from, with its clips, network and simulation'),
+    .describe('run or policy package to start from, with its clips, network and simulation'),
   clip: clips,
   ...simulation,
   observation,
@@ -250,7 +258,9 @@ export const trpoSchema = z.strictObject({
 export const apgSchema = z.strictObject({
   loadSftPretrain: text()
     .optional()
-    .describe('run to start from (sft, trpo, apg), with its clips, network and simulation'),
+    .describe(
+      'run (sft, trpo, apg) or policy package to start from, with its clips, network and simulation',
+    ),
   clip: clips,
   ...simulation,
   observation,

@@ -5,13 +5,12 @@
  *   config.json         the run's options, without the paths of the machine that it was made on
  *   policy.safetensors  weights and normaliser
  *   clips/              the motions, in DeepMimic's format
- *   training.json, evaluation.json   what is known of it, where the run has them
+ *   training.json, evaluation.json   what is known of it, where the run has them; none of an earlier policy
  *   policy.json         what its numbers mean: observation, action, gains, control step (`PolicyDefinition`)
  *   body.xml            the body, as MJCF
  */
 
 import type { PolicyWeights } from '../algos/policy.ts'
-import { encodePolicy } from '../formats/policy.ts'
 import { decodeRunZip, encodeZip } from '../formats/zip.ts'
 import type { Clip } from '../mocap/clip.ts'
 import { HINGES } from '../mocap/skeleton.ts'
@@ -29,7 +28,7 @@ import { VERSION } from '../version.ts'
 import { clipFile, clipsOf } from './clips.ts'
 import type { SimulationSettings } from './options.ts'
 import type { Method, RunConfig } from './records.ts'
-import { POLICY, Run } from './run.ts'
+import { EVALUATION, POLICY, Run } from './run.ts'
 import { UsageError } from './settings.ts'
 import { humanoidOptions } from './simulation.ts'
 import { memoryStore } from './store.ts'
@@ -107,7 +106,7 @@ export async function definePolicy(run: Run): Promise<{
  * @throws MissingFile for a run without a policy, FormatError
  */
 export async function packPolicy(run: Run): Promise<Uint8Array<ArrayBuffer>> {
-  const { weights, definition, mjcf } = await definePolicy(run)
+  const { definition, mjcf } = await definePolicy(run)
   const config = await run.config()
   const { clips } = config
   const kept = Object.entries(config.options).filter(([key]) => !OF_THE_MACHINE.includes(key))
@@ -117,11 +116,13 @@ export async function packPolicy(run: Run): Promise<Uint8Array<ArrayBuffer>> {
   const files = new Map<string, Uint8Array>([
     ['config.json', json({ ...rest, options: { ...Object.fromEntries(kept), clip: clips } })],
     ['policy.json', json(definition)],
-    [POLICY, encodePolicy(weights)],
+    // as it is: checksums of it are in the records
+    [POLICY, await run.store.read(POLICY)],
     ['body.xml', text(mjcf)],
   ])
   for (const clip of clips) files.set(clipFile(clip), await run.store.read(clipFile(clip)))
-  for (const record of ['training.json', 'evaluation.json']) {
+  const records = ['training.json', ...((await run.isEvaluated()) ? [EVALUATION] : [])]
+  for (const record of records) {
     if (await run.has(record)) files.set(record, await run.store.read(record))
   }
   return encodeZip(files)

@@ -59,7 +59,8 @@ const summary = z.object({
 const push = z.object({ front: z.number(), back: z.number(), left: z.number(), right: z.number() })
 
 export const evaluationSchema = summary.extend({
-  ...{ clip: z.string(), seed: wholeNumber, adapter: z.string(), ...losses },
+  ...{ clip: z.string(), policy: sha256.exactOptional() },
+  ...{ seed: wholeNumber, adapter: z.string(), ...losses },
   nulls: z.object({ frozen_pose: summary, open_loop: summary, untrained: summary }),
   ...{ init: init.exactOptional(), samples: wholeNumber.exactOptional() },
   ...{ kept: kept.exactOptional(), curve: curve.exactOptional() },

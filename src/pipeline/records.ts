@@ -82,6 +82,8 @@ export function learningSeconds({ wall_seconds, before }: TrainingRecord): numbe
 /** evaluation.json: a policy beside its null rows, on the same episodes. */
 export interface Evaluation extends Summary {
   readonly clip: string
+  /** SHA-256 of the file of the policy that was judged, hexadecimal; older records do without */
+  readonly policy?: string
   readonly seed: number
   readonly adapter: string
   readonly validation_loss: number | null

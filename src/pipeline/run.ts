@@ -28,7 +28,7 @@ import {
   optionsSchemas,
   trainingSchema,
 } from './record-schemas.ts'
-import type { Evaluation, RunConfig, TrainingRecord } from './records.ts'
+import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } from './records.ts'
 import type { Store } from './store.ts'
 
 export const POLICY = 'policy.safetensors'
@@ -97,9 +97,14 @@ export class Run {
     return this.readJson(TRAINING, trainingSchema)
   }
 
+  /** The same, or that of a run that has not begun: a policy may come without what it was learnt by. */
+  async trainingIfThere(): Promise<TrainingRecord> {
+    return (await this.has(TRAINING)) ? this.training() : NO_TRAINING
+  }
+
   /** Writes all of it but for the checksums of policies, which `writePolicy` keeps. */
   async writeTraining(record: TrainingRecord): Promise<void> {
-    const policies = (await this.has(TRAINING)) ? (await this.training()).policies : undefined
+    const { policies } = await this.trainingIfThere()
     await this.writeJson(TRAINING, { ...record, ...(policies && { policies }) })
   }
 
@@ -119,12 +124,32 @@ export class Run {
     const bytes = await this.store.read(file)
     const weights = decodePolicy(bytes, this.file(file))
     mustFit(weights, this.file(file))
-    const known = (await this.has(TRAINING)) ? (await this.training()).policies?.[file] : undefined
+    const known = (await this.trainingIfThere()).policies?.[file]
     if (!known || known.includes(await sha256(bytes))) return weights
     throw damaged(
       this.file(file),
       `not the policy that the run wrote, by its checksum in ${this.file(TRAINING)}`,
     )
+  }
+
+  /** SHA-256 of the policy's file, which its evaluations keep. */
+  async policyChecksum(): Promise<string> {
+    return sha256(await this.store.read(POLICY))
+  }
+
+  /** Whether an evaluation is of a policy that the run had before it learnt more. */
+  async isOfEarlierPolicy({ policy }: Pick<Evaluation, 'policy'>): Promise<boolean> {
+    if (policy === undefined || !(await this.has(POLICY))) return false
+    return policy !== (await this.policyChecksum())
+  }
+
+  /** Whether there are evaluations in a file, all of the present policy. */
+  async isEvaluated(file = EVALUATION): Promise<boolean> {
+    if (!(await this.has(file))) return false
+    for (const evaluation of await this.evaluations(file)) {
+      if (await this.isOfEarlierPolicy(evaluation)) return false
+    }
+    return true
   }
 
   /** The same, or undefined where there is none. */

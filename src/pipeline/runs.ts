@@ -2,6 +2,7 @@
 
 import { runtime } from '#platform'
 import type { PolicyWeights } from '../algos/policy.ts'
+import { quoted } from '../mocap/quoted.ts'
 import { VERSION } from '../version.ts'
 import { type ClipSource, clipFile, mustBeSound } from './clips.ts'
 import { type Context, runOf } from './context.ts'
@@ -23,6 +24,9 @@ export const INHERITED = [
   ...['action', 'lookahead', 'kpScale', 'kdScale', 'gains', 'observation'],
   ...['hiddenSize', 'numLayers', 'activation'],
 ] as const
+
+/** The value of an option as a message shows it. */
+export const chosen = (value: unknown) => (value === undefined ? 'by default' : quoted(value))
 
 export type Given = Readonly<Record<string, unknown>>
 
@@ -52,8 +56,8 @@ export async function startFrom<S>(
     const wanted = parseSettings(trpoSchema, { [key]: given[key] })[key]
     if (JSON.stringify(wanted) !== JSON.stringify(options[key])) {
       throw new UsageError(
-        `--load-sft-pretrain: the run has --${flagOf(key)} ${JSON.stringify(options[key])}, which its policy was trained for; ` +
-          `got ${JSON.stringify(given[key])}`,
+        `--load-sft-pretrain: the run has --${flagOf(key)} ${chosen(options[key])}, which its policy was trained for; ` +
+          `got ${chosen(given[key])}`,
       )
     }
   }
@@ -63,7 +67,7 @@ export async function startFrom<S>(
   const { clip, contacts, episodeSeconds } = options as unknown as SimulationSettings & {
     clip: string[]
   }
-  const training = await other.training()
+  const training = await other.trainingIfThere()
   return {
     settings: parse({
       ...{ ...inherited, clip, episodeSeconds },

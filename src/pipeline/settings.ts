@@ -4,7 +4,8 @@
  */
 
 import { z } from 'zod'
-import { said, short } from '../formats/format-error.ts'
+import { said } from '../formats/format-error.ts'
+import { quoted } from '../mocap/quoted.ts'
 
 /** Bad input: one line that says what was expected, what came, and what to do. */
 export class UsageError extends Error {
@@ -68,11 +69,13 @@ export function parseSettings<S extends Schema>(
   if (issue.code === 'unrecognized_keys') {
     const unknown = issue.keys[0]
     const where = source ? `${source}, perhaps of another version of webmimic: ` : ''
-    throw new UsageError(`${where}there is no option "${unknown}"${suggestion(unknown, entries)}`)
+    throw new UsageError(
+      `${where}there is no option ${quoted(unknown)}${suggestion(unknown, entries)}`,
+    )
   }
   const key = issue.path[0]
   throw new UsageError(
-    `--${flagOf(String(key))}: ${said(issue.message)}, got ${short(given[String(key)])}`,
+    `--${flagOf(String(key))}: ${said(issue.message)}, got ${quoted(given[String(key)])}`,
   )
 }
 

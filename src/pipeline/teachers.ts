@@ -11,7 +11,7 @@ import { type Context, runOf, within } from './context.ts'
 import { apgSchema, type SftSettings } from './options.ts'
 import { learningSeconds } from './records.ts'
 import { CHECKPOINT, POLICY, Run } from './run.ts'
-import { createRun, INHERITED } from './runs.ts'
+import { chosen, createRun, INHERITED } from './runs.ts'
 import { flagOf, parseSettings, UsageError } from './settings.ts'
 
 /** What a policy must be made for to teach: what it sees and the network are its own. */
@@ -33,10 +33,10 @@ export async function knownTeachers(
   for (const run of runs) {
     const config = await run.config()
     for (const key of BODY) {
-      const [theirs, ours] = [config.options[key], settings[key]].map((x) => JSON.stringify(x))
-      if (theirs === ours) continue
+      const [theirs, ours] = [config.options[key], settings[key]]
+      if (JSON.stringify(theirs) === JSON.stringify(ours)) continue
       throw new UsageError(
-        `--load-teacher: a policy is for one body; ${run.name} has --${flagOf(key)} ${theirs}, got ${ours}`,
+        `--load-teacher: a policy is for one body; ${run.name} has --${flagOf(key)} ${chosen(theirs)}, got ${chosen(ours)}`,
       )
     }
     const taught = clips.filter(({ clip }) => config.clips.includes(clip.name))
@@ -65,7 +65,8 @@ export async function adoptTeachers(context: Context, teachers: KnownTeachers): 
   for (const [name, source] of teachers) {
     const { store } = within(context, folderOf(name))
     const { clips } = await source.config()
-    for (const file of [POLICY, 'training.json', ...clips.map(clipFile), 'config.json']) {
+    await runOf({ store }).writeJson('training.json', await source.trainingIfThere())
+    for (const file of [POLICY, ...clips.map(clipFile), 'config.json']) {
       await store.write(file, await source.store.read(file))
     }
   }

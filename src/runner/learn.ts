@@ -19,7 +19,7 @@ import { parseSettings, UsageError } from '../pipeline/settings.ts'
 import { runSft } from '../pipeline/sft.ts'
 import { adoptTeachers, knownTeachers } from '../pipeline/teachers.ts'
 import { runTrpo, trpoFinished } from '../pipeline/trpo.ts'
-import { newRunFolder, openRun } from './folder-store.ts'
+import { newRunFolder, openPolicyRun, openRun } from './folder-store.ts'
 import type { DaggerSettings } from './options.ts'
 import { withLock } from './run-lock.ts'
 import { readClips, type Session, withSession } from './session.ts'
@@ -29,7 +29,7 @@ import { RunView } from './view.ts'
 /** Starts a run of `sft`. */
 export async function sft(settings: SftSettings): Promise<void> {
   const clips = readClips(settings.clip, settings)
-  const known = await knownTeachers(settings.loadTeacher.map(openRun), clips, settings)
+  const known = await knownTeachers(settings.loadTeacher.map(openPolicyRun), clips, settings)
   mustBeSound(clips)
   await withSession(settings, async (session) => {
     const store = newRunFolder(settings.out, stem('sft', clips))
@@ -146,7 +146,7 @@ async function resumePractice<S extends ApgSettings | TrpoSettings>(
 ): Promise<void> {
   const run = openRun(path)
   const settings = await goOn(run, method, given, parse, (settings) => samples(run, settings))
-  if ((await finished(run, settings)) && (await run.has('evaluation.json'))) {
+  if ((await finished(run, settings)) && (await run.isEvaluated())) {
     return say(
       `${path} is finished: use evaluate ${path}, or go on from it with ${method} --load-sft-pretrain ${path}`,
     )
@@ -160,7 +160,7 @@ async function resumePractice<S extends ApgSettings | TrpoSettings>(
   })
 }
 
-// the settings of a run that may start from another (`loadSftPretrain`, a run or one of its policies), and its clips
+// the settings of a run that may start from another (`loadSftPretrain`: a run, one of its policies, a package), and its clips
 async function settle<S extends ApgSettings | TrpoSettings>(
   { parse }: Practice<S>,
   given: Given,
@@ -172,7 +172,7 @@ async function settle<S extends ApgSettings | TrpoSettings>(
   }
   const path = String(source)
   const file = path.endsWith('.safetensors') ? basename(path) : undefined
-  const other = openRun(file ? dirname(path) : path)
+  const other = openPolicyRun(file ? dirname(path) : path)
   if (file && !(await other.has(file))) {
     throw new UsageError(`--load-sft-pretrain: there is no ${file} in ${other.name}`)
   }

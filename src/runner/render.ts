@@ -21,12 +21,17 @@ const KINDS: Readonly<Record<string, Encode>> = {
   '.svg': async (episode, { ghost }) => episodeStrip(episode, ghost),
 }
 
+/** Its encoders are native code, or need a browser's WebCodecs. */
+const NO_WEBM =
+  'no small encoder of WebM runs in Node: write an .mp4, of which `ffmpeg -i FILE.mp4 FILE.webm` makes one'
+
 /** The camera follows the mean place of the body over so long, s: it neither sways nor lags. */
 const CAMERA_SECONDS = 1
 
 /** @throws UsageError for another ending, an unknown clip, an encoder that is not installed; MissingFile, FormatError */
 export async function render(path: string, settings: RenderSettings): Promise<void> {
   const { out, seconds, seed } = settings
+  if (/\.webm$/i.test(out)) throw new UsageError(`--out ${out}: ${NO_WEBM}`)
   const encode = KINDS[endingOf(out, Object.keys(KINDS))]!
   const run = openPolicyRun(path)
   const clip = await clipNumber(run, settings.clip)

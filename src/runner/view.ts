@@ -3,6 +3,8 @@
 import { basename } from 'node:path'
 import type { IterationReport } from '../algos/learner.ts'
 import type { PipelineEvent, RunEvent } from '../pipeline/events.ts'
+import type { Evaluation } from '../pipeline/records.ts'
+import { EVALUATION, Run } from '../pipeline/run.ts'
 import type { Store } from '../pipeline/store.ts'
 import { learningPlot, roundsPlot, survivalPlot, trainingPlot } from '../view/run-plots.ts'
 import { evaluationTable } from './evaluation-table.ts'
@@ -16,6 +18,8 @@ export class RunView {
   private readonly bars = new Map<string, Progress>()
   private readonly events = new Map<string, EventWriter>()
   private drawing = Promise.resolve()
+  /** clips of an evaluation that is under way */
+  private readonly evaluated: Evaluation[] = []
 
   /**
    * @param store of the run
@@ -52,19 +56,41 @@ export class RunView {
         this.draw(store, 'training', () => trainingPlot(name, event.metrics))
         break
       case 'chosen':
-        this.draw(store, 'rounds', () => roundsPlot(name, event.rounds))
+        this.draw(store, 'rounds', async () =>
+          roundsPlot(name, event.rounds, await this.evaluations(store)),
+        )
         break
       case 'trial':
-        this.draw(store, 'learning', () => learningPlot(name, event.curve))
+        this.draw(store, 'learning', async () =>
+          learningPlot(name, event.curve, await this.evaluations(store)),
+        )
         break
       case 'evaluation': {
         const { evaluation, file, episodes, openLoop, dt, of } = event
         const stem = file.replace(/^evaluation(.*)\.json$/, 'survival$1')
         const plot = of > 1 ? `${stem}-${evaluation.clip}` : stem
         const sets = { policy: episodes, 'open-loop PD': openLoop }
-        this.draw(store, plot, () => survivalPlot(evaluation.clip, sets, dt))
+        this.draw(store, plot, () => survivalPlot(evaluation, sets, dt))
+        this.drawBesideNulls(event, store)
       }
     }
+  }
+
+  // the learning curves again, once the null rows of all clips are known; another clip has no curve
+  private drawBesideNulls({ evaluation, of }: Event<'evaluation'>, store: Store): void {
+    this.evaluated.push(evaluation)
+    if (this.evaluated.length < of) return
+    const evaluations = this.evaluated.splice(0)
+    const name = basename(store.name)
+    const { curve, rounds } = evaluation
+    if (curve) this.draw(store, 'learning', () => learningPlot(name, curve, evaluations))
+    if (rounds) this.draw(store, 'rounds', () => roundsPlot(name, rounds, evaluations))
+  }
+
+  // of a run that was evaluated before it went on to learn
+  private async evaluations(store: Store): Promise<readonly Evaluation[]> {
+    const run = new Run(store)
+    return (await run.has(EVALUATION)) ? run.evaluations() : []
   }
 
   // what there is to say

@@ -49,8 +49,11 @@ export function evaluationWarnings(evaluation: Evaluation): string[] {
   return found
 }
 
-/** The heading first; then the policy, who taught it, how it does when disturbed, and the null rows. */
-export function evaluationRows(evaluation: Evaluation): string[][] {
+/**
+ * The heading first; then the policy, who taught it, how it does when disturbed, and the null rows.
+ * @param earlier whether the run has learnt more since then
+ */
+export function evaluationRows(evaluation: Evaluation, earlier = false): string[][] {
   const { nulls, push, teacher, noise = [] } = evaluation
   const row = (name: string, s: Summary) => [
     name,
@@ -63,7 +66,7 @@ export function evaluationRows(evaluation: Evaluation): string[][] {
   ]
   return [
     [
-      `${evaluation.clip}, ${evaluation.episodes} episodes`,
+      `${evaluation.clip}, ${evaluation.episodes} episodes${earlier ? ', of an earlier policy' : ''}`,
       'score',
       'survival',
       'upright',

@@ -5,8 +5,10 @@ import * as assert from 'uvu/assert'
 import { FormatError } from '../../src/formats/safetensors.ts'
 import { clipsOf } from '../../src/pipeline/clips.ts'
 import { evaluationFile } from '../../src/pipeline/evaluation.ts'
+import { openPackage, packPolicy } from '../../src/pipeline/package.ts'
 import { POLICY, Run } from '../../src/pipeline/run.ts'
 import { memoryStore, type Store } from '../../src/pipeline/store.ts'
+import { evaluationRows } from '../../src/view/evaluation-rows.ts'
 import { EVALUATION_OF_WALK, OTHER_POLICY, WEIGHTS, wholeRun } from '../support/run-folder.ts'
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -91,11 +93,12 @@ for (const [what, file, from, to, message] of faults) {
 
 test("an evaluation by other options has a file of its own, the run's own comes first", async () => {
   const own = { evalEpisodes: 100, seed: 1, contacts: undefined }
+  const { clip: walk } = (await clipsOf((await wholeRun()).run))[0]
   const file = (options: object, clip?: string) =>
     evaluationFile(
       own,
       { episodes: 100, ...options },
-      clip === undefined ? undefined : { name: clip },
+      clip === undefined ? undefined : { ...walk, name: clip },
     )
   assert.is(file({}), 'evaluation.json')
   assert.is(file({ seed: 1, push: false, noise: [0] }), 'evaluation.json')
@@ -110,7 +113,12 @@ test("an evaluation by other options has a file of its own, the run's own comes 
     file({}, 'push'),
     file({ push: true, noise: [0.02] }, 'run'),
   ]
-  assert.is(others.at(-1), 'evaluation-push-noise-0.02-clip-run.json')
+  assert.match(others.at(-1)!, /^evaluation-push-noise-0\.02-clip-run-[0-9a-f]{8}\.json$/)
+  // files of one name may hold several motions
+  for (const change of [{ qpos: walk.qpos.map((x) => x + 1e-9) }, { contacts: 'any' as const }]) {
+    const named = { ...walk, name: 'run', ...change }
+    others.push(evaluationFile(own, { episodes: 100 }, named))
+  }
   assert.is(new Set(others).size, others.length)
   const { run } = await wholeRun()
   for (const name of others) await run.writeEvaluation([EVALUATION_OF_WALK], name)
@@ -128,6 +136,25 @@ test('a policy that is another than was written is told, also where it is sound'
     error.message,
     /policy\.safetensors: not the policy that the run wrote.*training\.json/,
   )
+})
+
+test('an evaluation tells when the run has learnt more since then, and does not leave with a package', async () => {
+  const { run } = await wholeRun()
+  const evaluation = { ...EVALUATION_OF_WALK, policy: await run.policyChecksum() }
+  await run.writeEvaluation([evaluation])
+  assert.not(await run.isOfEarlierPolicy(evaluation))
+  assert.ok(await run.isEvaluated())
+  const packed = async () => openPackage(await packPolicy(run))
+  assert.equal(await (await packed()).evaluations(), [evaluation])
+  assert.equal(await (await packed()).policyChecksum(), evaluation.policy)
+
+  await run.writePolicy({ ...WEIGHTS, parameters: WEIGHTS.parameters.map((x) => 2 * x) })
+  const [kept] = await run.evaluations()
+  assert.ok(await run.isOfEarlierPolicy(kept))
+  assert.not(await run.isEvaluated())
+  assert.not(await (await packed()).has('evaluation.json'))
+  assert.is(evaluationRows(kept, true)[0][0], 'walk, 4 episodes, of an earlier policy')
+  assert.is(evaluationRows(kept)[0][0], 'walk, 4 episodes')
 })
 
 test('what is learnt on keeps the checksums of policies', async () => {

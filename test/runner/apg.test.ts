@@ -80,10 +80,12 @@ test('apg: what stands has learnt when no trial is better after the rate was low
   assert.is(samples, 256 * (2 + 4 + (2 + 2) + (2 + 2)))
 })
 
-test('apg goes on from another run, of several clips; what does not fit is refused in one line', async () => {
+test('apg goes on from the package of another run, of several clips; what does not fit is refused in one line', async () => {
   const out = join(folder, 'more')
+  const packed = join(folder, 'squat.webmimic')
+  assert.is((await run(['export', join(folder, 'whole'), '--out', packed])).code, 0)
   const done = await run([
-    ...['apg', '--load-sft-pretrain', join(folder, 'whole'), '--clip', 'squat', '--clip', 'punch'],
+    ...['apg', '--load-sft-pretrain', packed, '--clip', 'squat', '--clip', 'punch'],
     ...['--envs', '8', '--horizon', '4', '--num-timesteps', '64', '--kicks', '0.3', '--no-eval'],
     ...['--out', out],
   ])

@@ -108,9 +108,10 @@ test('gif: as long as the episode, over and over; png and svg: the end of it', a
 
 test('another ending, another clip: one line each', async () => {
   for (const [args, message] of [
+    [['--out', at('walk.webm')], /walk\.webm: no small encoder.*write an \.mp4/],
     [
-      ['--out', at('walk.webm')],
-      /walk\.webm: expected a file that ends in \.mp4, \.gif, \.png, \.svg/,
+      ['--out', at('walk.avi')],
+      /walk\.avi: expected a file that ends in \.mp4, \.gif, \.png, \.svg/,
     ],
     [
       ['--out', at('x.gif'), '--clip', 'run'],

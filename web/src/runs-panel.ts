@@ -1,6 +1,5 @@
 /** The runs that are kept here: play, go on, evaluate, save, remove. */
 
-import type { Evaluation } from '../../src/pipeline/records.ts'
 import { evaluationRows, evaluationWarnings } from '../../src/view/evaluation-rows.ts'
 import { button, element, make, percent, thousands } from './dom.ts'
 import { complain } from './message.ts'
@@ -77,8 +76,8 @@ export class RunsPanel {
 }
 
 // a panel is narrow: figures go down, policies across
-function evaluationTable(evaluation: Evaluation): HTMLElement {
-  const rows = evaluationRows(evaluation)
+function evaluationTable({ evaluation, earlier }: RunSummary['evaluations'][number]): HTMLElement {
+  const rows = evaluationRows(evaluation, earlier)
   const [names, ...figures] = rows[0].map((_, k) => rows.map((row) => row[k]))
   const head = (scope: string, textContent: string) => make('th', { scope, textContent })
   const line = ([figure, ...values]: readonly string[]) =>

@@ -10,13 +10,7 @@ import type { Context } from '../../src/pipeline/context.ts'
 import type { PipelineEvent } from '../../src/pipeline/events.ts'
 import { apg, evaluate, sft, trpo } from '../../src/pipeline/library.ts'
 import type { ApgSettings, SimulationSettings } from '../../src/pipeline/options.ts'
-import {
-  type Evaluation,
-  type Method,
-  NO_TRAINING,
-  type RunConfig,
-  type TrainingRecord,
-} from '../../src/pipeline/records.ts'
+import type { Evaluation, Method, RunConfig } from '../../src/pipeline/records.ts'
 import { roundFile } from '../../src/pipeline/rounds.ts'
 import { CHECKPOINT, type Metrics, POLICY, Run } from '../../src/pipeline/run.ts'
 import { UsageError } from '../../src/pipeline/settings.ts'
@@ -37,7 +31,8 @@ export interface RunSummary {
   readonly samples?: number
   /** of the policy that is kept, as trials told */
   readonly trial?: { readonly score: number; readonly survival: number } | undefined
-  readonly evaluations: readonly Evaluation[]
+  /** `earlier`: of a policy that the run had before it learnt more */
+  readonly evaluations: readonly { readonly evaluation: Evaluation; readonly earlier: boolean }[]
 }
 
 /** All that is needed to see a run's policy act. */
@@ -163,7 +158,7 @@ const methods = {
 
   async history(name: string): Promise<History> {
     const run = await runOf(name)
-    const { curve = [] } = await trainingOf(run)
+    const { curve = [] } = await run.trainingIfThere()
     const { options } = await run.config<RunConfig<Method, Readonly<Record<string, number>>>>()
     const { horizon, envs, timestepsPerBatch } = options
     const samples = timestepsPerBatch ?? (horizon && envs ? horizon * envs : 1)
@@ -279,19 +274,19 @@ function report(run: string, store: Store, event: PipelineEvent): void {
   )
 }
 
-// a policy alone can be played, too
-async function trainingOf(run: Run): Promise<TrainingRecord> {
-  return (await run.has('training.json')) ? run.training() : NO_TRAINING
-}
-
 async function summary(run: Run): Promise<RunSummary | undefined> {
   if (!(await run.has('config.json'))) return undefined
   try {
     const { command: method, clips, options } = await run.config()
-    const { samples, curve, kept, rounds } = await trainingOf(run)
+    const { samples, curve, kept, rounds } = await run.trainingIfThere()
     const hasPolicy = await run.has(POLICY)
     const files = await run.evaluationFiles()
-    const evaluations = (await Promise.all(files.map((file) => run.evaluations(file)))).flat()
+    const found = (await Promise.all(files.map((file) => run.evaluations(file)))).flat()
+    const evaluations = await Promise.all(
+      found.map(async (evaluation) => {
+        return { evaluation, earlier: await run.isOfEarlierPolicy(evaluation) }
+      }),
+    )
     // a policy without what it was learnt from has come from elsewhere
     const goesOn = !hasPolicy || (await run.has(CHECKPOINT))
     const finished =
