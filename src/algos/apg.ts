@@ -86,7 +86,6 @@ export class Apg {
   private readonly updates = new Map<number, Plan>()
   private readonly averaging: number
   private readonly loss: Plan
-  private readonly owned: GpuArray[]
   private iteration = 0
 
   /**
@@ -118,8 +117,6 @@ export class Apg {
     const [scales, weight] = errorTables(weights).map((table, i) =>
       gpu.upload(table, ['error scales', 'error weights'][i]),
     ) as [GpuArray, GpuArray]
-    this.owned = [this.parameters, this.averaged, this.progress, this.losses, normaliser]
-    this.owned.push(scales, weight)
 
     const { cotangents } = this.window
     this.loss = gpu.plan('tracking loss')
@@ -131,7 +128,6 @@ export class Apg {
       groups: [Math.ceil(size / 64)],
     })
     this.moments = gpu.array(2 * count, 'adam moments')
-    this.owned.push(this.moments)
   }
 
   /** Goes to a state. */
@@ -202,12 +198,6 @@ export class Apg {
     axpy(plan, averaged, parameters, 1 - averaging)
     this.updates.set(rate, plan)
     return plan
-  }
-
-  release(): void {
-    this.window.release()
-    this.gpu.release(...this.owned)
-    this.environments.release()
   }
 }
 

@@ -120,6 +120,12 @@ export async function openGpu({ toggles = [] }: OpenOptions = {}): Promise<Gpu> 
   return new Gpu(instance, adapter, device, shaders, { toggles, backend })
 }
 
+/** A part of a device's memory; see `Gpu.scope`. */
+export interface GpuScope extends Gpu {
+  /** Destroys what was made through the scope; nothing can be made or sent through it any more. */
+  free(): void
+}
+
 export class Gpu {
   readonly report: AdapterReport
   /** which tile for which matrix product */
@@ -130,6 +136,8 @@ export class Gpu {
   /** ends the waits in flight when the device is lost */
   private readonly waiting = new Set<(failure: GpuError) => void>()
   private readonly kernels = new Map<string, Promise<Kernel>>()
+  /** buffers in use, and those that were given back, by size and usage; of this scope alone */
+  private readonly live = new Set<GPUBuffer>()
   private readonly spare = new Map<string, GPUBuffer[]>()
 
   constructor(
@@ -258,6 +266,32 @@ export class Gpu {
     for (const { buffer } of arrays) this.keep(buffer)
   }
 
+  /**
+   * The same device for one piece of work, which owns what is made through it, arrays and what plans need, until `free`
+   * destroys all of that together.
+   *
+   * @example
+   *   const scope = gpu.scope()
+   *   try {
+   *     await learn(scope)
+   *   } finally {
+   *     scope.free()
+   *   }
+   */
+  scope(): GpuScope {
+    const scope: GpuScope = Object.create(this)
+    const free = () => {
+      // what still runs and would send more meets an error of its own, where work on what is gone would end the device
+      const failure = new GpuError('this work on the GPU is over, and what it had is freed')
+      Object.assign(scope, { failure })
+      const { live, spare } = scope as Gpu
+      for (const buffer of [...live, ...[...spare.values()].flat()]) buffer.destroy()
+      live.clear()
+      spare.clear()
+    }
+    return Object.assign(scope, { live: new Set(), spare: new Map(), free })
+  }
+
   /** An empty list of dispatches, to fill and run. */
   plan(label: string): Plan {
     return new Plan(this, label)
@@ -345,11 +379,14 @@ export class Gpu {
     return { pipeline, bindings, fields: uniformFields(code) }
   }
 
-  // pooled by size and usage; the spare buffers of one size are few, since plans keep theirs
-  private buffer(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
+  /** A buffer for `array`, `read` and plans: pooled by size and usage, of which there are few, since plans keep theirs. */
+  buffer(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
+    this.assertWorking()
     const size = Math.ceil(bytes / 256) * 256
-    const buffer = this.spare.get(`${size} ${usage}`)?.pop()
-    if (!buffer) return this.device.createBuffer({ label, size, usage })
+    const used = this.spare.get(`${size} ${usage}`)?.pop()
+    const buffer = used ?? this.device.createBuffer({ label, size, usage })
+    this.live.add(buffer)
+    if (!used) return buffer
     buffer.label = label
     if (usage & GPUBufferUsage.STORAGE) {
       const encoder = this.device.createCommandEncoder({ label: `clear ${label}` })
@@ -360,6 +397,8 @@ export class Gpu {
   }
 
   private keep(buffer: GPUBuffer): void {
+    // freed with its scope, or given back before
+    if (!this.live.delete(buffer)) return
     const key = `${buffer.size} ${buffer.usage}`
     this.spare.set(key, [...(this.spare.get(key) ?? []), buffer])
   }

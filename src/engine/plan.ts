@@ -206,16 +206,15 @@ export class Plan {
 
   private async link(): Promise<Ready[]> {
     const { device } = this.gpu
+    const kernels = await Promise.all(this.recorded.map(({ kernel }) => kernel))
     const slots = this.recorded.filter(({ dispatch }) => dispatch.shape).length
-    const uniforms = device.createBuffer({
-      label: `${this.label} uniforms`,
-      size: Math.max(1, slots) * UNIFORM_SLOT,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    })
+    const { UNIFORM, COPY_DST } = GPUBufferUsage
+    const size = Math.max(1, slots) * UNIFORM_SLOT
+    const uniforms = this.gpu.buffer(size, UNIFORM | COPY_DST, `${this.label} uniforms`)
     let slot = 0
     const ready: Ready[] = []
-    for (const { label, kernel, dispatch, groups } of this.recorded) {
-      const { pipeline, bindings, fields } = await kernel
+    for (const [i, { label, dispatch, groups }] of this.recorded.entries()) {
+      const { pipeline, bindings, fields } = kernels[i]
       const given = new Set([...Object.keys(dispatch.arrays), ...(dispatch.shape ? ['shape'] : [])])
       const entries = bindings.map(({ name, index }) => {
         if (!given.delete(name))

@@ -154,16 +154,18 @@ export interface ClipText {
 }
 
 /**
- * Reads a motion file of any format as DeepMimic's text; one that is such text already stays as it is.
+ * Reads a motion file of any format as DeepMimic's text; one that is such text already, and is not changed, stays as it
+ * is.
  *
- * @throws ClipError as `readCapture`; a DeepMimic file is not looked into
+ * @throws ClipError as `readCapture`; a DeepMimic file that stays as it is is not looked into
  */
-export function readAsText(bytes: Uint8Array, fileName: string): ClipText {
-  if (readerOf(bytes, fileName).format === 'DeepMimic') {
+export function readAsText(bytes: Uint8Array, fileName: string, edit: Edit = {}): ClipText {
+  const changed = Object.values(edit).some((value) => value !== undefined && value !== false)
+  if (!changed && readerOf(bytes, fileName).format === 'DeepMimic') {
     const text = new TextDecoder().decode(bytes)
     return { name: captureName(fileName), text, notes: [], origin: {} }
   }
-  const { capture, notes } = readCapture(bytes, fileName)
+  const { capture, notes } = readCapture(bytes, fileName, edit)
   const { name, doubts, stride } = capture
   const origin = { ...(doubts && { doubts }), ...(stride && { stride }) }
   return { name, text: formatDeepMimic(capture), notes, origin }

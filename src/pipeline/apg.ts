@@ -10,7 +10,7 @@ import { type ApgCheckpoint, decodeApg, encodeApg } from '../formats/checkpoints
 import { ACTION_SIZE, VIEWS } from '../sim/index.ts'
 import { afterTrial, FIRST_SCHEDULE, hasLearnt, rateOf } from './apg-schedule.ts'
 import { type ClipSource, clipWarnings } from './clips.ts'
-import { type Context, runOf } from './context.ts'
+import { type Context, inScope, runOf } from './context.ts'
 import { openEnvironments, openTrials } from './environments.ts'
 import { began } from './events.ts'
 import { episodeMetrics, finite, latest, trialMetrics } from './metrics.ts'
@@ -63,7 +63,15 @@ export async function apgSamples(run: Run, settings: ApgSettings): Promise<numbe
  *
  * @throws the signal's reason
  */
-export async function runApg(
+export function runApg(
+  context: Context,
+  sources: readonly ClipSource[],
+  settings: ApgSettings,
+): Promise<void> {
+  return inScope(context, (own) => learn(own, sources, settings))
+}
+
+async function learn(
   context: Context,
   sources: readonly ClipSource[],
   settings: ApgSettings,
@@ -191,8 +199,6 @@ export async function runApg(
     }
   } finally {
     emit({ kind: 'done', task })
-    trials.release()
-    apg.release()
   }
   const { iteration } = state
   if (signal.aborted) {

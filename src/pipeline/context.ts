@@ -28,5 +28,25 @@ export function within(context: Context, folder: string): Context {
   }
 }
 
+/**
+ * Does work with GPU memory of its own, which is freed when it is over, however it ends.
+ *
+ * @param work is given the context with such a GPU
+ */
+export async function inScope<T>(
+  context: Context,
+  work: (context: Context) => Promise<T>,
+): Promise<T> {
+  const gpu = context.gpu.scope()
+  // a pool that starts when it is asked for is not asked for here
+  const all = Object.getOwnPropertyDescriptors(context)
+  const own = { ...all, gpu: { value: gpu, enumerable: true } }
+  try {
+    return await work(Object.defineProperties({}, own) as Context)
+  } finally {
+    gpu.free()
+  }
+}
+
 /** The run that a context is about. */
 export const runOf = ({ store }: Pick<Context, 'store'>): Run => new Run(store)

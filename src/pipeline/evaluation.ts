@@ -26,7 +26,7 @@ import {
   type Simulation,
   type SimulationConfig,
 } from '../sim/index.ts'
-import { type Context, runOf } from './context.ts'
+import { type Context, inScope, runOf } from './context.ts'
 import type { SftSettings } from './options.ts'
 import { type Evaluation, NO_TRAINING, type RunConfig, type TrainingRecord } from './records.ts'
 import { networkRandom, simulationConfig } from './simulation.ts'
@@ -82,11 +82,20 @@ export interface EpisodeFrame extends TrialFrame {
  * @param clips the run's own
  * @param other another clip, in place of them
  */
-export async function evaluateRun(
+export function evaluateRun(
   context: Context,
   clips: readonly Clip[],
   asked: RunEvaluationOptions,
   other?: Clip,
+): Promise<Evaluation[]> {
+  return inScope(context, (own) => evaluateAll(own, clips, asked, other))
+}
+
+async function evaluateAll(
+  context: Context,
+  clips: readonly Clip[],
+  asked: RunEvaluationOptions,
+  other: Clip | undefined,
 ): Promise<Evaluation[]> {
   const { episodes, push = false, noise = [], seed, onFrame } = asked
   const run = runOf(context)

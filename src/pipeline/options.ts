@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { LOOP_EDITS, QUATERNION_ORDERS, UP_AXES } from '../mocap/edit.ts'
 import { CONTACTS } from '../mocap/ground.ts'
 import { quoted } from '../mocap/quoted.ts'
 import { JOINTS } from '../mocap/skeleton.ts'
@@ -66,6 +67,28 @@ export const simulation = {
     .default(20)
     .describe('length of an episode of a cyclic clip, s'),
 }
+
+/** Changes to a motion file, as `Edit` of src/mocap has them. */
+export const editSchema = z.strictObject({
+  quaternions: z
+    .enum(QUATERNION_ORDERS)
+    .optional()
+    .describe("order of a quaternion's numbers in the file; default: wxyz"),
+  up: z.enum(UP_AXES).optional().describe('axis of the file that points up; default: y'),
+  scale: positive(1e6).optional().describe('factor on positions, such as 0.01 for centimetres'),
+  rate: positive(1000).optional().describe('key frames a second, in place of what the file says'),
+  from: between(0, 1e5).optional().describe('where the part that is wanted begins, s'),
+  to: positive(1e5).optional().describe('where it ends, s'),
+  mirror: flag().default(false).describe('left for right'),
+  loop: z
+    .enum(LOOP_EDITS)
+    .optional()
+    .describe('whether it repeats; auto: cut where it repeats best'),
+  contacts: z
+    .enum(CONTACTS)
+    .optional()
+    .describe('what may touch the floor without it being a fall; goes with the file'),
+})
 
 /** Who can demonstrate, of what is made from a clip alone. */
 export const EXPERTS = ['pd', 'inverse-dynamics', 'feedback', 'mpc'] as const

@@ -3,7 +3,7 @@
 import type { PolicyWeights } from '../algos/policy.ts'
 import type { EpisodeData } from '../formats/demonstrations.ts'
 import { type ClipSource, clipWarnings } from './clips.ts'
-import { type Context, runOf } from './context.ts'
+import { type Context, inScope, runOf } from './context.ts'
 import { gather } from './demonstrations.ts'
 import { openTrials } from './environments.ts'
 import { began } from './events.ts'
@@ -20,11 +20,20 @@ import { learnTeachers } from './teachers.ts'
  * @param more rounds of DAgger to add to those that there were
  * @throws the signal's reason, LostEpisodes, NoDemonstrations
  */
-export async function runSft(
+export function runSft(
   context: Context,
   sources: readonly ClipSource[],
   settings: SftSettings,
   more = 0,
+): Promise<void> {
+  return inScope(context, (own) => learn(own, sources, settings, more))
+}
+
+async function learn(
+  context: Context,
+  sources: readonly ClipSource[],
+  settings: SftSettings,
+  more: number,
 ): Promise<void> {
   const { pool, signal, emit } = context
   const run = runOf(context)
@@ -50,46 +59,42 @@ export async function runSft(
   const config = simulationConfig(settings, clips)
   const gathered: EpisodeData[] = []
   let weights: PolicyWeights | undefined
-  try {
-    for (let round = 0; round < rounds; round++) {
-      const simulated = {
-        ...{ ...config, episodeSeconds: settings.demonstrationSeconds },
-        experts: {
-          ...(teachers && { teacher: teachers }),
-          ...(weights && { student: clips.map(() => weights) }),
-        },
-      }
-      const { demonstrations, training } = record.wall_seconds
-      const episodes = await pool.using(simulated, (simulation) =>
-        gather(context, simulation, settings, round, (seconds) =>
-          spent('demonstrations', demonstrations + seconds),
-        ),
-      )
-      gathered.push(...episodes)
-      const fitted = await fit(
-        context,
-        settings,
-        round,
-        gathered,
-        (seconds) => spent('training', training + seconds),
-        weights,
-      )
-      weights = fitted.weights
-      await note({ ...fitted.losses })
-      if (!trials) break
-      if (!record.rounds.some((known) => known.round === round)) {
-        const { score, survival, nr } = await trials.run(weights, signal)
-        const { validation_loss, mean_predictor_loss } = record
-        const samples = gathered.reduce((sum, { steps }) => sum + steps, 0)
-        const losses = { validation_loss, mean_predictor_loss }
-        const tried = { round, samples, ...losses, score, survival, nr }
-        await note({ rounds: [...record.rounds, tried] })
-        emit({ kind: 'round', record: tried })
-      }
-      if (mayEnd && record.rounds[round].survival === 1) break
+  for (let round = 0; round < rounds; round++) {
+    const simulated = {
+      ...{ ...config, episodeSeconds: settings.demonstrationSeconds },
+      experts: {
+        ...(teachers && { teacher: teachers }),
+        ...(weights && { student: clips.map(() => weights) }),
+      },
     }
-  } finally {
-    trials?.release()
+    const { demonstrations, training } = record.wall_seconds
+    const episodes = await pool.using(simulated, (simulation) =>
+      gather(context, simulation, settings, round, (seconds) =>
+        spent('demonstrations', demonstrations + seconds),
+      ),
+    )
+    gathered.push(...episodes)
+    const fitted = await fit(
+      context,
+      settings,
+      round,
+      gathered,
+      (seconds) => spent('training', training + seconds),
+      weights,
+    )
+    weights = fitted.weights
+    await note({ ...fitted.losses })
+    if (!trials) break
+    if (!record.rounds.some((known) => known.round === round)) {
+      const { score, survival, nr } = await trials.run(weights, signal)
+      const { validation_loss, mean_predictor_loss } = record
+      const samples = gathered.reduce((sum, { steps }) => sum + steps, 0)
+      const losses = { validation_loss, mean_predictor_loss }
+      const tried = { round, samples, ...losses, score, survival, nr }
+      await note({ rounds: [...record.rounds, tried] })
+      emit({ kind: 'round', record: tried })
+    }
+    if (mayEnd && record.rounds[round].survival === 1) break
   }
   if (!weights) throw new Error('a run has at least the round of its demonstrations')
   if (trials) {

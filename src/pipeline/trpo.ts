@@ -13,10 +13,11 @@ import { networkSizes } from '../algos/sft.ts'
 import type { Gpu } from '../engine/gpu.ts'
 import { decodeLearner, encodeLearner } from '../formats/checkpoints.ts'
 import { recentEpisodes } from '../formats/record-fields.ts'
+import type { Clip } from '../mocap/clip.ts'
 import { ACTION_SIZE, Random, STREAMS, VIEWS } from '../sim/index.ts'
 import { type ClipSource, clipWarnings } from './clips.ts'
-import { type Context, runOf } from './context.ts'
-import { openPractice, openTrials } from './environments.ts'
+import { type Context, inScope, runOf } from './context.ts'
+import { type OpenPractice, openPractice, openTrials } from './environments.ts'
 import { began } from './events.ts'
 import { episodeMetrics, finite, latest, trialMetrics } from './metrics.ts'
 import type { TrpoSettings } from './options.ts'
@@ -47,19 +48,35 @@ export async function trpoFinished(run: Run, settings: TrpoSettings): Promise<bo
  *
  * @throws the signal's reason
  */
-export async function runTrpo(
+export function runTrpo(
   context: Context,
   sources: readonly ClipSource[],
   settings: TrpoSettings,
 ): Promise<void> {
+  return inScope(context, async (own) => {
+    const clips = sources.map(({ clip }) => clip)
+    const first = await runOf(own).policyIfThere(FIRST_POLICY)
+    own.emit(began('trpo', own, clips, first))
+    for (const text of clipWarnings(sources)) own.emit({ kind: 'notice', text })
+    const practice = await openPractice(own, clips, settings)
+    try {
+      await learn(own, practice, clips, settings, first)
+    } finally {
+      await practice.close()
+    }
+  })
+}
+
+async function learn(
+  context: Context,
+  practice: OpenPractice,
+  clips: readonly Clip[],
+  settings: TrpoSettings,
+  first: PolicyWeights | undefined,
+): Promise<void> {
   const { gpu, signal, emit } = context
   const run = runOf(context)
-  const clips = sources.map(({ clip }) => clip)
-  const first = await run.policyIfThere(FIRST_POLICY)
-  emit(began('trpo', context, clips, first))
-  for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   const { timestepsPerBatch, savePerIter } = settings
-  const practice = await openPractice(context, clips, settings)
   const iterations = iterationsOf(settings)
   const trials = await openTrials(context, clips, settings)
   const { learner, initial, sizes } = await openLearner(gpu, practice, settings, first)
@@ -134,9 +151,6 @@ export async function runTrpo(
     }
   } finally {
     emit({ kind: 'done', task })
-    learner.release()
-    trials.release()
-    await practice.close()
   }
   if (signal.aborted) {
     emit({ kind: 'stopped', unit: 'iteration', after: iteration, of: iterations })

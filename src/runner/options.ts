@@ -1,10 +1,8 @@
 /** The options of commands that make no policy. */
 
 import { z } from 'zod'
-import { LOOP_EDITS, QUATERNION_ORDERS, UP_AXES } from '../mocap/edit.ts'
-import { CONTACTS } from '../mocap/ground.ts'
 import { between, count, flag, levels, positive, text } from '../pipeline/fields.ts'
-import { contacts, seed, simulation, workers } from '../pipeline/options.ts'
+import { contacts, editSchema, seed, simulation, workers } from '../pipeline/options.ts'
 
 const clip = text()
   .default('walk')
@@ -58,24 +56,7 @@ export const daggerSchema = z.strictObject({
 export const clipsSchema = z.strictObject({
   json: flag().default(false).describe('print the figures as JSON'),
   joints: flag().default(false).describe('with the range of every joint'),
-  quaternions: z
-    .enum(QUATERNION_ORDERS)
-    .optional()
-    .describe("order of a quaternion's numbers in the file; default: wxyz"),
-  up: z.enum(UP_AXES).optional().describe('axis of the file that points up; default: y'),
-  scale: positive(1e6).optional().describe('factor on positions, such as 0.01 for centimetres'),
-  rate: positive(1000).optional().describe('key frames a second, in place of what the file says'),
-  from: between(0, 1e5).optional().describe('where the part that is wanted begins, s'),
-  to: positive(1e5).optional().describe('where it ends, s'),
-  mirror: flag().default(false).describe('left for right'),
-  loop: z
-    .enum(LOOP_EDITS)
-    .optional()
-    .describe('whether it repeats; auto: cut where it repeats best'),
-  contacts: z
-    .enum(CONTACTS)
-    .optional()
-    .describe('what may touch the floor without it being a fall; goes with the file'),
+  ...editSchema.shape,
   out: text()
     .optional()
     .describe("write the clip as it is then, in DeepMimic's format, and its picture beside it"),

@@ -23,7 +23,7 @@ const KINDS: Readonly<Record<string, Encode>> = {
 
 /** Its encoders are native code, or need a browser's WebCodecs. */
 const NO_WEBM =
-  'no small encoder of WebM runs in Node: write an .mp4, of which `ffmpeg -i FILE.mp4 FILE.webm` makes one'
+  'WebM is not written: write an .mp4, of which `ffmpeg -i FILE.mp4 FILE.webm` makes one'
 
 /** The camera follows the mean place of the body over so long, s: it neither sways nor lags. */
 const CAMERA_SECONDS = 1

@@ -1,21 +1,23 @@
 // The page as a user meets it, in headless Chromium: clips, playing, training, going on, evaluation, saving.
 
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { unzipSync } from 'fflate'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { decodePolicy } from '../../src/formats/policy.ts'
-import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { formatDeepMimic, parseDeepMimic } from '../../src/mocap/deepmimic.ts'
+import { turnUp } from '../../src/mocap/edit.ts'
 import { packPolicy } from '../../src/pipeline/package.ts'
-import { servePage } from '../../src/runner/play.ts'
+import { servePage, share } from '../../src/runner/play.ts'
 import { findChromium } from '../browser/chromium.ts'
 import { NAMES, writeBvh } from '../support/bvh.ts'
-import { walkRun } from '../support/walk-run.ts'
+import { walkRun, writeWalk } from '../support/walk-run.ts'
 import { CLIP, OPTIONS, WINDOWS } from './short-run.ts'
-import { buildPage, DIST, OpenedPage, ROOT } from './support.ts'
+import { buildPage, DIST, OpenedPage, ROOT, servePlainly } from './support.ts'
 
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json'
 const RUN = `apg-${CLIP}-1`
@@ -34,7 +36,8 @@ async function lossesInNode(): Promise<number[]> {
 const program = findChromium()
 if (program) {
   buildPage()
-  const server = await servePage(DIST)
+  const packed = await packPolicy(walkRun())
+  const server = await servePlainly('/a/b/', { 'other.webmimic': packed })
   const opened = await OpenedPage.open(program)
   const { page } = opened
   // compiles its kernels while the page does
@@ -84,6 +87,31 @@ if (program) {
     assert.match(await opened.text('facts'), /^once, .* frames from \d+ key frames/)
   })
 
+  const saved = async (name: string) => {
+    const path = join(opened.downloads, name)
+    while (!existsSync(path)) await new Promise((done) => setTimeout(done, 50))
+    return readFileSync(path)
+  }
+
+  test('a clip is edited: as is suggested, by fields, and saved', async () => {
+    const lying = turnUp(parseDeepMimic(clipText('walk'), 'walk'), '-z')
+    await opened.drop({ 'lying.txt': formatDeepMimic(lying) })
+    await opened.until('warnings', /the body lies .*axis that is up: /)
+    await page.$eval('[data-testid="warnings"] button', (button) => button.click())
+    await opened.until('who', /^lying-edited: the clip itself/)
+    assert.is(await opened.text('warnings'), '')
+    const facts = await opened.text('facts')
+    await opened.edit('to', '99')
+    await opened.until('warnings', /expected “from, s” and “to, s” within 0 to /)
+    assert.is(await opened.text('facts'), facts)
+    await opened.edit('to', '0.8')
+    await opened.until('facts', /^once, 0\.80 s/)
+    await opened.press('save-clip')
+    const mended = parseDeepMimic(`${await saved('lying-edited.txt')}`, 'saved')
+    assert.ok(Math.abs(mended.frames.at(-1)!.time - 0.8) < 1e-6)
+    assert.ok(mended.frames.every(({ position }) => Math.abs(position[2] - 0.9) < 0.15))
+  })
+
   test('PD control alone falls, and begins again by itself', async () => {
     await page.$eval('[data-clip="walk"]', (chip) => (chip as HTMLElement).click())
     await opened.until('who', /^walk: the policy/)
@@ -92,6 +120,21 @@ if (program) {
     await opened.until('fall', /^fell: /)
     assert.match(await opened.text('falls'), /^[1-9]/)
     await opened.until('fall', /^$/)
+  })
+
+  test('it is pulled by the pointer until it falls', async () => {
+    await opened.choose('actor', 'shipped')
+    await opened.until('who', /^walk: the policy that ships/)
+    await opened.until('upright', /^[1-9]/)
+    assert.is(await opened.text('falls'), '0')
+    await opened.press('pause')
+    // the camera follows at 6 times what is left a second
+    await new Promise((done) => setTimeout(done, 1500))
+    const letGo = await opened.pull()
+    await opened.press('pause')
+    await opened.until('falls', /^[1-9]/)
+    await letGo()
+    assert.not(await page.$('#scene.grips'))
   })
 
   test('it trains, pauses, is there after a reload, and goes on to the end', async () => {
@@ -134,25 +177,20 @@ if (program) {
     assert.match(table, /score\d\.\d\d ± \d\.\d\d.*survival\d+ %/)
   })
 
-  let saved: Record<string, Uint8Array> = {}
+  let files: Record<string, Uint8Array> = {}
   test('policy and run are saved', async () => {
-    const fetched = async (name: string) => {
-      const path = join(opened.downloads, name)
-      while (!existsSync(path)) await new Promise((done) => setTimeout(done, 50))
-      return readFileSync(path)
-    }
     await opened.press(`save-policy ${RUN}`)
-    const policy = decodePolicy(await fetched(`${RUN}.safetensors`), RUN)
+    const policy = decodePolicy(await saved(`${RUN}.safetensors`), RUN)
     assert.equal(policy.sizes, [112, 32, 32, 28])
     await opened.press(`save-all ${RUN}`)
-    saved = unzipSync(await fetched(`${RUN}.zip`))
+    files = unzipSync(await saved(`${RUN}.zip`))
     for (const file of [
       'config.json',
       'metrics.jsonl',
       `clips/${CLIP}.txt`,
       'evaluation-episodes-4.json',
     ])
-      assert.ok(saved[`${RUN}/${file}`], file)
+      assert.ok(files[`${RUN}/${file}`], file)
   })
 
   test('a run that is dropped is played, from its zip or its folder', async () => {
@@ -163,10 +201,36 @@ if (program) {
     await opened.until('message', /notes\.zip/)
   })
 
-  test('a policy package that is dropped is played', async () => {
-    const packed = await packPolicy(walkRun())
+  test('sft and trpo learn here, too', async () => {
+    await page.$eval(`[data-clip="${CLIP}"]`, (chip) => (chip as HTMLElement).click())
+    await opened.until('train', new RegExp(`Train on ${CLIP}$`))
+    await opened.press('pause')
+    const learnt = async (method: string, options: Readonly<Record<string, string>>) => {
+      const started = performance.now()
+      await opened.choose('method', method)
+      for (const [key, value] of Object.entries(options)) await opened.option(key, value)
+      await opened.press('train')
+      await opened.until('doing', /^learnt/)
+      await opened.until('who', new RegExp(`policy of ${method}-${CLIP}-1`))
+      console.log(`\n${method} took ${((performance.now() - started) / 1000).toFixed(0)} s`)
+    }
+    const small = { hiddenSize: '16', episodeSeconds: '1' }
+    await learnt('sft', {
+      ...{ ...small, expert: 'inverse-dynamics', demonstrations: '2', demonstrationSeconds: '1' },
+      ...{ epochs: '1', valSplit: '0' },
+    })
+    await learnt('trpo', {
+      ...{ ...small, envs: '16', timestepsPerBatch: '128', numTimesteps: '256' },
+      ...{ vfHiddenSize: '16', vfBatchSize: '64', cgIters: '2' },
+    })
+    await opened.press('pause')
+  })
+
+  test('a policy package is played: dropped, and by the address of the page', async () => {
     await opened.drop({ 'mine.webmimic': packed })
     await opened.until('who', /walk: policy of mine$/)
+    await page.goto(`${server.url}?open=other.webmimic`)
+    await opened.until('who', /walk: policy of other$/)
   })
 
   test('the page logged no errors', async () => {
@@ -175,7 +239,7 @@ if (program) {
   })
 
   test('it has learnt, the same as Node does on this driver', async () => {
-    const text = new TextDecoder().decode(saved[`${RUN}/metrics.jsonl`])
+    const text = new TextDecoder().decode(files[`${RUN}/metrics.jsonl`])
     const losses = text
       .trim()
       .split('\n')
@@ -194,14 +258,21 @@ if (program) {
     })
   })
 
-  test('without WebGPU it says so', async () => {
+  test('without WebGPU it says so, and plays what is served beside it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'webmimic-test-'))
+    const played = await servePage(DIST, share(writeWalk(join(folder, 'apg-walk-7'))))
     const without = await OpenedPage.open(program, { webgpu: false })
     try {
-      await without.page.goto(server.url)
+      await without.page.goto(played.url)
       assert.match(await without.until('adapter', /WebGPU/), /^Training needs WebGPU/)
+      await without.until('who', /^walk: policy of apg-walk-7$/)
+      await without.until('upright', /^[1-9]/)
+      assert.is(await without.text('falls'), '0')
       assert.equal(without.errors, [])
     } finally {
       await without.close()
+      played.close()
+      rmSync(folder, { recursive: true })
     }
   })
 

@@ -1,9 +1,11 @@
 // The page in headless Chromium, as a static host serves it: without headers that isolate it.
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Browser, launch, type Page } from 'puppeteer-core'
 import { FLAGS } from '../browser/chromium.ts'
@@ -17,6 +19,44 @@ const TIME_OUT = 600_000
 export function buildPage(): void {
   const vite = join(ROOT, 'node_modules/vite/bin/vite.js')
   execFileSync(process.execPath, [vite, 'build', 'web', '--logLevel', 'error'], { cwd: ROOT })
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+}
+
+/**
+ * The built page as the plainest of hosts serves it: somewhere below its root, without a header that is not needed.
+ * @param others files beside the page's own, by their names
+ */
+export async function servePlainly(
+  path: string,
+  others: Readonly<Record<string, Uint8Array>> = {},
+): Promise<{ readonly url: string; close(): void }> {
+  const server = createServer(({ url = '/' }, response) => {
+    const { pathname } = new URL(url, 'http://localhost')
+    const name = pathname.startsWith(path) ? pathname.slice(path.length) || 'index.html' : ''
+    const found = others[name] ?? builtFile(name)
+    response.writeHead(found ? 200 : 404, { 'content-type': TYPES[extname(name)] ?? 'text/plain' })
+    response.end(found)
+  })
+  await new Promise<void>((done) => {
+    server.listen(0, '127.0.0.1', done)
+  })
+  const close = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, close }
+}
+
+function builtFile(name: string): Uint8Array | undefined {
+  const file = join(DIST, name)
+  return name && existsSync(file) && statSync(file).isFile() ? readFileSync(file) : undefined
 }
 
 export interface OpenOptions {
@@ -103,6 +143,18 @@ export class OpenedPage {
     )
   }
 
+  /** Fills a field of the clip's form. */
+  async edit(key: string, value: string): Promise<void> {
+    await this.page.$eval(
+      `[data-edit="${key}"]`,
+      (found, value) => {
+        ;(found as HTMLInputElement).value = value
+        found.dispatchEvent(new Event('change', { bubbles: true }))
+      },
+      value,
+    )
+  }
+
   /** Chooses one of a list by its test id. */
   async choose(id: string, value: string): Promise<void> {
     await this.page.select(`[data-testid="${id}"]`, value)
@@ -121,6 +173,26 @@ export class OpenedPage {
       }
       dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }))
     }, base64)
+  }
+
+  /**
+   * Takes hold of the body in the middle of the scene with the pointer, and pulls it aside. The scene must be paused, so
+   * that the camera has caught up and looks at the body.
+   *
+   * @returns lets go
+   */
+  async pull(): Promise<() => Promise<void>> {
+    const { mouse } = this.page
+    const { x, y, width, height } = await this.page.$eval('#scene', (scene) => {
+      const { x, y, width, height } = scene.getBoundingClientRect()
+      return { x, y, width, height }
+    })
+    const [across, down] = [x + width / 2, y + height / 2]
+    await mouse.move(across, down)
+    await mouse.down()
+    await this.page.waitForSelector('#scene.grips', { timeout: 10_000 })
+    await mouse.move(across + width / 3, down, { steps: 5 })
+    return () => mouse.up()
   }
 
   async close(): Promise<void> {

@@ -79,11 +79,11 @@ export class Cast {
   /** Plays a clip: by a policy that has learnt it, if there is one, else by itself. */
   async chooseClip(wanted: ClipSource): Promise<void> {
     this.showClip(wanted)
-    const known = [...this.runs]
-      .reverse()
-      .find((run) => run.hasPolicy && run.clips[0] === wanted.clip.name)
+    const known = await this.runThatKnows(wanted)
+    // another clip was chosen meanwhile
+    if (this.source !== wanted) return
     const shipped = this.acts.get(SHIPPED)?.source.text === wanted.text
-    await this.choose(known ? ofRun(known.name) : shipped ? SHIPPED : CLIP)
+    await this.choose(known ? ofRun(known) : shipped ? SHIPPED : CLIP)
   }
 
   /** Has somebody move the body. */
@@ -116,6 +116,16 @@ export class Cast {
     player.showClip(wanted)
     trainPanel.setClip(wanted.clip.name)
     clipPanel.show(wanted)
+  }
+
+  // the latest one; of two clips of one name it is the text that counts
+  private async runThatKnows({ clip, text }: ClipSource): Promise<string | undefined> {
+    const named = this.runs.filter((run) => run.hasPolicy && run.clips.includes(clip.name))
+    for (const { name } of [...named].reverse()) {
+      const { clips } = await this.stage.trainer.call('playable', name)
+      if (clips.some((known) => known.text === text)) return name
+    }
+    return undefined
   }
 
   private async runAct(run: string): Promise<Act> {

@@ -3,15 +3,14 @@
 import type { PolicyWeights } from '../../src/algos/policy.ts'
 import { decodePolicy } from '../../src/formats/policy.ts'
 import { NU } from '../../src/mocap/skeleton.ts'
-import type { ClipSource } from '../../src/pipeline/clips.ts'
 import { VIEWS } from '../../src/sim/observation.ts'
-import { importClip } from './clips.ts'
+import { importClip, type OpenedClip } from './clip-file.ts'
 import type { Dropped } from './drop.ts'
 import { readZip } from './save.ts'
 import type { Files } from './shelf.ts'
 
 export type Arrival =
-  | { readonly kind: 'clip'; readonly source: ClipSource }
+  | { readonly kind: 'clip'; readonly source: OpenedClip }
   | { readonly kind: 'policy'; readonly name: string; readonly weights: PolicyWeights }
   | { readonly kind: 'run'; readonly name: string; readonly files: Files }
 
@@ -30,7 +29,7 @@ async function readFile(file: File): Promise<Arrival> {
     mustFit(weights, name)
     return { kind: 'policy', name, weights }
   }
-  return { kind: 'clip', source: await importClip(bytes, name) }
+  return { kind: 'clip', source: await importClip({ name, bytes }) }
 }
 
 function mustFit({ sizes }: PolicyWeights, name: string): void {

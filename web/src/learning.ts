@@ -1,10 +1,13 @@
 /** What takes the GPU for itself: learning and evaluating, one at a time, and what there is to say of it. */
 
 import type { PolicyWeights } from '../../src/algos/policy.ts'
+import { checkClip } from '../../src/mocap/checks.ts'
+import { ClipError } from '../../src/mocap/clip-error.ts'
 import type { ClipSource } from '../../src/pipeline/clips.ts'
 import type { SimulationSettings } from '../../src/pipeline/options.ts'
 import { type Cast, LIVE, ofRun } from './cast.ts'
 import { element, percent } from './dom.ts'
+import { inControls } from './edits.ts'
 import { complain } from './message.ts'
 import { type BodySettings, DEFAULT_BODY, type Player } from './player.ts'
 import type { RunsPanel } from './runs-panel.ts'
@@ -65,6 +68,8 @@ export class Learning {
   async start(request: Omit<StartRequest, 'clip'>): Promise<void> {
     const { trainer, cast, trainPanel } = this.desk
     const { source } = cast
+    const worst = checkClip(source).find(({ fatal }) => fatal)
+    if (worst) throw new ClipError(`${source.clip.name}: ${inControls(worst.text)}`)
     const settings = trainPanel.form.settings(source.clip.name) as SimulationSettings
     const clip = { name: source.clip.name, text: source.text }
     trainPanel.beginCurves(request.method)

@@ -3,7 +3,7 @@
  * in the page's own.
  */
 
-import { readClip } from './clips.ts'
+import { readClip } from './clip-file.ts'
 import type { Arrival } from './intake.ts'
 import { readZip } from './save.ts'
 
