@@ -47,7 +47,7 @@ export async function benchTrpo(bench: Bench): Promise<Row[]> {
   for (const { net, samples } of shapes()) {
     if (!worthwhile(bench, 'policy update', net, samples, updateWork(net, samples, 1))) continue
     const [row, ...others] = await update(bench, net, samples)
-    result.push({ ...row!, ...(torch && (await peer(bench, net, samples, row!))) }, ...others)
+    result.push({ ...row, ...(torch && (await peer(bench, net, samples, row))) }, ...others)
   }
   return result
 }
@@ -128,7 +128,7 @@ async function update(bench: Bench, net: Mlp, samples: number): Promise<Row[]> {
     const { accepted, lineSearchSteps } = await ours.report()
     if (!accepted) bench.say(`policy update ${shape}: the line search took no step`)
     const work = updateWork(net, samples, lineSearchSteps)
-    const row = kernelRow(bench, 'policy update', shape, mine!, work)
+    const row = kernelRow(bench, 'policy update', shape, mine, work)
     if (!batch || !theirs) return [row]
     const steps_per_s = (1000 * samples) / theirs.median_ms
     return [row, { ...{ name: 'batch collected', shape: batch.shape }, ...theirs, steps_per_s }]

@@ -48,8 +48,8 @@ for (let next = 0; next < SURVIVAL.length; ) {
   const now = `${survival}, score ${await opened.text('trial-score')}`
   if (now !== seen) log(`trial: ${now}, ${samples} samples; ${doing}`)
   seen = now
-  if (Number.parseFloat(survival) / 100 >= SURVIVAL[next]!) {
-    while (next < SURVIVAL.length && Number.parseFloat(survival) / 100 >= SURVIVAL[next]!) next++
+  if (Number.parseFloat(survival) / 100 >= SURVIVAL[next]) {
+    while (next < SURVIVAL.length && Number.parseFloat(survival) / 100 >= SURVIVAL[next]) next++
     await film(`${samples === '–' ? 0 : samples} samples, ${(elapsed() / 60).toFixed(0)} min`)
   }
   await new Promise((done) => setTimeout(done, 2000))

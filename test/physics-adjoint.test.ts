@@ -79,10 +79,10 @@ const product = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => su
 function turned(q: Float64Array, [x, y, z]: Float64Array): Float64Array {
   const [a, b, c, d] = q as unknown as [number, number, number, number]
   const out = Float64Array.of(
-    a - b * x! - c * y! - d * z!,
-    a * x! + b + c * z! - d * y!,
-    a * y! - b * z! + c + d * x!,
-    a * z! + b * y! - c * x! + d,
+    a - b * x - c * y - d * z,
+    a * x + b + c * z - d * y,
+    a * y - b * z + c + d * x,
+    a * z + b * y - c * x + d,
   )
   const norm = Math.hypot(...out)
   return out.map((value) => value / norm)
@@ -167,14 +167,14 @@ test(`through ${SUBSTEPS} steps with contacts`, () => checkAdjoint(SUBSTEPS, 5))
 
 test('the adjoint is linear in what comes in', () => {
   const [situation] = sample(1)
-  const { qacc } = twin.step(situation!)
+  const { qacc } = twin.step(situation)
   const normals = (n: number) => Float64Array.from({ length: n }, () => random.normal())
   const [a, b] = [0, 1].map(() => ({ qpos: normals(nq), qvel: normals(nv) }))
-  const of = (qpos: Float64Array, qvel: Float64Array) => twin.back(situation!, qacc, qpos, qvel)
-  const [first, second] = [of(a!.qpos, a!.qvel), of(b!.qpos, b!.qvel)]
+  const of = (qpos: Float64Array, qvel: Float64Array) => twin.back(situation, qacc, qpos, qvel)
+  const [first, second] = [of(a.qpos, a.qvel), of(b.qpos, b.qvel)]
   const both = of(
-    a!.qpos.map((x, i) => 2 * x - b!.qpos[i]),
-    a!.qvel.map((x, i) => 2 * x - b!.qvel[i]),
+    a.qpos.map((x, i) => 2 * x - b.qpos[i]),
+    a.qvel.map((x, i) => 2 * x - b.qvel[i]),
   )
   for (const key of ['qpos', 'qvel', 'ctrl', 'wrench'] as const) {
     const sum = first[key].map((x, i) => 2 * x - second[key][i])

@@ -84,10 +84,10 @@ for (const [name, gravity] of [
     const body = new SingleBody(flight(gravity))
     const [coarse, fine] = [1 / 2000, 1 / 8000].map((h) => drift(body, gravity, h))
     for (const key of ['energy', 'momentum', 'angular', 'fallen'] as const) {
-      assert.ok(fine![key] < 0.02, `${key}: ${fine![key]}`)
+      assert.ok(fine[key] < 0.02, `${key}: ${fine[key]}`)
       assert.ok(
-        fine![key] < 0.35 * coarse![key] || fine![key] < 1e-9,
-        `${key}: ${coarse![key]} to ${fine![key]}`,
+        fine[key] < 0.35 * coarse[key] || fine[key] < 1e-9,
+        `${key}: ${coarse[key]} to ${fine[key]}`,
       )
     }
     console.log(`\n${name}: ${JSON.stringify(fine)}`)

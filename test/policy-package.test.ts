@@ -32,7 +32,7 @@ import { PRIVATE, walkFiles, walkRun } from './support/walk-run.ts'
 const run = walkRun()
 const packed = await packPolicy(run)
 const weights = await run.policy()
-const clip = (await clipsOf(run))[0]!.clip
+const clip = (await clipsOf(run))[0].clip
 
 test('act: in an episode of the environment, the action and the targets are its own', async () => {
   for (const mode of ['offset', 'absolute'] as const) {
@@ -95,7 +95,7 @@ test('a package is a run: its policy, clip and body are the same, and no path of
   }
   const opened = openPackage(packed, 'mine.webmimic')
   assert.equal(await opened.policy(), weights)
-  assert.equal((await clipsOf(opened))[0]!.clip, clip)
+  assert.equal((await clipsOf(opened))[0].clip, clip)
   // a package of a package
   assert.equal(unzipSync(await packPolicy(opened)), files)
 })
@@ -133,13 +133,13 @@ test('the definition says what the numbers mean, with gains that were scaled, an
   )
   assert.is(action.mode, 'absolute')
   assert.ok(action.lookahead.every((seconds) => seconds === 0.05))
-  assert.is(action.scale[0], gains.torque[0]! / gains.kp[0]!)
+  assert.is(action.scale[0], gains.torque[0] / gains.kp[0])
   assert.is(
     observation.blocks.reduce((sum, { length }) => sum + length, 0),
     observation.size,
   )
-  assert.ok(Math.abs(clips[0]!.substeps * clips[0]!.timestep - clips[0]!.dt) < 1e-12)
-  assert.match(mjcf, `timestep="${clips[0]!.timestep}"`)
+  assert.ok(Math.abs(clips[0].substeps * clips[0].timestep - clips[0].dt) < 1e-12)
+  assert.match(mjcf, `timestep="${clips[0].timestep}"`)
   assert.match(mjcf, `kp="${gains.kp[0]}"`)
 })
 
@@ -218,16 +218,16 @@ test('ONNX Runtime computes the same actions, for any number of rows', async () 
     for (const rows of [1, 5, 64]) {
       // wide enough that the normaliser clips some
       const data = Float32Array.from({ length: rows * inputs }, (_, i) => {
-        return mean[i % inputs]! + 3 * random.normal()
+        return mean[i % inputs] + 3 * random.normal()
       })
       const observation = new ort.Tensor('float32', data, [rows, inputs])
       const { action } = await session.run({ observation })
-      assert.equal(action!.dims, [rows, NU])
+      assert.equal(action.dims, [rows, NU])
       const expected = new Float64Array(NU)
       for (let row = 0; row < rows; row++) {
         network.run(data.subarray(row * inputs, (row + 1) * inputs), expected)
         for (let k = 0; k < NU; k++) {
-          const error = Math.abs((action!.data as Float32Array)[row * NU + k]! - expected[k]!)
+          const error = Math.abs((action.data as Float32Array)[row * NU + k] - expected[k])
           assert.ok(error < 1e-5, `${policy.activation}, ${rows} rows: off by ${error}`)
         }
       }

@@ -39,7 +39,7 @@ const roomOf = (file: string) => file.split('/')[0]
 const importsOf = (file: string) =>
   [
     ...readFileSync(join(SRC, file), 'utf8').matchAll(/\bfrom '([^']+)'|\bimport\('([^']+)'\)/g),
-  ].map(([, name, later]) => (name ?? later)!)
+  ].map(([, name, later]) => name ?? later)
 
 test('a folder imports only from those below it', () => {
   for (const file of files) {
@@ -66,7 +66,7 @@ test('the page knows nothing of Node and of the command line', () => {
     const text = readFileSync(join(web, file), 'utf8')
     const imported = [...text.matchAll(/\bfrom '([^']+)'|\bimport\('([^']+)'\)/g)]
     for (const [, name, later] of imported) {
-      assert.not.match((name ?? later)!, /^node:|src\/(runner|platform\/node)/, file)
+      assert.not.match(name ?? later, /^node:|src\/(runner|platform\/node)/, file)
     }
   }
 })

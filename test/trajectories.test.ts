@@ -51,7 +51,7 @@ function readNpy(bytes: Uint8Array) {
   const data = bytes.slice(10 + length).buffer
   const types = { '<f8': Float64Array, '<f4': Float32Array, '<i4': Int32Array }
   const Type = types[descr as keyof typeof types] ?? Uint32Array
-  return { descr, shape: shape!.split(',').filter(Boolean).map(Number), data: new Type(data) }
+  return { descr, shape: shape.split(',').filter(Boolean).map(Number), data: new Type(data) }
 }
 
 test('the recorded actions lead through the recorded states, to the bit, and to the fall', async () => {
@@ -61,7 +61,7 @@ test('the recorded actions lead through the recorded states, to the bit, and to 
     for (let trial = 0; trial < EPISODES; trial++) {
       const own = frames.filter((frame) => frame.trial === trial)
       const environment = world.environment()
-      environment.reset({ episode: 0, start: own[0]!.referenceStep })
+      environment.reset({ episode: 0, start: own[0].referenceStep })
       for (const [i, frame] of own.entries()) {
         assert.is(frame.step, i)
         assert.is(frame.time, i * clip.dt)
@@ -103,15 +103,15 @@ test('npz: the columns as arrays', () => {
     ...{ 'action.npy': [rows, NU], 'reference_qpos.npy': [rows, NQ] },
     ...{ 'reward.npy': [rows], 'score.npy': [rows] },
   })
-  assert.equal(String.fromCodePoint(...of['clips.npy']!.data), 'walk')
+  assert.equal(String.fromCodePoint(...of['clips.npy'].data), 'walk')
   // by episode, in order of time
-  const [episode, step] = [of['episode.npy']!.data, of['step.npy']!.data]
+  const [episode, step] = [of['episode.npy'].data, of['step.npy'].data]
   const row = 80
   const frame = frames.find(({ trial, step: s }) => trial === episode[row] && s === step[row])!
   assert.equal(episode.toSorted(), episode)
-  assert.equal([...of['qpos.npy']!.data.subarray(row * NQ, (row + 1) * NQ)], frame.qpos)
+  assert.equal([...of['qpos.npy'].data.subarray(row * NQ, (row + 1) * NQ)], frame.qpos)
   assert.equal(
-    [...of['action.npy']!.data.subarray(row * NU, (row + 1) * NU)],
+    [...of['action.npy'].data.subarray(row * NU, (row + 1) * NU)],
     [...(frame.then?.action ?? [])],
   )
 })
@@ -123,13 +123,13 @@ test('csv: the columns by name, what is not there left empty', () => {
   for (const frame of own.toReversed()) written.add(frame)
   written.write(['walk'])
   const [head, ...rows] = readFileSync(file, 'utf8').trimEnd().split('\n')
-  const names = head!.split(',')
+  const names = head.split(',')
   assert.is(names.length, 6 + 2 * NQ + NV + NU)
   assert.is(rows.length, own.length)
-  const cell = (row: number, name: string) => rows[row]!.split(',')[names.indexOf(name)]
+  const cell = (row: number, name: string) => rows[row].split(',')[names.indexOf(name)]
   assert.equal([cell(4, 'clip'), cell(4, 'episode'), cell(4, 'step')], ['walk', '1', '4'])
-  assert.is(Number(cell(4, 'qvel_33')), own[4]!.qvel[33])
-  assert.is(Number(cell(4, 'reference_qpos_0')), own[4]!.reference[0])
+  assert.is(Number(cell(4, 'qvel_33')), own[4].qvel[33])
+  assert.is(Number(cell(4, 'reference_qpos_0')), own[4].reference[0])
   assert.equal([cell(own.length - 1, 'action_3'), cell(own.length - 1, 'reward')], ['', ''])
 })
 
@@ -140,7 +140,7 @@ test('another ending is refused before anything begins; arrays of any width have
   )
   for (const rows of [1, 10, 12_345]) {
     const made = { x: { shape: [rows, 2], data: new Float32Array(2 * rows).fill(rows) } }
-    const read = readNpy(unzipSync(encodeNpz(made))['x.npy']!)
+    const read = readNpy(unzipSync(encodeNpz(made))['x.npy'])
     assert.equal([read.descr, read.shape, read.data.at(-1)], ['<f4', [rows, 2], rows])
   }
 })

@@ -142,7 +142,7 @@ export class Episodes {
       const what = entry
         ? `${this.entryName(entry - 1)} is no number of this world`
         : 'the reward is no number'
-      const message = `clip "${this.references[clip!].clip.name}", frame ${frame}: ${what}`
+      const message = `clip "${this.references[clip].clip.name}", frame ${frame}: ${what}`
       failures.push({ environment, message })
     }
     if (failures.length) this.gpu.write(this.info, new Uint32Array(size), FIELD.failures * size)

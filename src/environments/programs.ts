@@ -197,7 +197,7 @@ export function rewardProgram(
     const { rotation, place } = frames[model.bodies.findIndex((link) => link.name === name)]
     const at = plus(place, times(rotation, point))
     const [ahead, left] = inHeading(heading, at)
-    const seen = [ahead!, left!, add(at[2], qpos[2])]
+    const seen = [ahead, left, add(at[2], qpos[2])]
     return squaredDistance(seen, row(layout.endEffectors + 3 * e, 3))
   })
 
@@ -264,19 +264,19 @@ function jointRotation(link: PhysicsModel['bodies'][number], qpos: readonly Expr
 
 // q_a^-1 q_b, w first
 function between([w, x, y, z]: Vector, b: Vector): Expr[] {
-  return quaternionProduct([w!, neg(x!), neg(y!), neg(z!)], b)
+  return quaternionProduct([w, neg(x), neg(y), neg(z)], b)
 }
 
 // angle of a unit quaternion, rad, 0 to pi; its vector part tells small ones far better than its real part
 function angle([w, ...v]: Vector): Expr {
-  return mul(2, atan2(length(v), abs(w!)))
+  return mul(2, atan2(length(v), abs(w)))
 }
 
 function rotationVector([w, ...v]: Vector): Expr[] {
   const sine = length(v)
   // for small turns the limit, since 0 / 0 has no value and no derivative
-  const scale = select(less(dot(v, v), 1e-10), 2, div(mul(2, atan2(sine, abs(w!))), sine))
-  return scaled(select(less(w!, 0), neg(scale), scale), v)
+  const scale = select(less(dot(v, v), 1e-10), 2, div(mul(2, atan2(sine, abs(w))), sine))
+  return scaled(select(less(w, 0), neg(scale), scale), v)
 }
 
 const length = (v: Vector): Expr => sqrt(max(dot(v, v), 1e-20))
@@ -288,26 +288,26 @@ function squaredDistance(a: Vector, b: Vector): Expr {
 
 // cosine and sine of the heading, as in src/sim/kinematics.ts
 function headingOf([w, , , z]: Vector): Expr[] {
-  const norm = fma(w!, w!, mul(z!, z!))
+  const norm = fma(w, w, mul(z, z))
   // upside down there is none
   const some = less(1e-12, norm)
   const scale = div(1, select(some, norm, 1))
   return [
-    select(some, mul(scale, fms(z!, z!, mul(w!, w!))), 1),
-    select(some, mul(scale, mul(2, mul(w!, z!))), 0),
+    select(some, mul(scale, fms(z, z, mul(w, w))), 1),
+    select(some, mul(scale, mul(2, mul(w, z))), 0),
   ]
 }
 
 // the horizontal part of a vector in the frame of a heading
 function inHeading([c, s]: Vector, [x, y, z]: Vector): Expr[] {
-  return [fma(c!, x!, mul(s!, y!)), fms(s!, x!, mul(c!, y!)), z!]
+  return [fma(c, x, mul(s, y)), fms(s, x, mul(c, y)), z]
 }
 
 // z axis of a rotation
 function upOf([w, x, y, z]: Vector): Expr[] {
   return [
-    mul(2, fma(x!, z!, mul(w!, y!))),
-    mul(2, fms(w!, x!, mul(y!, z!))),
-    fms(2, fma(x!, x!, mul(y!, y!)), 1),
+    mul(2, fma(x, z, mul(w, y))),
+    mul(2, fms(w, x, mul(y, z))),
+    fms(2, fma(x, x, mul(y, y)), 1),
   ]
 }

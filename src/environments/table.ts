@@ -123,7 +123,7 @@ export function writeClips(
     const [low, high] = KICK_SECONDS.map((seconds) => Math.round(seconds / dt))
     const words = [
       ...[rows[c], frames, Number(clip.loop), Math.max(1, Math.round(episodeSeconds / dt))],
-      ...[f32(timestep), low!, high!],
+      ...[f32(timestep), low, high],
       ...[Math.cos(clip.cycleTurn), -Math.sin(clip.cycleTurn), x, y].map(f32),
       0,
     ]

@@ -237,14 +237,14 @@ function trunk(
   found.chest ??= commonAncestor(figure, found.left_shoulder!, found.right_shoulder!)
   const chest = found.chest
   const isLimb = (j: number) =>
-    SIDED.some((key) => found[key] !== undefined && isBelow(figure, found[key]!, j))
+    SIDED.some((key) => found[key] !== undefined && isBelow(figure, found[key], j))
   const above = joints.flatMap((_, j) =>
     isBelow(figure, j, chest) && names[j].side === undefined && !isLimb(j) && !isBelowAny(j)
       ? [j]
       : [],
   )
   function isBelowAny(j: number): boolean {
-    return SIDED.some((key) => found[key] !== undefined && isBelow(figure, j, found[key]!))
+    return SIDED.some((key) => found[key] !== undefined && isBelow(figure, j, found[key]))
   }
   const called = (pattern: RegExp) =>
     above.find((j) => !joints[j].end && pattern.test(names[j].word))

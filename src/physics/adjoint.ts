@@ -47,7 +47,7 @@ export function adjointProgram(model: PhysicsModel, options: StepOptions = {}): 
   )
   const constraint = pushing.forces()
   const residual = a.map((x, d) => {
-    const own = fma(model.armature[d]!, x, dot(kin.axes[d]!, inertial[tree.body[d]!]!))
+    const own = fma(model.armature[d], x, dot(kin.axes[d], inertial[tree.body[d]]!))
     return sub(sub(own, smooth.total[d]), constraint[d] ?? 0)
   })
 

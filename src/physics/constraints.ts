@@ -156,7 +156,7 @@ function candidates({ frames }: Kinematics, body: number, geom: Geom): Candidate
     [-1, 1],
     [-1, -1],
   ].map(([y, z]) => {
-    const corner = axpy(z!, edges[2], axpy(y!, edges[1], edges[0]))
+    const corner = axpy(z, edges[2], axpy(y, edges[1], edges[0]))
     const sign = select(less(0, corner[2]), -1, 1)
     return { at: axpy(sign, corner, place), radius: 0, tangents: WORLD_TANGENTS }
   })

@@ -55,7 +55,7 @@ export function smoothForces(
     return [...minus(angular(own), cross(centre, force, torque)), ...minus(linear(own), force)]
   })
   const carried = accumulate(model, needed, plus)
-  const total: Expr[] = axes.map((axis, d) => neg(dot(axis, carried[tree.body[d]!]!)))
+  const total: Expr[] = axes.map((axis, d) => neg(dot(axis, carried[tree.body[d]]!)))
   const damping: Expr[] = [...model.damping]
   model.damping.forEach((b, d) => {
     total[d] = fms(b, qvel[d], total[d])

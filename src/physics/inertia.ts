@@ -105,7 +105,7 @@ export function massMatrix(
 ): TreeMatrix {
   const composite = accumulate(model, inertias, sum)
   return axes.map((axis, d) => {
-    const force = momentum(composite[tree.body[d]!]!, axis)
+    const force = momentum(composite[tree.body[d]]!, axis)
     const entries: Expr[] = []
     for (const i of tree.path(d)) entries[i] = dot(axes[i], force)
     entries[d] = add(entries[d], model.armature[d])

@@ -86,7 +86,7 @@ export function kinematics(model: PhysicsModel, qpos: readonly Expr[]): Kinemati
 /** R times the rotation of a quaternion that is known; most are none at all. */
 export function turned(R: Matrix, quat: readonly number[]): Matrix {
   const [w, ...xyz] = quat
-  return Math.abs(w!) > 1 - 1e-12 && xyz.every((x) => Math.abs(x) < 1e-12)
+  return Math.abs(w) > 1 - 1e-12 && xyz.every((x) => Math.abs(x) < 1e-12)
     ? R
     : product(R, rotationOf(quat))
 }
@@ -229,8 +229,8 @@ export function lowestPoint(frame: Frame, geom: Geom): Expr {
   const { place, rotation } = geomFrame(frame, geom)
   const [z, up] = [place[2], rotation[2]]
   const [a, b] = geom.size
-  if (geom.type === 'sphere') return sub(z, a!)
-  if (geom.type === 'capsule') return fms(abs(up[2]), b!, sub(z, a!))
+  if (geom.type === 'sphere') return sub(z, a)
+  if (geom.type === 'capsule') return fms(abs(up[2]), b, sub(z, a))
   return geom.size.reduce<Expr>((low, half, i) => fms(abs(up[i]), half, low), z)
 }
 

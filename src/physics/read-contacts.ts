@@ -19,7 +19,7 @@ export function findFloor(mujoco: MainModule, m: Compiled, name: Naming) {
     if (floor) refuse(`${where}, a second plane`, 'one horizontal plane')
     const body = m.geom_bodyid[g]
     const [w, x, y] = row(m.geom_quat, g, 4)
-    const level = Math.abs(x!) < 1e-12 && Math.abs(y!) < 1e-12 && w !== undefined
+    const level = Math.abs(x) < 1e-12 && Math.abs(y) < 1e-12 && w !== undefined
     if (body !== 0 || !level)
       refuse(`${where}, tilted or not of the world itself`, 'one horizontal plane')
     floor = { geom: g, height: row(m.geom_pos, g, 3)[2] }
@@ -82,10 +82,10 @@ function contactParameters(
         ? mixOwn / (mixOwn + mixOther)
         : 0.5
   const mix = ([a, b]: readonly (readonly number[])[]) =>
-    a!.map((x, k) => share * x + (1 - share) * b![k])
+    a.map((x, k) => share * x + (1 - share) * b[k])
   const first = (array: Numbers) => [array[g], array[floor]] as const
   const pick = ([a, b]: readonly number[], merge: (a: number, b: number) => number) =>
-    own > other ? a! : own < other ? b! : merge(a!, b!)
+    own > other ? a : own < other ? b : merge(a, b)
   const condim = pick(first(m.geom_condim), Math.max)
   if (condim !== 1 && condim !== 3) refuse(`condim ${condim} of geom "${name}"`, 'condim 1 and 3')
   const margin = m.geom_margin[g] + m.geom_margin[floor]
@@ -96,7 +96,7 @@ function contactParameters(
     refuse(`surface velocity of geom "${name}"`, 'none')
   }
   const solref = of(m.geom_solref, 2)
-  const standard = solref.every(([time]) => time! > 0)
+  const standard = solref.every(([time]) => time > 0)
   return {
     condim,
     friction: Math.max(1e-5, pick([m.geom_friction[3 * g], m.geom_friction[3 * floor]], Math.max)),

@@ -43,9 +43,9 @@ export const transposed = (A: Matrix): Expr[][] => [0, 1, 2].map((j) => column(A
 
 /** Matrix of r x: skew(r) a = r x a. */
 export const skew = ([x, y, z]: Vector): Expr[][] => [
-  [0, neg(z!), y!],
-  [z!, 0, neg(x!)],
-  [neg(y!), x!, 0],
+  [0, neg(z), y],
+  [z, 0, neg(x)],
+  [neg(y), x, 0],
 ]
 
 export const angular = (v: Vector): Vector => v.slice(0, 3)
@@ -72,9 +72,9 @@ export const atPoint = (v: Vector, r: Vector): Expr[] => cross(angular(v), r, li
 /** Rotation matrix of a unit quaternion w x y z. */
 export function rotationOf([w, x, y, z]: Vector): Expr[][] {
   const twice = (a: Expr, b: Expr) => mul(2, mul(a, b))
-  const [xx, yy, zz] = [twice(x!, x!), twice(y!, y!), twice(z!, z!)]
-  const [xy, xz, yz] = [twice(x!, y!), twice(x!, z!), twice(y!, z!)]
-  const [wx, wy, wz] = [twice(w!, x!), twice(w!, y!), twice(w!, z!)]
+  const [xx, yy, zz] = [twice(x, x), twice(y, y), twice(z, z)]
+  const [xy, xz, yz] = [twice(x, y), twice(x, z), twice(y, z)]
+  const [wx, wy, wz] = [twice(w, x), twice(w, y), twice(w, z)]
   return [
     [sub(1, add(yy, zz)), sub(xy, wz), add(xz, wy)],
     [add(xy, wz), sub(1, add(xx, zz)), sub(yz, wx)],
@@ -85,9 +85,9 @@ export function rotationOf([w, x, y, z]: Vector): Expr[][] {
 /** Product of two quaternions w x y z. */
 export function quaternionProduct([a, b, c, d]: Vector, [w, x, y, z]: Vector): Expr[] {
   return [
-    fms(d!, z!, fms(c!, y!, fms(b!, x!, mul(a!, w!)))),
-    fms(d!, y!, fma(c!, z!, fma(b!, w!, mul(a!, x!)))),
-    fma(d!, x!, fma(c!, w!, fms(b!, z!, mul(a!, y!)))),
-    fma(d!, w!, fms(c!, x!, fma(b!, y!, mul(a!, z!)))),
+    fms(d, z, fms(c, y, fms(b, x, mul(a, w)))),
+    fms(d, y, fma(c, z, fma(b, w, mul(a, x)))),
+    fma(d, x, fma(c, w, fms(b, z, mul(a, y)))),
+    fma(d, w, fms(c, x, fma(b, y, mul(a, z)))),
   ]
 }

@@ -108,7 +108,7 @@ async function learn(
     schedule: FIRST_SCHEDULE,
   }
   const iterations = windowsOf(settings)
-  await run.trimMetrics(({ iteration }) => iteration! <= state.iteration)
+  await run.trimMetrics(({ iteration }) => iteration <= state.iteration)
   const record = await run.training()
   const opened = performance.now()
   // what trials take is not learning

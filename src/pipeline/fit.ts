@@ -67,7 +67,7 @@ export async function fit(
     (most, line) => (line['round'] < round ? Math.max(most, line['epoch']) : most),
     0,
   )
-  await run.trimMetrics(({ epoch }) => epoch! <= past + (resume?.epoch ?? 0))
+  await run.trimMetrics(({ epoch }) => epoch <= past + (resume?.epoch ?? 0))
   const task = round ? `round ${round}, training` : 'training'
   const progress = (done: number) =>
     emit({

@@ -98,7 +98,7 @@ export async function definePolicy(run: Run): Promise<{
     gains: { kp: [...kp], kd: [...kd], torque: [...torque] },
     network: { sizes: weights.sizes, activation: weights.activation },
   }
-  return { weights, definition, mjcf: humanoidXml(humanoid, clips[0]!.timestep) }
+  return { weights, definition, mjcf: humanoidXml(humanoid, clips[0].timestep) }
 }
 
 /**

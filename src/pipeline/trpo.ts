@@ -83,7 +83,7 @@ async function learn(
   const before = await run.decodeIfThere(CHECKPOINT, decodeLearner)
   const begin = before ?? initial
   await run.goOnFrom(CHECKPOINT, () => learner.begin(begin))
-  await run.trimMetrics(({ iteration }) => iteration! <= begin.iteration)
+  await run.trimMetrics(({ iteration }) => iteration <= begin.iteration)
   const record = await run.training()
   let curve = (record.curve ?? []).filter(({ iteration }) => iteration <= begin.iteration)
   let { kept } = record

@@ -23,7 +23,7 @@ const KINDS: Readonly<Record<string, (run: Run) => Promise<Uint8Array>>> = {
 
 /** @throws UsageError for a file of another ending, or one that cannot be written; MissingFile, FormatError */
 export async function exportPolicy(path: string, { out }: ExportSettings): Promise<void> {
-  const encode = KINDS[endingOf(out, Object.keys(KINDS))]!
+  const encode = KINDS[endingOf(out, Object.keys(KINDS))]
   const bytes = await encode(openPolicyRun(path))
   writeOut(out, bytes)
   say(`${out}: ${(bytes.length / 1024).toFixed(0)} kB`)

@@ -38,7 +38,7 @@ export async function encodeGif(film: Film): Promise<Uint8Array> {
   const { frames, width, height, dt, onProgress } = film
   const every = Math.max(1, Math.round(1 / (GIF_RATE * dt)))
   const samples = Array.from({ length: GIF_SAMPLES }, (_, i) =>
-    draw(frames[Math.round((i * (frames.length - 1)) / (GIF_SAMPLES - 1))]!),
+    draw(frames[Math.round((i * (frames.length - 1)) / (GIF_SAMPLES - 1))]),
   )
   const palette = quantize(Buffer.concat(samples), 256)
   const gif = GIFEncoder()
@@ -46,7 +46,7 @@ export async function encodeGif(film: Film): Promise<Uint8Array> {
   const hundredths = (frame: number) => Math.round(100 * frame * dt)
   for (let i = 0; i < frames.length; i += every) {
     const delay = 10 * (hundredths(i + every) - hundredths(i))
-    const index = applyPalette(draw(frames[i]!), palette)
+    const index = applyPalette(draw(frames[i]), palette)
     gif.writeFrame(index, width, height, { delay, ...(i === 0 && { palette }) })
     onProgress(i + 1)
   }

@@ -32,7 +32,7 @@ const CAMERA_SECONDS = 1
 export async function render(path: string, settings: RenderSettings): Promise<void> {
   const { out, seconds, seed } = settings
   if (/\.webm$/i.test(out)) throw new UsageError(`--out ${out}: ${NO_WEBM}`)
-  const encode = KINDS[endingOf(out, Object.keys(KINDS))]!
+  const encode = KINDS[endingOf(out, Object.keys(KINDS))]
   const run = openPolicyRun(path)
   const clip = await clipNumber(run, settings.clip)
   const episode = await rollOut(run, { clip, seconds, seed })
@@ -59,7 +59,7 @@ async function film(
   const frames = moments.map(({ qpos, ghost }, i) => {
     const around = moments.slice(Math.max(0, i - half), i + half + 1)
     const mean = (axis: 0 | 1) =>
-      around.reduce((sum, moment) => sum + moment.qpos[axis]!, 0) / around.length
+      around.reduce((sum, moment) => sum + moment.qpos[axis], 0) / around.length
     const moment = settings.ghost ? { qpos, ghost } : { qpos }
     return renderFrame(moment, { width, height, focus: [mean(0), mean(1)] })
   })

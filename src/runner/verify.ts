@@ -249,15 +249,15 @@ async function consistency(
   )
   const same = (x: Float32Array, y: Float32Array) =>
     x.length === y.length && x.every((v, i) => v === y[i])
-  if (!same(a!.observations, b!.observations) || !same(a!.actions, b!.actions)) {
+  if (!same(a.observations, b.observations) || !same(a.actions, b.actions)) {
     throw new Error('the same demonstration twice gives different numbers')
   }
   let jump = 0
-  for (let i = ACTION_SIZE; i < a!.actions.length; i++) {
-    jump = Math.max(jump, Math.abs(a!.actions[i] - a!.actions[i - ACTION_SIZE]))
+  for (let i = ACTION_SIZE; i < a.actions.length; i++) {
+    jump = Math.max(jump, Math.abs(a.actions[i] - a.actions[i - ACTION_SIZE]))
   }
-  const largest = a!.actions.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
-  return `twice the same to the bit (${a!.steps} samples); largest action ${largest.toFixed(2)}, largest change in a step ${jump.toFixed(2)} action units`
+  const largest = a.actions.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+  return `twice the same to the bit (${a.steps} samples); largest action ${largest.toFixed(2)}, largest change in a step ${jump.toFixed(2)} action units`
 }
 
 function average(numbers: readonly number[]): number {

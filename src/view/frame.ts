@@ -77,20 +77,20 @@ function shadow({ centre, axes, radius, behind }: Part, view: ReturnType<typeof 
     return `${moved[0].toFixed(3)} ${moved[1].toFixed(3)}`
   }
   if (radius > 0) {
-    const [from, to] = [-1, 1].map((side) => cast(shifted(centre, axes[0]!, side)))
+    const [from, to] = [-1, 1].map((side) => cast(shifted(centre, axes[0], side)))
     return `<path d="M${from}L${to}" stroke-width="${(2 * radius).toFixed(3)}"/>`
   }
   // the faces of a box
   const faces = axes.flatMap((axis, k) =>
     [-1, 1].map((side) => {
-      const [u, v] = [axes[(k + 1) % 3]!, axes[(k + 2) % 3]!]
+      const [u, v] = [axes[(k + 1) % 3], axes[(k + 2) % 3]]
       const middle = shifted(centre, axis, side)
       const corners = [
         [-1, -1],
         [1, -1],
         [1, 1],
         [-1, 1],
-      ].map(([p, q]) => cast(shifted(shifted(middle, u, p!), v, q!)))
+      ].map(([p, q]) => cast(shifted(shifted(middle, u, p), v, q)))
       return `M${corners.join('L')}Z`
     }),
   )

@@ -98,9 +98,9 @@ test('what is found of a file is mended by what is suggested', async () => {
     const file = { name: 'wrong.txt', bytes: bytesOf(formatDeepMimic(wrong)) }
     const read = await importClip(file)
     const [finding] = checkClip(read)
-    const mend = withMend({}, finding!.mend)
-    assert.ok(mend?.up, finding!.text)
-    const mended = await editClip(read, mend!)
+    const mend = withMend({}, finding.mend)
+    assert.ok(mend?.up, finding.text)
+    const mended = await editClip(read, mend)
     assert.equal(checkClip(mended), [])
   }
 })

@@ -32,7 +32,7 @@ function holder(
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
     ...{ cwd: root, stdio: ['pipe', 'pipe', 'ignore'] },
   })
-  const held = new Promise<void>((done) => child.stdout!.once('data', () => done()))
+  const held = new Promise<void>((done) => child.stdout.once('data', () => done()))
   const over = new Promise<void>((done) => child.once('close', () => done()))
   return { child, held, over }
 }
@@ -53,7 +53,7 @@ test('a second process is refused in a line that names the first; afterwards the
     error.message,
     new RegExp(`^${path} is in use by process ${child.pid} \\(apg\\) since \\d{4}-`),
   )
-  child.stdin!.end('end')
+  child.stdin.end('end')
   await over
   assert.not(existsSync(join(path, LOCK)))
   assert.is(await withLock(path, 'evaluate', async () => 7), 7)

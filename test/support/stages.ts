@@ -55,9 +55,9 @@ export class StageReader {
     full.delete()
     const { bias, bare, driven, passive } = arrays as Record<string, Float64Array>
     const less = (a: Float64Array, b: Float64Array) => Array.from(a, (x, d) => x - b[d])
-    add('qfrc_bias', data.qfrc_bias, Array.from(bias!))
-    add('qfrc_passive', data.qfrc_passive, less(passive!, bare!))
-    add('qfrc_actuator', data.qfrc_actuator, less(driven!, bare!))
+    add('qfrc_bias', data.qfrc_bias, Array.from(bias))
+    add('qfrc_passive', data.qfrc_passive, less(passive, bare))
+    add('qfrc_actuator', data.qfrc_actuator, less(driven, bare))
     add('qfrc_smooth', data.qfrc_smooth)
     this.addContacts(add)
     this.addJointRows(add)

@@ -81,11 +81,11 @@ function evaluationTable({ evaluation, earlier }: RunSummary['evaluations'][numb
   const [names, ...figures] = rows[0].map((_, k) => rows.map((row) => row[k]))
   const head = (scope: string, textContent: string) => make('th', { scope, textContent })
   const line = ([figure, ...values]: readonly string[]) =>
-    make('tr', {}, head('row', figure!), ...values.map((text) => make('td', { textContent: text })))
+    make('tr', {}, head('row', figure), ...values.map((text) => make('td', { textContent: text })))
   const table = make(
     'table',
     {},
-    make('thead', {}, make('tr', {}, ...names!.map((name) => head('col', name)))),
+    make('thead', {}, make('tr', {}, ...names.map((name) => head('col', name)))),
     make('tbody', {}, ...figures.map(line)),
   )
   const warnings = evaluationWarnings(evaluation).map((textContent) => make('p', { textContent }))

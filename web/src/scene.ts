@@ -156,9 +156,9 @@ export class SceneView {
     const hit: Intersection | undefined = this.raycaster.intersectObject(this.body.object, true)[0]
     const joint = hit && Body.jointOf(hit.object)
     if (joint === undefined) return undefined
-    const local = hit!.object.parent!.worldToLocal(hit!.point.clone())
+    const local = hit.object.parent!.worldToLocal(hit.point.clone())
     const normal = this.camera.getWorldDirection(new Vector3())
-    return { joint, local, plane: new Plane().setFromNormalAndCoplanarPoint(normal, hit!.point) }
+    return { joint, local, plane: new Plane().setFromNormalAndCoplanarPoint(normal, hit.point) }
   }
 
   /** How far a pointer has dragged from a grip, m in the world; the plane goes along with the body. */

@@ -304,7 +304,7 @@ export const environmentTests: KernelTest[] = [
         // the second is 4 m off, the third faces backwards
         saved.states[1] += 4
         const [w, x, y, z] = [3, 4, 5, 6].map((k) => saved.states[3 * k + 2])
-        ;[-z!, -y!, x!, w!].forEach((q, k) => {
+        ;[-z, -y, x, w].forEach((q, k) => {
           saved.states[3 * (3 + k) + 2] = q
         })
         environments.load(saved)
