@@ -4,6 +4,9 @@ import type { Edit } from '../../src/mocap/edit.ts'
 import { element, make } from './dom.ts'
 import { CONTROLS, type Control, choiceLabel, type EditKey } from './edits.ts'
 
+/** What an empty field says. */
+const UNCHANGED = 'as it is'
+
 export interface EditActions {
   /** is told of every change */
   change(): void
@@ -48,12 +51,14 @@ export class EditForm {
       ? make(
           'select',
           {},
-          make('option', { value: '', textContent: 'as it is' }),
+          make('option', { value: '', textContent: UNCHANGED }),
           ...choices.map((value) => make('option', { value, textContent: choiceLabel(value) })),
         )
       : type === 'flag'
         ? make('input', { type: 'checkbox' })
-        : make('input', { type: 'text', inputMode: 'decimal', autocomplete: 'off' })
+        : make('input', {
+            ...{ type: 'text', inputMode: 'decimal', autocomplete: 'off', placeholder: UNCHANGED },
+          })
     input.dataset['edit'] = key
     this.inputs.set(key, input)
     if (isBox(input)) {
