@@ -82,6 +82,8 @@ export class SceneView {
   private pixelRatio = Math.min(devicePixelRatio, 2)
   /** whether size or colours are others than those of the latest picture */
   private stale = true
+  /** whether the canvas has the size that it should */
+  private fits = false
   /** whether something learns on the GPU, or on the cores that stand in for one */
   private shares = false
   /** whether the coarsest pictures take long, too */
@@ -137,6 +139,7 @@ export class SceneView {
     if (this.late && now - this.drawn < 1000 * SELDOM) return
     this.drawn = now
     this.stale = false
+    if (!this.fits) this.fit()
     this.renderer.render(this.scene, this.camera)
     this.adapt()
   }
@@ -234,16 +237,22 @@ export class SceneView {
     this.stale = true
   }
 
+  // a canvas of another size is empty until it is drawn: it gets its size with the next picture
   private resize(): void {
+    this.fits = false
+    this.stale = true
+  }
+
+  private fit(): void {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement!
     if (width === 0 || height === 0) return
+    this.fits = true
     this.renderer.setPixelRatio(this.pixelRatio)
     this.renderer.setSize(width, height, false)
     this.camera.aspect = width / height
     // a body must fit into a narrow picture, too
     this.camera.fov = width < height ? 46 : 36
     this.camera.updateProjectionMatrix()
-    this.stale = true
   }
 }
 
