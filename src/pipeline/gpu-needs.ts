@@ -122,7 +122,8 @@ function sftNeeds(settings: Settings, clips: number): Needs {
   const episodes = clips * (demonstrations + daggerRounds * daggerEpisodes)
   const pairs = episodes * demonstrationSeconds * RATE
   return {
-    'observations of all demonstrations': pairs * OBSERVATION_SIZE,
+    // as they are, and normalised
+    'observations of all demonstrations': 2 * pairs * OBSERVATION_SIZE,
     'actions of all demonstrations': pairs * ACTION_SIZE,
     'gradients of the network': slicesFor(batchSize) * parameters,
     'network and moments': 5 * parameters,

@@ -89,7 +89,7 @@ test('what does not fit is told before anything is allocated, with what would', 
   const large = [
     ['apg', { envs: 1e6 }],
     ['apg', { hiddenSize: 8192, numLayers: 4 }],
-    ['sft', { demonstrations: 1e5 }],
+    ['sft', { demonstrations: 1e5, demonstrationSeconds: 600 }],
     ['sft', { batchSize: 65535, hiddenSize: 8192 }],
     ['trpo', { timestepsPerBatch: 1e8, envs: 1e4 }],
   ] as const
