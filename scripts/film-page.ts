@@ -17,8 +17,10 @@ const CLIP = 'walk'
 const OPTIONS = { hiddenSize: '128', savePerIter: '50', numTimesteps: '2000000' }
 /** Trials whose policy is filmed: the first, then those in which it comes this far. */
 const SURVIVAL = [0, 0.01, 0.5, 0.95]
-/** s after a start that are filmed */
-const FILMED = 3
+/** s after a start */
+const FILMED = 1.4
+/** of what is seen of the scene, px */
+const SIDE = 560
 
 const program = findChromium()
 if (!program) throw new Error('no Chromium found: install it or set CHROME_PATH')
@@ -70,14 +72,20 @@ server.close()
 await strip(join(ROOT, 'docs/images/page-walk.png'))
 process.exit()
 
-// the policy in training, some seconds after it started
+// the policy in training, some time after it started, or as it falls
 async function film(caption: string): Promise<void> {
   await page.$eval('#restart', (button) => (button as HTMLElement).click())
   await opened.press('pause')
-  await new Promise((done) => setTimeout(done, FILMED * 1000))
+  while (Number.parseFloat(await opened.text('upright')) < FILMED) {
+    if ((await opened.text('falls')) !== '0') break
+    await new Promise((done) => setTimeout(done, 50))
+  }
   await opened.press('pause')
-  const scene = await page.$('#scene')
-  const picture = await scene!.screenshot({ encoding: 'base64' })
+  const words = await page.addStyleTag({ content: 'main > :not(canvas) { visibility: hidden }' })
+  const { x, y, width, height } = (await (await page.$('#scene'))!.boundingBox())!
+  const clip = { x: x + (width - SIDE) / 2, y: y + (height - SIDE) / 2, width: SIDE, height: SIDE }
+  const picture = await page.screenshot({ encoding: 'base64', clip })
+  await words.evaluate((style) => (style as HTMLElement).remove())
   frames.push({ picture, caption })
 }
 
