@@ -121,7 +121,7 @@ export function bindingsOf(code: string): Binding[] {
   const pattern =
     /@group\(0\) @binding\((\d+)\) var<(uniform|storage, read|storage, read_write)> (\w+)/g
   return [...code.matchAll(pattern)].map(([, index, space, name]) => ({
-    name: name,
+    name,
     index: Number(index),
     type:
       space === 'uniform' ? 'uniform' : space === 'storage, read' ? 'read-only-storage' : 'storage',
