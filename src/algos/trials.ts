@@ -17,6 +17,12 @@ export interface TrialResult {
   readonly nr: number
 }
 
+/** What it comes to on one of them. */
+export interface ClipTrial extends TrialResult {
+  /** name */
+  readonly clip: string
+}
+
 /** A point of a learning curve: a trial, when it was. */
 export interface CurvePoint extends TrialResult {
   readonly iteration: number
@@ -59,11 +65,17 @@ export class Trials {
     environments.step(this.plan, 0, activations.at(-1)!)
   }
 
+  /** What `runEach` does, in the mean over the clips. */
+  async run(weights: PolicyWeights, signal?: AbortSignal): Promise<TrialResult> {
+    return meanTrial(await this.runEach(weights, signal))
+  }
+
   /**
    * The same episodes for every policy. Those of a one-shot clip count by their length, as in an evaluation.
+   * @returns by clip
    * @throws the signal's reason, if it is aborted
    */
-  async run(weights: PolicyWeights, signal?: AbortSignal): Promise<TrialResult> {
+  async runEach(weights: PolicyWeights, signal?: AbortSignal): Promise<ClipTrial[]> {
     const { gpu, environments } = this
     gpu.write(this.parameters, weights.parameters)
     gpu.write(this.statistics, weights.statistics)
@@ -74,24 +86,29 @@ export class Trials {
       await gpu.finish()
     }
     const episodes = await environments.episodesByEnvironment()
-    const clips = environments.references.map((_, clip) => {
+    return environments.references.map((reference, clip) => {
       const own = episodes.filter((episode) => episode?.clip === clip).map((episode) => episode!)
       const sum = (f: (episode: (typeof own)[number]) => number) =>
         own.reduce((total, episode) => total + f(episode), 0)
       const steps = sum(({ length }) => length)
       return {
+        clip: reference.clip.name,
         score: sum(({ score, length }) => score * length) / steps,
         survival: sum(({ survived }) => Number(survived)) / own.length,
         nr: sum(({ reward, length }) => reward * length) / steps,
       }
     })
-    const mean = (key: keyof TrialResult) =>
-      clips.reduce((total, clip) => total + clip[key], 0) / clips.length
-    return { score: mean('score'), survival: mean('survival'), nr: mean('nr') }
   }
 
   release(): void {
     this.gpu.release(...this.owned)
     this.environments.release()
   }
+}
+
+/** Means over clips. */
+export function meanTrial(clips: readonly TrialResult[]): TrialResult {
+  const mean = (key: keyof TrialResult) =>
+    clips.reduce((total, clip) => total + clip[key], 0) / clips.length
+  return { score: mean('score'), survival: mean('survival'), nr: mean('nr') }
 }

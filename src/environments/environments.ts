@@ -200,13 +200,15 @@ export class GpuEnvironments {
   async compile(onProgress?: (done: number, total: number) => void): Promise<void> {
     const derivative = this.options.window ?? false
     const { groups } = this
-    const done = groups.map(() => [0, 1] as [number, number])
+    const done: [number, number][] = []
     await Promise.all(
       groups.map(({ physics }, g) =>
         physics.compile({
           derivative,
           onProgress: (...progress) => {
             done[g] = progress
+            // the total is known when every group has said how many kernels it has
+            if (Object.keys(done).length < groups.length) return
             const sum = (k: 0 | 1) => done.reduce((total, of) => total + of[k], 0)
             onProgress?.(sum(0), sum(1))
           },

@@ -16,6 +16,7 @@ import {
 } from '../sim/index.ts'
 import { type Context, runOf } from './context.ts'
 import type { SftSettings } from './options.ts'
+import type { RoundRecord } from './records.ts'
 
 /** Time from one kick to the next, s: that of the push test. */
 const KICKED_EVERY = [1, 3] as const
@@ -36,16 +37,38 @@ function repeats({ loop, frames, dt }: Clip, seconds: number): number {
   return Math.min(MOST_REPEATS, Math.round(seconds / mean))
 }
 
-/** The episodes of a round: of demonstrations, the first one, or of DAgger, where the student acts. */
+/** What a clip is given in a round of DAgger whatever it does, as a share of what one is given that always falls. */
+const LEAST_SHARE = 0.1
+
+/**
+ * Shares of a round of DAgger for each of several clips, 1 in the mean: they grow with how often the policy fell in the
+ * round before. What falls needs more correction, and its episodes are short.
+ */
+function sharesOf(clips: readonly Clip[], before: RoundRecord): number[] {
+  const falls = clips.map(({ name }) => 1 - (before.survival_by_clip?.[name] ?? 0))
+  const weights = falls.map((share) => LEAST_SHARE + (1 - LEAST_SHARE) * share)
+  const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length
+  return weights.map((weight) => weight / mean)
+}
+
+/**
+ * The episodes of a round: of demonstrations, the first one, or of DAgger, where the student acts.
+ * @param before the rounds before it
+ */
 export function itemsOf(
   settings: SftSettings,
   clips: readonly Clip[],
-  round: number,
+  before: readonly RoundRecord[],
 ): DemonstrationItem[] {
   const { demonstrationSeconds, startNoise, expert, kicks, noise } = settings
+  const round = before.length
+  const last = before.at(-1)
   const count = round ? settings.daggerEpisodes : settings.demonstrations
+  const shares = last ? sharesOf(clips, last) : clips.map(() => 1)
+  const countOf = (clip: Clip, index: number) =>
+    Math.round(count * repeats(clip, demonstrationSeconds) * shares[index])
   const items = clips.flatMap((clip, index) =>
-    Array.from({ length: count * repeats(clip, demonstrationSeconds) }, (_, turn) => ({
+    Array.from({ length: countOf(clip, index) }, (_, turn) => ({
       clip: index,
       expert: expert === 'apg' ? 'teacher' : expert,
       ...(round > 0 && { actor: 'student' }),
@@ -64,6 +87,7 @@ export function itemsOf(
  * Has the episodes of a round run that are not done yet; keeps what is done whatever happens.
  *
  * @param simulation of the clips, with the experts that act and label
+ * @param before the rounds before it
  * @param spent is told, when they are kept, the seconds that they have taken in this session
  * @throws LostEpisodes
  */
@@ -71,15 +95,16 @@ export async function gather(
   context: Context,
   simulation: Simulation,
   settings: SftSettings,
-  round: number,
+  before: readonly RoundRecord[],
   spent: (seconds: number) => Promise<void>,
 ): Promise<EpisodeData[]> {
   const { signal, emit } = context
   const run = runOf(context)
+  const round = before.length
   const file = round ? `demonstrations-${round}.safetensors` : 'demonstrations.safetensors'
   const task = round ? `round ${round}, episodes` : 'demonstrations'
   const clips = simulation.config.clips.map(({ clip }) => clip)
-  const items = itemsOf(settings, clips, round)
+  const items = itemsOf(settings, clips, before)
   const episodes: (EpisodeData | undefined)[] =
     (await run.decodeIfThere(file, (bytes, name) =>
       decodeDemonstrations(bytes, name, {

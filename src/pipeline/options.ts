@@ -141,7 +141,11 @@ export const sftSchema = z.strictObject({
     .describe(
       'rounds of DAgger after the demonstrations: the policy acts, the expert labels; default: with an expert that recovers (all but pd and inverse-dynamics) up to 6, until no trial falls, else 0',
     ),
-  daggerEpisodes: count(1, 1e5).default(32).describe('episodes of a round, of each clip, likewise'),
+  daggerEpisodes: count(1, 1e5)
+    .default(32)
+    .describe(
+      'episodes of a round, of each clip, likewise; of several clips those that fell get more of them',
+    ),
   daggerEpochs: count(1, 1e5).default(10).describe('passes over all data so far, each round'),
   noise: levels('0,0.02,0.05').describe(
     'action noise while demonstrating, rad, one level an episode in turn; labels stay clean',

@@ -35,7 +35,12 @@ const init = z.enum(['sft', 'random'])
 const loss = z.number().nullable()
 const losses = { validation_loss: loss, mean_predictor_loss: loss }
 const kept = z.object({ iteration: wholeNumber, samples: wholeNumber })
-const rounds = z.array(z.object({ round: wholeNumber, samples: wholeNumber, ...losses, ...trial }))
+const rounds = z.array(
+  z.object({
+    ...{ round: wholeNumber, samples: wholeNumber, ...losses, ...trial },
+    survival_by_clip: z.record(z.string(), share).exactOptional(),
+  }),
+)
 const learning = { expert: seconds, demonstrations: seconds, training: seconds }
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hexadecimal')
 

@@ -30,6 +30,8 @@ export type Source = Pick<RunConfig, 'command' | 'options'>
 /** What a round of DAgger came to. */
 export interface RoundRecord extends TrialResult {
   readonly round: number
+  /** survival by the name of the clip, of a policy for several */
+  readonly survival_by_clip?: Readonly<Record<string, number>>
   /** pairs gathered so far */
   readonly samples: number
   readonly validation_loss: number | null

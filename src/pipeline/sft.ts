@@ -1,6 +1,7 @@
 /** A run of `sft`: an expert, rounds of demonstrations and training, the best of their policies. */
 
 import type { PolicyWeights } from '../algos/policy.ts'
+import { meanTrial } from '../algos/trials.ts'
 import type { EpisodeData } from '../formats/demonstrations.ts'
 import { type ClipSource, clipWarnings } from './clips.ts'
 import { type Context, inScope, runOf } from './context.ts'
@@ -9,7 +10,7 @@ import { openTrials } from './environments.ts'
 import { began } from './events.ts'
 import { fit } from './fit.ts'
 import type { SftSettings } from './options.ts'
-import type { RunConfig, TrainingRecord } from './records.ts'
+import type { RoundRecord, RunConfig, TrainingRecord } from './records.ts'
 import { bestRound, DAGGER_ROUNDS, roundFile } from './rounds.ts'
 import { simulationConfig } from './simulation.ts'
 import { learnTeachers } from './teachers.ts'
@@ -69,7 +70,7 @@ async function learn(
     }
     const { demonstrations, training } = record.wall_seconds
     const episodes = await pool.using(simulated, (simulation) =>
-      gather(context, simulation, settings, round, (seconds) =>
+      gather(context, simulation, settings, record.rounds.slice(0, round), (seconds) =>
         spent('demonstrations', demonstrations + seconds),
       ),
     )
@@ -86,11 +87,16 @@ async function learn(
     await note({ ...fitted.losses })
     if (!trials) break
     if (!record.rounds.some((known) => known.round === round)) {
-      const { score, survival, nr } = await trials.run(weights, signal)
+      const each = await trials.runEach(weights, signal)
       const { validation_loss, mean_predictor_loss } = record
       const samples = gathered.reduce((sum, { steps }) => sum + steps, 0)
       const losses = { validation_loss, mean_predictor_loss }
-      const tried = { round, samples, ...losses, score, survival, nr }
+      const tried: RoundRecord = {
+        ...{ round, samples, ...losses, ...meanTrial(each) },
+        ...(each.length > 1 && {
+          survival_by_clip: Object.fromEntries(each.map(({ clip, survival }) => [clip, survival])),
+        }),
+      }
       await note({ rounds: [...record.rounds, tried] })
       emit({ kind: 'round', record: tried })
     }

@@ -6,16 +6,26 @@ import * as assert from 'uvu/assert'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
 import { itemsOf } from '../../src/pipeline/demonstrations.ts'
 import { sftSchema } from '../../src/pipeline/options.ts'
+import type { RoundRecord } from '../../src/pipeline/records.ts'
 import { parseSettings } from '../../src/pipeline/settings.ts'
 
 const clips = ['walk', 'punch'].map((name) =>
   loadClip(readFileSync(new URL(`../../clips/${name}.txt`, import.meta.url), 'utf8'), name),
 )
+/** A round of DAgger before that, with the survival of the clips. */
+const tried = (...survival: number[]): RoundRecord => ({
+  ...{ round: 0, samples: 1, score: 5, nr: 0.5, survival: 0.5 },
+  ...{ validation_loss: null, mean_predictor_loss: null },
+  ...(survival.length > 0 && {
+    survival_by_clip: Object.fromEntries(clips.map(({ name }, clip) => [name, survival[clip]])),
+  }),
+})
+
 const test = suite('pipeline: demonstrations')
 
 test('demonstrations: streams of their own, noise in turn, a one-shot clip more often', () => {
   const settings = parseSettings(sftSchema, { daggerEpisodes: 8 })
-  const items = itemsOf(settings, clips, 0)
+  const items = itemsOf(settings, clips, [])
   const of = (clip: number) => items.filter((item) => item.clip === clip)
   assert.is(of(0).length, settings.demonstrations)
   assert.is(of(1).length, 8 * settings.demonstrations)
@@ -28,16 +38,28 @@ test('demonstrations: streams of their own, noise in turn, a one-shot clip more 
   const placed = (some: typeof items) => some.filter(({ startNoise }) => startNoise?.place)
   assert.is(placed(of(0)).length, of(0).length)
   assert.is(placed(of(1)).length, 0)
-  const later = itemsOf(settings, clips, 1)
+  const later = itemsOf(settings, clips, [tried()])
   assert.is(later.length, 8 + 8 * 8)
   assert.ok(later.every(({ expert, actor }) => expert === 'teacher' && actor === 'student'))
   const all = [...items, ...later].map(({ episode }) => episode)
   assert.is(new Set(all).size, all.length)
 })
 
+test('DAgger: of several clips those that fall get more of a round, and all some', () => {
+  const settings = parseSettings(sftSchema, { daggerEpisodes: 30 })
+  const counts = (...survival: number[]) => {
+    const items = itemsOf(settings, clips, [tried(...survival)])
+    return clips.map((_, clip) => items.filter((item) => item.clip === clip).length)
+  }
+  assert.equal(counts(0.7, 0.7), [30, 8 * 30])
+  // weights .1 + .9 (1 - survival): 1 and .1
+  assert.equal(counts(0, 1), [Math.round((30 * 2) / 1.1), Math.round((8 * 30 * 0.2) / 1.1)])
+  assert.equal(counts(1, 1), [30, 8 * 30])
+})
+
 test('kicks in every episode, where they are asked for', () => {
   const kicked = (kicks: number) =>
-    itemsOf(parseSettings(sftSchema, { kicks }), clips, 0).map(
+    itemsOf(parseSettings(sftSchema, { kicks }), clips, []).map(
       ({ perturbation }) => perturbation?.kicks?.speed,
     )
   assert.ok(kicked(0).every((speed) => speed === undefined))
@@ -45,7 +67,7 @@ test('kicks in every episode, where they are asked for', () => {
 })
 
 test('another expert labels by its own name', () => {
-  const items = itemsOf(parseSettings(sftSchema, { expert: 'feedback' }), clips, 1)
+  const items = itemsOf(parseSettings(sftSchema, { expert: 'feedback' }), clips, [tried()])
   assert.equal([...new Set(items.map(({ expert }) => expert))], ['feedback'])
 })
 
