@@ -23,7 +23,7 @@ const DIST = join(ROOT, 'dist')
 /** Packages that no page needs. */
 const COMMAND_LINE = [
   ...['cli-progress', 'commander', 'picocolors', 'protobufjs', 'vega', 'vega-lite', 'webgpu'],
-  ...['@resvg/resvg-js', 'gifenc', 'h264-mp4-encoder'],
+  ...['@resvg/resvg-js', 'gifenc', 'h264-mp4-encoder', '@libav.js/variant-webm-vp9'],
 ]
 /** Of the repository, which runs TypeScript as it is. */
 const REPOSITORY = ['tsx', '@webgpu/types']

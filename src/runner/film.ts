@@ -1,4 +1,4 @@
-/** Pictures in files: SVG turned into pixels, pixels into PNG, GIF and MP4. The encoders are optional packages. */
+/** Pictures in files: SVG turned into pixels, pixels into PNG, GIF, MP4 and WebM. The encoders are optional packages. */
 
 import { createRequire } from 'node:module'
 import { UsageError } from '../pipeline/settings.ts'
@@ -21,6 +21,8 @@ const GIF_RATE = 15
 const GIF_SAMPLES = 4
 /** H.264: lower is finer; from 10 to 51. */
 const QUANTISATION = 22
+/** VP9: lower is finer; from 0 to 63. */
+const CONSTANT_QUALITY = '32'
 /** Pixels of a PNG for one of the SVG. */
 const PNG_SCALE = 2
 
@@ -73,6 +75,53 @@ export async function encodeMp4(film: Film): Promise<Uint8Array> {
   } finally {
     encoder.delete()
   }
+}
+
+/** VP9 in a WebM. */
+export async function encodeWebm(film: Film): Promise<Uint8Array> {
+  const { LibAV } = optional<typeof import('@libav.js/variant-webm-vp9')>(
+    '@libav.js/variant-webm-vp9',
+  )
+  const av = await LibAV({ noworker: true, nothreads: true })
+  await av.av_log_set_level(av.AV_LOG_ERROR)
+  const draw = rasteriser()
+  const { frames, width, height, dt, onProgress } = film
+  const { AV_PIX_FMT_RGBA: rgba, AV_PIX_FMT_YUV420P: yuv } = av
+  const timeBase: [number, number] = [1, Math.round(1 / dt)]
+  const [, codec, frame, packet] = await av.ff_init_encoder('libvpx-vp9', {
+    ctx: { bit_rate: 0, pix_fmt: yuv, width, height },
+    time_base: timeBase,
+    options: { crf: CONSTANT_QUALITY, deadline: 'realtime', 'cpu-used': '6' },
+  })
+  const file = 'film.webm'
+  const [container, , output] = await av.ff_init_muxer({ filename: file, open: true }, [
+    [codec, ...timeBase],
+  ])
+  await av.avformat_write_header(container, 0)
+  const bilinear = 2
+  const scaler = await av.sws_getContext(width, height, rgba, width, height, yuv, bilinear, 0, 0, 0)
+  const drawn = await av.av_frame_alloc()
+  const write = async (pictures: number[], last: boolean) =>
+    av.ff_write_multi(
+      container,
+      packet,
+      await av.ff_encode_multi(codec, frame, packet, pictures, last),
+    )
+  for (const [i, svg] of frames.entries()) {
+    const layout = [{ offset: 0, stride: 4 * width }]
+    await av.ff_copyin_frame(drawn, { format: rgba, width, height, data: draw(svg), layout })
+    // the encoder frees it
+    const picture = await av.av_frame_alloc()
+    await av.sws_scale_frame(scaler, picture, drawn)
+    await av.AVFrame_pts_s(picture, i)
+    await write([picture], false)
+    onProgress(i + 1)
+  }
+  await write([], true)
+  await av.av_write_trailer(container)
+  // what it allocated goes with its memory
+  await av.ff_free_muxer(container, output)
+  return av.readFile(file)
 }
 
 // SVG -> RGBA; frames hold no text

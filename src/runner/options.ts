@@ -108,8 +108,8 @@ export const exportSchema = z.strictObject({
 
 export const renderSchema = z.strictObject({
   out: z
-    .string({ error: 'expected a file that ends in .mp4, .gif, .png, .svg' })
-    .describe('file to write: a film (.mp4, .gif), or a picture of its end (.png, .svg)'),
+    .string({ error: 'expected a file that ends in .mp4, .webm, .gif, .png, .svg' })
+    .describe('file to write: a film (.mp4, .webm, .gif), or a picture of its end (.png, .svg)'),
   clip: z.string().optional().describe("which of the run's clips, by name; default: the first"),
   seconds: positive(3600)
     .default(10)

@@ -6,7 +6,7 @@ import { UsageError } from '../pipeline/settings.ts'
 import { renderFrame } from '../view/frame.ts'
 import { episodeStrip, type PolicyEpisode, rollOut } from '../view/rollout.ts'
 import { endingOf, writeOut } from './export.ts'
-import { encodeGif, encodeMp4, encodePng, type Film } from './film.ts'
+import { encodeGif, encodeMp4, encodePng, encodeWebm, type Film } from './film.ts'
 import { openPolicyRun } from './folder-store.ts'
 import type { RenderSettings } from './options.ts'
 import { Progress, say } from './terminal.ts'
@@ -16,14 +16,11 @@ type Encode = (episode: PolicyEpisode, settings: RenderSettings) => Promise<Uint
 /** What a file shows by its ending. */
 const KINDS: Readonly<Record<string, Encode>> = {
   '.mp4': (episode, settings) => film(episode, settings, encodeMp4),
+  '.webm': (episode, settings) => film(episode, settings, encodeWebm),
   '.gif': (episode, settings) => film(episode, settings, encodeGif),
   '.png': (episode, { ghost }) => encodePng(episodeStrip(episode, ghost)),
   '.svg': async (episode, { ghost }) => episodeStrip(episode, ghost),
 }
-
-/** Its encoders are native code, or need a browser's WebCodecs. */
-const NO_WEBM =
-  'WebM is not written: write an .mp4, of which `ffmpeg -i FILE.mp4 FILE.webm` makes one'
 
 /** The camera follows the mean place of the body over so long, s: it neither sways nor lags. */
 const CAMERA_SECONDS = 1
@@ -31,7 +28,6 @@ const CAMERA_SECONDS = 1
 /** @throws UsageError for another ending, an unknown clip, an encoder that is not installed; MissingFile, FormatError */
 export async function render(path: string, settings: RenderSettings): Promise<void> {
   const { out, seconds, seed } = settings
-  if (/\.webm$/i.test(out)) throw new UsageError(`--out ${out}: ${NO_WEBM}`)
   const encode = KINDS[endingOf(out, Object.keys(KINDS))]
   const run = openPolicyRun(path)
   const clip = await clipNumber(run, settings.clip)

@@ -3,6 +3,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import LibAV from '@libav.js/variant-webm-vp9'
+import { Resvg } from '@resvg/resvg-js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NQ } from '../../src/mocap/skeleton.ts'
@@ -78,6 +80,43 @@ test('mp4: H.264 of the size that was asked for, a picture for every control ste
   assert.ok(Math.abs(duration / units - 16 / 30) < 0.04, `${duration} / ${units}`)
 })
 
+test('webm: VP9 of the size that was asked for, the same pictures, one for every control step', async () => {
+  const options = ['--seconds', '0.5', '--width', '127', '--out', at('walk.webm')]
+  const { code, stderr } = await run(['render', walk, ...options])
+  assert.is(code, 0, stderr)
+  assert.match(stderr, /walk\.webm: 0\.5 s/)
+  assert.not.match(stderr, /libvpx/)
+  const av = await LibAV.LibAV({ noworker: true, nothreads: true })
+  await av.writeFile('walk.webm', readFileSync(at('walk.webm')))
+  const [input, [stream]] = await av.ff_init_demuxer_file('walk.webm')
+  assert.is(await av.avcodec_get_name(stream.codec_id), 'vp9')
+  const [, codec, packet, frame] = await av.ff_init_decoder(stream.codec_id, {
+    codecpar: stream.codecpar,
+  })
+  const [, packets] = await av.ff_read_frame_multi(input, packet)
+  const decoded = await av.ff_decode_multi(codec, packet, frame, packets[stream.index], true)
+  assert.is(decoded.length, 16)
+  const [{ width, height, data, layout }] = decoded
+  assert.equal([width, height], [128, 96])
+  const { moments } = await rollOut(walkRun(), { seconds: 0.5 })
+  const around = moments.slice(0, 16)
+  const mean = (axis: 0 | 1) =>
+    around.reduce((sum, { qpos }) => sum + qpos[axis], 0) / around.length
+  const drawn = new Resvg(
+    renderFrame(moments[0], { width: 128, height: 96, focus: [mean(0), mean(1)] }),
+  ).render().pixels
+  // luma of BT.601 in studio range
+  const difference = Array.from({ length: 128 * 96 }, (_, i) => {
+    const [r, g, b] = drawn.subarray(4 * i, 4 * i + 3)
+    const luma = 16 + (65.5 * r + 128.6 * g + 25 * b) / 255
+    return Math.abs(
+      luma - data[layout![0].offset + Math.floor(i / 128) * layout![0].stride + (i % 128)],
+    )
+  })
+  const off = difference.reduce((sum, d) => sum + d, 0) / difference.length
+  assert.ok(off < 3, `the first picture is off by ${off} of 255`)
+})
+
 test('gif: as long as the episode, over and over; png and svg: the end of it', async () => {
   for (const name of ['walk.gif', 'walk.png', 'walk.svg']) {
     const options = ['--seconds', '0.5', '--width', '128', '--no-ghost', '--out', at(name)]
@@ -108,10 +147,9 @@ test('gif: as long as the episode, over and over; png and svg: the end of it', a
 
 test('another ending, another clip: one line each', async () => {
   for (const [args, message] of [
-    [['--out', at('walk.webm')], /walk\.webm: WebM is not written: write an \.mp4/],
     [
       ['--out', at('walk.avi')],
-      /walk\.avi: expected a file that ends in \.mp4, \.gif, \.png, \.svg/,
+      /walk\.avi: expected a file that ends in \.mp4, \.webm, \.gif, \.png, \.svg/,
     ],
     [
       ['--out', at('x.gif'), '--clip', 'run'],
