@@ -41,7 +41,7 @@ const SEVERAL_SEEDS = ['walk', 'run', 'dance_a']
 const KICKED = ['walk', 'run']
 const KICKS = ['--kicks', '0.5']
 /** What a policy for all clips is given beyond one for a single clip: units, since 256 do not hold fourteen motions. */
-const LARGE = ['--hidden-size', '512', '--dagger-rounds', '4']
+const LARGE = ['--hidden-size', '512', '--dagger-rounds', '6']
 /** Where neither apg nor sft come to this score, trpo and apg go on from sft. */
 const GOOD = 9
 
