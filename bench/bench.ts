@@ -88,7 +88,6 @@ export async function measureRoofs(gpu: Gpu, effort: Effort): Promise<Roofs> {
     if (median_ms >= LEAST_FMA_TIME) break
   }
   const [copied, computed] = await interleave([copy, fma(length)], effort)
-  gpu.release(x, y)
   const flops = 2 * CHAINS * LINKS * length * FMA_GROUPS * 256
   const gflops = flops / computed.median_ms / 1e6
   const gbs = (8 * COPY_LENGTH) / copied.median_ms / 1e6

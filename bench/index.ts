@@ -65,7 +65,9 @@ try {
     command.args.length === 0 || command.args.some((word) => name.includes(word))
   const bench: Bench = { gpu, effort, toggles, roofs, wants, say }
   const results: Row[] = [...roofs.rows]
-  for (const part of PARTS) results.push(...(await part(bench)))
+  for (const part of PARTS) {
+    results.push(...(await gpu.scoped((own) => part({ ...bench, gpu: own }))))
+  }
   if (options.json) console.log(JSON.stringify({ ...report, results }, round, 2))
   else console.log(`\n${table(results)}`)
 } finally {

@@ -51,9 +51,6 @@ async function open(context: Context, physics: 'wgsl' | 'mujoco') {
     async run(times: number) {
       for (let i = 0; i < times; i++) await learner.iterate()
     },
-    async close() {
-      learner.release()
-      await practice.close()
-    },
+    close: () => practice.close(),
   }
 }

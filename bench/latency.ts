@@ -22,7 +22,6 @@ export async function benchLatency(bench: Bench): Promise<Row[]> {
     const [times] = await interleave([sum], effort)
     const work = { flops: 0, bytes: 4 * SUMMED }
     rows.push(kernelRow(bench, 'sum', `${SUMMED} f32`, times, work))
-    gpu.release(x)
   }
   if (bench.wants('read back')) {
     bench.say('read back')
@@ -52,8 +51,6 @@ export async function benchLatency(bench: Bench): Promise<Row[]> {
       p10_ms: batch.p10_ms / DISPATCHES,
       p90_ms: batch.p90_ms / DISPATCHES,
     })
-    gpu.release(tiny)
   }
-  gpu.release(result)
   return rows
 }

@@ -69,7 +69,6 @@ export async function benchPhysics(bench: Bench): Promise<Row[]> {
       rows.push({ name, shape, ...ours, steps_per_s: rate(ours), ratio_to_peer, peer })
     } finally {
       await pool.close()
-      rig.release()
     }
   }
   if (wants('physics step, feet')) await against('physics step, feet', kernels)
@@ -84,13 +83,11 @@ export async function benchPhysics(bench: Bench): Promise<Row[]> {
       [(times) => rig.step(times), (times) => rig.backward(times)],
       effort,
     )
-    rig.release()
     rows.push({
       ...{ name: 'physics adjoint', shape, ...back, steps_per_s: rate(back) },
       ...{ ratio_to_peer: step.median_ms / back.median_ms, peer: 'step, feet' },
     })
   }
-  kernels.release()
   return rows
 }
 

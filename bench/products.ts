@@ -61,7 +61,6 @@ export async function benchProducts(bench: Bench): Promise<Row[]> {
       ...{ ratio_to_peer: naive.median_ms / ours.median_ms, peer: 'naive kernel' },
     })
     rows.push(kernelRow(bench, 'gemm naive', text, naive, work))
-    gpu.release(a, b, c)
   }
   return rows
 }
@@ -81,7 +80,6 @@ export async function benchForward(bench: Bench): Promise<Row[]> {
     const forward = replay(gpu, (plan) => net.forward(plan, parameters, input, activations, rows))
     const [times] = await interleave([forward], bench.effort)
     result.push(kernelRow(bench, 'forward', shape, times, forwardWork(net, rows)))
-    gpu.release(parameters, input, ...activations)
   }
   return result
 }

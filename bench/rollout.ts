@@ -94,9 +94,6 @@ async function rolloutOnGpu({ gpu, effort, say }: Bench): Promise<Row> {
     if (round > 0) rates.push(now)
   }
   const pooled = pool.workers.length
-  rollouts.release()
-  workers.release()
-  gpu.release(actor.parameters, actor.statistics)
   await pool.close()
   const times = describe(rates.map((round) => 1000 / round.gpu))
   return {
@@ -146,10 +143,6 @@ export function openCollector(
       clock += steps
       return collector.rows
     },
-    release() {
-      collector.release()
-      gpu.release(actor.parameters, actor.statistics)
-    },
   }
 }
 
@@ -190,7 +183,6 @@ async function comparison(
     rates.policy.push(policy)
     rates.bare.push(loops.reduce((sum, loop) => sum + loop.steps / loop.seconds, 0))
   }
-  collector.release()
   const shape = `${workers} worker${workers > 1 ? 's' : ''}`
   const row = (name: string, of: number[]): Row => {
     const times = describe(of.map((rate) => 1000 / rate))

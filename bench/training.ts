@@ -31,7 +31,6 @@ export async function benchTraining(bench: Bench): Promise<Row[]> {
       ...{ ratio_to_peer: theirs.median_ms / mine.median_ms, peer: 'tfjs' },
     })
     result.push(kernelRow(bench, 'training step tfjs', shape, theirs, work))
-    ours.close()
     peer.close()
   }
   return result
@@ -57,7 +56,6 @@ async function ourStep({ gpu }: Bench, net: Mlp, rows: number) {
       await trainer.plan.run(times)
       await gpu.finish()
     },
-    close: () => trainer.release(),
   }
 }
 

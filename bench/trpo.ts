@@ -108,7 +108,6 @@ async function product(bench: Bench, net: Mlp, rows: number): Promise<Row> {
     const [times] = await interleave([run], bench.effort)
     return kernelRow(bench, 'fvp', shapeOf(net, rows), times, productWork(net, rows))
   } finally {
-    gpu.release(parameters, inputs, p, ...activations, ...tangents, ...scratch, slices, skip)
   }
 }
 
@@ -133,7 +132,6 @@ async function update(bench: Bench, net: Mlp, samples: number): Promise<Row[]> {
     const steps_per_s = (1000 * samples) / theirs.median_ms
     return [row, { ...{ name: 'batch collected', shape: batch.shape }, ...theirs, steps_per_s }]
   } finally {
-    ours.close()
     await batch?.close()
   }
 }
@@ -163,11 +161,6 @@ function openUpdate({ gpu }: Bench, net: Mlp, rows: number) {
   return {
     run,
     report: async () => trpo.describe(await gpu.read(trpo.scalars)),
-    close() {
-      trpo.release()
-      const { observations, statistics, actions, advantages } = batch
-      gpu.release(start, parameters, observations, statistics, actions, advantages)
-    },
   }
 }
 
@@ -182,10 +175,7 @@ async function openBatch({ gpu }: Bench, net: Mlp, samples: number) {
   return {
     run,
     shape: `${ENVIRONMENTS} environments x ${steps}, ${pool.workers.length} workers`,
-    async close() {
-      collector.release()
-      await pool.close()
-    },
+    close: () => pool.close(),
   }
 }
 

@@ -167,10 +167,7 @@ test('started from a policy of other statistics: before any step it acts as that
   })
   assert.not.equal(weights.statistics, policy.statistics)
   const act = async (w: PolicyWeights) => {
-    const runner = new Policy(gpu, w, 5)
-    const actions = await runner.act(other.observations.subarray(0, 5 * IN))
-    runner.release()
-    return actions
+    return new Policy(gpu, w, 5).act(other.observations.subarray(0, 5 * IN))
   }
   const [before, after] = [await act(policy), await act(weights)]
   assert.ok(before.some((x) => Math.abs(x) > 0.1))
@@ -192,7 +189,6 @@ test('a policy on the CPU, as planners run it, is the policy on the GPU', async 
     const observations = Float32Array.from({ length: 4 * IN }, () => 3 * random.normal())
     const policy = new Policy(gpu, weights, 4)
     const expected = await policy.act(observations)
-    policy.release()
     const network = new Network(weights)
     const out = new Float64Array(OUT)
     for (let row = 0; row < 4; row++) {

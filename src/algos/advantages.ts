@@ -76,10 +76,6 @@ export class Advantages {
     moments(gpu, plan, targets, targetSpread, rows, 1)
     normalise(plan, raw, advantages, spread, { rows, columns: 1, bound, epsilon: 1e-12 })
   }
-
-  get arrays(): GpuArray[] {
-    return [this.raw, this.zeros, this.advantages, this.targets, this.spread, this.targetSpread]
-  }
 }
 
 /**

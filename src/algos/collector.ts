@@ -66,7 +66,6 @@ export interface Rollouts {
   /** The episodes as they stand, as plain data, and the way back. */
   save(): Promise<unknown>
   load(saved: unknown): Promise<void>
-  release(): void
 }
 
 export class Collector implements Rollouts {
@@ -81,7 +80,6 @@ export class Collector implements Rollouts {
   private readonly halves: readonly Half[]
   private readonly hostRewards: Float32Array
   private readonly hostEnds: Uint32Array
-  private readonly owned: GpuArray[] = []
 
   /**
    * @param steps of each environment in a batch
@@ -102,18 +100,14 @@ export class Collector implements Rollouts {
           `${observationSize} observations and ${actionSize} actions`,
       )
     }
-    const own = <T extends GpuArray>(array: T): T => {
-      this.owned.push(array)
-      return array
-    }
     const rows = steps * size
     this.size = size
     this.mostFinals = rows
-    this.observations = own(gpu.array(rows * net.inputs, 'batch observations'))
-    this.actions = own(gpu.array(rows * net.outputs, 'batch actions'))
-    this.rewards = own(gpu.array(rows, 'batch rewards'))
-    this.ends = own(gpu.array(rows, 'batch ends', 'u32'))
-    this.finals = own(gpu.array(rows * net.inputs, 'final observations'))
+    this.observations = gpu.array(rows * net.inputs, 'batch observations')
+    this.actions = gpu.array(rows * net.outputs, 'batch actions')
+    this.rewards = gpu.array(rows, 'batch rewards')
+    this.ends = gpu.array(rows, 'batch ends', 'u32')
+    this.finals = gpu.array(rows * net.inputs, 'final observations')
     this.hostRewards = new Float32Array(rows)
     this.hostEnds = new Uint32Array(rows)
     const half = Math.ceil(size / 2)
@@ -123,11 +117,11 @@ export class Collector implements Rollouts {
     ]
       .filter(({ count }) => count > 0)
       .map(({ first, count }) => {
-        const observations = own(gpu.array(count * net.inputs, 'observations'))
-        const inputs = own(gpu.array(count * net.inputs, 'inputs'))
-        const activations = net.activations(gpu, count).map(own)
-        const actions = own(gpu.array(count * net.outputs, 'actions'))
-        const clock = own(gpu.array(1, 'clock', 'u32'))
+        const observations = gpu.array(count * net.inputs, 'observations')
+        const inputs = gpu.array(count * net.inputs, 'inputs')
+        const activations = net.activations(gpu, count)
+        const actions = gpu.array(count * net.outputs, 'actions')
+        const clock = gpu.array(1, 'clock', 'u32')
         const plan = gpu.plan('policy')
         normalise(plan, observations, inputs, statistics, { rows: count, columns: net.inputs })
         net.forward(plan, parameters, inputs, activations, count)
@@ -210,10 +204,6 @@ export class Collector implements Rollouts {
 
   load(saved: unknown): Promise<void> {
     return this.environments.load(saved)
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
   }
 }
 

@@ -118,8 +118,4 @@ export class ConjugateGradient {
     const first = this.at + RESIDUALS
     return scalars.slice(first, first + this.options.iterations + 1)
   }
-
-  get arrays(): GpuArray[] {
-    return [this.x, this.residual, this.p, this.z, this.squares, this.curvatures]
-  }
 }

@@ -46,7 +46,6 @@ export class Critic {
   private readonly stepsPerPass: number
   private readonly saved: GpuArray<'f32'>
   private readonly savedMoments: GpuArray<'f32'>
-  private readonly owned: GpuArray[] = []
   private steps = 0
 
   /**
@@ -70,19 +69,15 @@ export class Critic {
   ) {
     const { rows, observations, statistics, targets, mostFinals } = batch
     const { vfIters, vfLr, seed } = options
-    const own = <T extends GpuArray>(array: T): T => {
-      this.owned.push(array)
-      return array
-    }
     const columns = net.inputs
     const batchSize = Math.min(options.vfBatchSize, rows)
-    this.parameters = own(gpu.array(net.parameterCount, 'value parameters'))
-    this.saved = own(gpu.array(net.parameterCount, 'saved value parameters'))
-    this.savedMoments = own(gpu.array(2 * net.parameterCount, 'saved value moments'))
-    this.finalValues = own(gpu.array(Math.ceil(mostFinals / BLOCK) * BLOCK, 'final values'))
+    this.parameters = gpu.array(net.parameterCount, 'value parameters')
+    this.saved = gpu.array(net.parameterCount, 'saved value parameters')
+    this.savedMoments = gpu.array(2 * net.parameterCount, 'saved value moments')
+    this.finalValues = gpu.array(Math.ceil(mostFinals / BLOCK) * BLOCK, 'final values')
 
-    const inputs = batch.inputs ?? own(gpu.array(rows * columns, 'value inputs'))
-    const outputs = net.activations(gpu, rows, 'values').map(own)
+    const inputs = batch.inputs ?? gpu.array(rows * columns, 'value inputs')
+    const outputs = net.activations(gpu, rows, 'values')
     this.values = outputs.at(-1) as GpuArray<'f32'>
     this.evaluation = gpu.plan('values')
     if (!batch.inputs) {
@@ -90,9 +85,9 @@ export class Critic {
     }
     net.forward(this.evaluation, this.parameters, inputs, outputs, rows)
 
-    const blockObservations = own(gpu.array(BLOCK * columns, 'final observations'))
-    const blockInputs = own(gpu.array(BLOCK * columns, 'final inputs'))
-    const blockOutputs = net.activations(gpu, BLOCK, 'final values').map(own)
+    const blockObservations = gpu.array(BLOCK * columns, 'final observations')
+    const blockInputs = gpu.array(BLOCK * columns, 'final inputs')
+    const blockOutputs = net.activations(gpu, BLOCK, 'final values')
     const plan = gpu.plan('final values')
     normalise(plan, blockObservations, blockInputs, statistics, { rows: BLOCK, columns })
     net.forward(plan, this.parameters, blockInputs, blockOutputs, BLOCK)
@@ -108,7 +103,6 @@ export class Critic {
     )
     this.losses = this.regression.loss.losses
     this.moments = this.regression.adam.moments
-    this.owned.push(...this.regression.arrays)
     this.keep = gpu.plan('keep values')
     sumSlices(this.keep, this.saved, this.parameters, 1)
     sumSlices(this.keep, this.savedMoments, this.moments, 1)
@@ -170,9 +164,5 @@ export class Critic {
       moments: await this.gpu.read(this.moments),
       steps: this.steps,
     }
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
   }
 }

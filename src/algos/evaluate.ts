@@ -92,35 +92,31 @@ export async function evaluatePolicy(
       { from: half, count: batch.length - half },
     ].filter(({ count }) => count > 0)
     const steps = parts.map(() => 0)
-    const run = async ({ from, count }: (typeof parts)[0], part: number) => {
-      const policy = new Policy(gpu, weights, count)
-      try {
-        const observations = vector.observations.subarray(
-          from * OBSERVATION_SIZE,
-          (from + count) * OBSERVATION_SIZE,
-        )
-        const flags = vector.flags.subarray(from, from + count)
-        const recorder =
-          options.onFrame && new Recorder(vector, { first, from, count }, options.onFrame)
-        await recorder?.begin()
-        while (flags.includes(FLAGS.running)) {
-          signal?.throwIfAborted()
-          const actions = await policy.act(observations, OBSERVATION_SIZE)
-          for (let i = 0; i < count; i++) {
-            disturb(actions.subarray(i * ACTION_SIZE, (i + 1) * ACTION_SIZE), first + from + i)
-          }
-          vector.actions.set(actions, from * ACTION_SIZE)
-          await vector.step(from, count)
-          await recorder?.record()
-          steps[part]++
-          const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
-          onProgress?.(before + Math.min(...steps), first + ended)
+    const run = async (own: Gpu, { from, count }: (typeof parts)[0], part: number) => {
+      const policy = new Policy(own, weights, count)
+      const observations = vector.observations.subarray(
+        from * OBSERVATION_SIZE,
+        (from + count) * OBSERVATION_SIZE,
+      )
+      const flags = vector.flags.subarray(from, from + count)
+      const recorder =
+        options.onFrame && new Recorder(vector, { first, from, count }, options.onFrame)
+      await recorder?.begin()
+      while (flags.includes(FLAGS.running)) {
+        signal?.throwIfAborted()
+        const actions = await policy.act(observations, OBSERVATION_SIZE)
+        for (let i = 0; i < count; i++) {
+          disturb(actions.subarray(i * ACTION_SIZE, (i + 1) * ACTION_SIZE), first + from + i)
         }
-      } finally {
-        policy.release()
+        vector.actions.set(actions, from * ACTION_SIZE)
+        await vector.step(from, count)
+        await recorder?.record()
+        steps[part]++
+        const ended = vector.flags.reduce((sum, flag) => sum + Number(flag !== FLAGS.running), 0)
+        onProgress?.(before + Math.min(...steps), first + ended)
       }
     }
-    await Promise.all(parts.map(run))
+    await gpu.scoped((own) => Promise.all(parts.map((of, part) => run(own, of, part))))
     before += Math.max(...steps)
     await vector.close()
     const failure = vector.errors.find(

@@ -231,16 +231,6 @@ export class Learner {
     }
   }
 
-  release(): void {
-    const { gpu, rollouts, critic, advantages, update, policy, actedPolicy, statistics, result } =
-      this
-    rollouts.release()
-    critic.release()
-    update.release()
-    gpu.release(...advantages.arrays, policy, actedPolicy, statistics, result)
-    if (this.teacher) gpu.release(this.teacher.parameters, this.teacher.weights)
-  }
-
   private weighTeacher(): void {
     if (!this.teacher) return
     const { imitation = 0, imitationDecay = 1, vfWarmup } = this.options

@@ -50,7 +50,6 @@ export function renormalise(weights: PolicyWeights, statistics: Float32Array): F
 export class Policy {
   private readonly observations: GpuArray<'f32'>
   private readonly actions: GpuArray<'f32'>
-  private readonly arrays: GpuArray[]
   private readonly plan: Plan
   private readonly inputs: number
 
@@ -77,7 +76,6 @@ export class Policy {
     this.inputs = net.inputs
     this.observations = gpu.array(rows * net.inputs, 'observations')
     this.actions = activations.at(-1) as GpuArray<'f32'>
-    this.arrays = [parameters, statistics, normalised, this.observations, ...activations]
     this.plan = gpu.plan('policy')
     normalise(this.plan, this.observations, normalised, statistics, { rows, columns: net.inputs })
     net.forward(this.plan, parameters, normalised, activations, rows)
@@ -91,11 +89,6 @@ export class Policy {
     this.gpu.write(this.observations, leading(observations, width, this.inputs))
     await this.plan.run()
     return this.gpu.read(this.actions)
-  }
-
-  /** Gives its memory back; it must not act again. */
-  release(): void {
-    this.gpu.release(...this.arrays)
   }
 }
 

@@ -31,8 +31,6 @@ export class Regression {
   readonly plan: Plan
   readonly loss: MeanSquaredError
   readonly adam: Adam
-  /** what it has to give back */
-  readonly arrays: readonly GpuArray[]
 
   /**
    * @param parameters the network's, which a step changes in place
@@ -70,7 +68,5 @@ export class Regression {
     )
     this.adam.step(this.plan, parameters, gradient, slicesFor(batchSize), progress)
     this.loss.finish(this.plan)
-    const { moments } = this.adam
-    this.arrays = [...activations, ...scratch, gradient, sampler.inputs, sampler.targets, moments]
   }
 }

@@ -20,7 +20,6 @@ export class GpuRollouts implements Rollouts {
   readonly acted: Acted
   private readonly clock: GpuArray<'u32'>
   private readonly plan: Plan
-  private readonly owned: GpuArray[]
   private begun = false
 
   /**
@@ -48,7 +47,6 @@ export class GpuRollouts implements Rollouts {
     this.acted = { inputs, activations }
     const mean = activations.at(-1)!
     this.clock = gpu.array(steps, 'clock', 'u32')
-    this.owned = [inputs, ...activations, this.clock]
     this.plan = gpu.plan('rollout')
     const shape = { rows: size, columns: net.outputs, logStdAt: net.parameterCount }
     for (let t = 0; t < steps; t++) {
@@ -90,10 +88,5 @@ export class GpuRollouts implements Rollouts {
       tally: Float32Array.from(tally),
     })
     this.begun = true
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
-    this.environments.release()
   }
 }

@@ -129,15 +129,12 @@ export async function trainSft(
   const net = new Mlp(sizes, options.activation)
   // before the plans are recorded, since they are recorded with the tiles
   await gpu.tiles.tune(gpu, net.shapes(batchSize))
-  const trainer = new Trainer(gpu, net, train, validation, { ...options, batchSize })
-  let state: SftState
-  let statistics: Float32Array
-  let kept: SftState['best']
-  try {
-    statistics = await trainer.prepare()
+  const { kept, state, statistics } = await gpu.scoped(async (own) => {
+    const trainer = new Trainer(own, net, train, validation, { ...options, batchSize })
+    const statistics = await trainer.prepare()
     const { start } = hooks
     const initial = start ? renormalise(start, statistics) : net.initialise(random)
-    state = hooks.resume ?? {
+    let state: SftState = hooks.resume ?? {
       epoch: 0,
       parameters: initial,
       moments: new Float32Array(2 * net.parameterCount),
@@ -158,10 +155,10 @@ export async function trainSft(
       await hooks.onEpoch?.({ epoch, trainLoss, validationLoss, samplesPerSecond }, state)
     }
     const { epoch, parameters, best } = state
-    kept = options.keep === 'best' ? best : { epoch, parameters, loss: await trainer.validate() }
-  } finally {
-    trainer.release()
-  }
+    const kept =
+      options.keep === 'best' ? best : { epoch, parameters, loss: await trainer.validate() }
+    return { kept, state, statistics }
+  })
   const { activation } = options
   const weights = { sizes, activation, parameters: kept.parameters, statistics }
   return {
@@ -195,7 +192,6 @@ export class Trainer {
   /** [2, parameters] Adam's */
   private readonly moments: GpuArray<'f32'>
   private readonly statistics: GpuArray<'f32'>
-  private readonly owned: GpuArray[] = []
 
   constructor(
     private readonly gpu: Gpu,
@@ -208,22 +204,18 @@ export class Trainer {
     >,
   ) {
     const { batchSize, epochs, lr, weightDecay, seed } = options
-    const own = <T extends GpuArray>(array: T): T => {
-      this.owned.push(array)
-      return array
-    }
     this.stepsPerEpoch = Math.ceil(train.count / batchSize)
     this.samplesPerEpoch = this.stepsPerEpoch * batchSize
-    this.network = own(gpu.array(net.parameterCount, 'parameters'))
-    this.statistics = own(gpu.array(3 * net.inputs, 'observation statistics'))
+    this.network = gpu.array(net.parameterCount, 'parameters')
+    this.statistics = gpu.array(3 * net.inputs, 'observation statistics')
 
     // both data sets, normalised once by the training set's statistics
     const columns = net.inputs
     this.preparation = gpu.plan('preparation')
     const upload = ({ count, observations, actions }: Samples, what: string) => {
-      const raw = own(gpu.upload(observations, `${what} observations`))
-      const targets = own(gpu.upload(actions, `${what} actions`))
-      return { count, raw, targets, inputs: own(gpu.array(raw.length, `${what} inputs`)) }
+      const raw = gpu.upload(observations, `${what} observations`)
+      const targets = gpu.upload(actions, `${what} actions`)
+      return { count, raw, targets, inputs: gpu.array(raw.length, `${what} inputs`) }
     }
     const trainParts = divide(train, mostRows(gpu, [net.inputs, net.outputs])).map((part) =>
       upload(part, 'training'),
@@ -248,12 +240,11 @@ export class Trainer {
       },
     })
     this.moments = this.regression.adam.moments
-    this.owned.push(...this.regression.arrays)
 
     // what a part of the validation set needs, the largest first, does for the others
     const rows = heldParts[0]?.count ?? 0
-    const outputs = net.activations(gpu, rows, 'validation').map(own)
-    const ignored = own(gpu.array(rows * net.outputs, 'validation gradient'))
+    const outputs = net.activations(gpu, rows, 'validation')
+    const ignored = gpu.array(rows * net.outputs, 'validation gradient')
     this.validation = heldParts.map(({ count, inputs, targets }) => {
       const plan = gpu.plan('validation')
       const loss = new MeanSquaredError(gpu, count * net.outputs, 1, LARGE_ERROR)
@@ -324,10 +315,6 @@ export class Trainer {
   /** The plan of one step, for the benchmark and the profiler. */
   get plan(): Plan {
     return this.regression.plan
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
   }
 }
 
@@ -409,9 +396,7 @@ export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer
 async function meanSquaredError(gpu: Gpu, weights: PolicyWeights, samples: Samples) {
   let sum = 0
   for (const { count, observations, actions } of divide(samples, mostRows(gpu, weights.sizes))) {
-    const policy = new Policy(gpu, weights, count)
-    const said = await policy.act(observations)
-    policy.release()
+    const said = await gpu.scoped((own) => new Policy(own, weights, count).act(observations))
     sum = said.reduce((total, a, i) => total + (a - actions[i]) ** 2, sum)
   }
   return sum / samples.actions.length

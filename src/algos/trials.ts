@@ -39,10 +39,9 @@ export class Trials {
   private readonly parameters: GpuArray<'f32'>
   private readonly statistics: GpuArray<'f32'>
   private readonly plan: Plan
-  private readonly owned: GpuArray[]
 
   /**
-   * @param environments that do not restart, of one step a batch; released with the trials
+   * @param environments that do not restart, of one step a batch
    * @param policy shape of the policies to try
    */
   constructor(
@@ -56,7 +55,6 @@ export class Trials {
     this.statistics = gpu.array(3 * net.inputs, 'its normaliser')
     const inputs = gpu.array(size * net.inputs, 'inputs')
     const activations = net.activations(gpu, size)
-    this.owned = [this.parameters, this.statistics, inputs, ...activations]
     this.plan = gpu.plan('trial')
     environments.observe(this.plan, 0)
     const shape = { rows: size, columns: net.inputs }
@@ -98,11 +96,6 @@ export class Trials {
         nr: sum(({ reward, length }) => reward * length) / steps,
       }
     })
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
-    this.environments.release()
   }
 }
 

@@ -137,7 +137,6 @@ export class TrpoUpdate {
   readonly conjugateGradient: ConjugateGradient
   /** what `describe` makes a report of, once read back */
   readonly scalars: GpuArray<'f32'>
-  private readonly owned: GpuArray[] = []
 
   /**
    * @param parameters [network, outputs]: the policy's, which the update changes in place
@@ -158,10 +157,10 @@ export class TrpoUpdate {
         `a Gaussian policy of ${net.sizes.join('-')} has ${length} parameters, got ${parameters.length}`,
       )
     }
-    const old = this.own(gpu.array(length, 'old parameters'))
-    this.gradient = this.own(gpu.array(length, 'policy gradient'))
+    const old = gpu.array(length, 'old parameters')
+    this.gradient = gpu.array(length, 'policy gradient')
     const count = SEARCH_SCALARS + scalarCount(options.cgIters)
-    this.scalars = this.own(gpu.array(count, 'update scalars'))
+    this.scalars = gpu.array(count, 'update scalars')
     this.trust(options.maxKl)
     this.conjugateGradient = new ConjugateGradient(
       gpu,
@@ -170,7 +169,6 @@ export class TrpoUpdate {
       this.scalars,
       SEARCH_SCALARS,
     )
-    this.owned.push(...this.conjugateGradient.arrays)
 
     // the gradient at the policy that acted
     this.plan = gpu.plan('policy update')
@@ -190,8 +188,8 @@ export class TrpoUpdate {
     }
     score(plan, gaussian, scratch.at(-1)!, gradient)
     if (teacher) {
-      const taught = net.activations(gpu, rows, 'teacher').map((array) => this.own(array))
-      const towards = this.own(gpu.array(rows * net.outputs, 'pull'))
+      const taught = net.activations(gpu, rows, 'teacher')
+      const towards = gpu.array(rows * net.outputs, 'pull')
       net.forward(plan, teacher.parameters, inputs, taught, rows)
       const { weights } = teacher
       pull(plan, { ...gaussian, actions: taught.at(-1)!, weights }, towards)
@@ -208,7 +206,7 @@ export class TrpoUpdate {
       normalise(plan, batch.observations, inputs, batch.statistics, { rows, columns, every })
       net.forward(plan, old, inputs, activations, part.rows)
     }
-    const tangents = net.activations(gpu, part.rows, 'tangents').map((array) => this.own(array))
+    const tangents = net.activations(gpu, part.rows, 'tangents')
     this.conjugateGradient.record(
       plan,
       old,
@@ -231,9 +229,9 @@ export class TrpoUpdate {
     const { searchSteps, backtrack } = this.options
     const length = parameters.length
     const groups = Math.min(256, Math.ceil(length / 256))
-    const sums = this.own(gpu.array(2 * groups, 'search sums'))
+    const sums = gpu.array(2 * groups, 'search sums')
     const compared = comparisons(batch.rows)
-    const partials = this.own(gpu.array(2 * compared, 'comparison'))
+    const partials = gpu.array(2 * compared, 'comparison')
     const dispatch = (
       what: 'sum' | 'length' | 'candidate' | 'decide' | 'restore',
       arrays: Record<string, GpuArray>,
@@ -299,25 +297,14 @@ export class TrpoUpdate {
     }
   }
 
-  /** Gives its memory back. */
-  release(): void {
-    this.gpu.release(...this.owned)
-  }
-
   private workspace(rows: number, acted?: Acted): Workspace {
     const { gpu, net } = this
-    const all = (arrays: GpuArray[]) => arrays.map((array) => this.own(array))
     return {
       rows,
-      inputs: acted?.inputs ?? this.own(gpu.array(rows * net.inputs, 'inputs')),
-      activations: acted?.activations ?? all(net.activations(gpu, rows)),
-      scratch: all(net.activations(gpu, rows, 'cotangents')),
-      slices: this.own(net.gradientSlices(gpu, rows)),
+      inputs: acted?.inputs ?? gpu.array(rows * net.inputs, 'inputs'),
+      activations: acted?.activations ?? net.activations(gpu, rows),
+      scratch: net.activations(gpu, rows, 'cotangents'),
+      slices: net.gradientSlices(gpu, rows),
     }
-  }
-
-  private own<T extends GpuArray>(array: T): T {
-    this.owned.push(array)
-    return array
   }
 }

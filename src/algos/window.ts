@@ -17,7 +17,6 @@ export class Window {
   readonly gradient: GpuArray
   private readonly forwardPlan: Plan
   private readonly backwardPlan: Plan
-  private readonly owned: GpuArray[]
 
   /**
    * @param environments opened with a window of so many steps
@@ -25,7 +24,7 @@ export class Window {
    * @param tamed how the way back is, by default not at all
    */
   constructor(
-    private readonly gpu: Gpu,
+    gpu: Gpu,
     environments: GpuEnvironments,
     { net, parameters, statistics }: Pick<Actor, 'net' | 'parameters' | 'statistics'>,
     steps: number,
@@ -42,12 +41,6 @@ export class Window {
     const actionCotangents = gpu.array(size * net.outputs, 'cotangents of actions')
     this.cotangents = gpu.array((steps + 1) * size * columns, 'cotangents of observations')
     this.gradient = net.gradientSlices(gpu, size)
-    this.owned = [
-      ...inputs,
-      ...activations.flat(),
-      ...scratch,
-      ...[inputGradient, actionCotangents, this.cotangents, this.gradient],
-    ]
 
     this.forwardPlan = gpu.plan('window')
     for (const t of all) {
@@ -91,10 +84,6 @@ export class Window {
   /** The way back: `gradient` from `cotangents`. */
   async backward(): Promise<void> {
     await this.backwardPlan.runInPortions()
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
   }
 }
 

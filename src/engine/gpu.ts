@@ -120,12 +120,6 @@ export async function openGpu({ toggles = [] }: OpenOptions = {}): Promise<Gpu> 
   return new Gpu(instance, adapter, device, shaders, { toggles, backend })
 }
 
-/** A part of a device's memory; see `Gpu.scope`. */
-export interface GpuScope extends Gpu {
-  /** Destroys what was made through the scope; nothing can be made or sent through it any more. */
-  free(): void
-}
-
 export class Gpu {
   readonly report: AdapterReport
   /** which tile for which matrix product */
@@ -136,9 +130,9 @@ export class Gpu {
   /** ends the waits in flight when the device is lost */
   private readonly waiting = new Set<(failure: GpuError) => void>()
   private readonly kernels = new Map<string, Promise<Kernel>>()
-  /** buffers in use, and those that were given back, by size and usage; of this scope alone */
-  private readonly live = new Set<GPUBuffer>()
-  private readonly spare = new Map<string, GPUBuffer[]>()
+  /** buffers of this GPU alone, not of those within it; and the idle ones of them that numbers are read through, by size */
+  private readonly buffers = new Set<GPUBuffer>()
+  private readonly staging = new Map<number, GPUBuffer[]>()
 
   constructor(
     /** held because Dawn's process crashes once it is collected */
@@ -245,14 +239,16 @@ export class Gpu {
     this.assertWorking()
     if (count === 0) return new Type(new ArrayBuffer(0))
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
-    const staging = this.buffer(count * 4, usage, 'staging')
+    const idle = this.staging.get(count) ?? []
+    this.staging.set(count, idle)
+    const staging = idle.pop() ?? this.buffer(count * 4, usage, 'staging')
     const encoder = this.device.createCommandEncoder({ label: `read ${array.label}` })
     encoder.copyBufferToBuffer(array.buffer, start * 4, staging, 0, count * 4)
     this.device.queue.submit([encoder.finish()])
     await this.wait(staging.mapAsync(GPUMapMode.READ, 0, count * 4))
     const numbers = new Type(staging.getMappedRange(0, count * 4).slice(0))
     staging.unmap()
-    this.keep(staging)
+    idle.push(staging)
     return numbers
   }
 
@@ -261,35 +257,23 @@ export class Gpu {
     await this.wait(this.device.queue.onSubmittedWorkDone())
   }
 
-  /** Gives the arrays' memory back to the pool; they must not be used again. */
-  release(...arrays: GpuArray[]): void {
-    for (const { buffer } of arrays) this.keep(buffer)
-  }
-
   /**
-   * The same device for one piece of work, which owns what is made through it, arrays and what plans need, until `free`
-   * destroys all of that together.
-   *
-   * @example
-   *   const scope = gpu.scope()
-   *   try {
-   *     await learn(scope)
-   *   } finally {
-   *     scope.free()
-   *   }
+   * Does work on this device with memory of its own: what it makes through the GPU that it is given, arrays and what
+   * plans need, is destroyed together when the work is over, however it ends. Arrays are freed in no other way.
    */
-  scope(): GpuScope {
-    const scope: GpuScope = Object.create(this)
-    const free = () => {
+  async scoped<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
+    const scope: Gpu = Object.create(this)
+    const buffers = new Set<GPUBuffer>()
+    Object.assign(scope, { buffers, staging: new Map() })
+    try {
+      return await work(scope)
+    } finally {
       // what still runs and would send more meets an error of its own, where work on what is gone would end the device
       const failure = new GpuError('this work on the GPU is over, and what it had is freed')
       Object.assign(scope, { failure })
-      const { live, spare } = scope as Gpu
-      for (const buffer of [...live, ...[...spare.values()].flat()]) buffer.destroy()
-      live.clear()
-      spare.clear()
+      for (const buffer of buffers) buffer.destroy()
+      buffers.clear()
     }
-    return Object.assign(scope, { live: new Set(), spare: new Map(), free })
   }
 
   /** An empty list of dispatches, to fill and run. */
@@ -383,24 +367,9 @@ export class Gpu {
   buffer(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
     this.assertWorking()
     const size = Math.ceil(bytes / 256) * 256
-    const used = this.spare.get(`${size} ${usage}`)?.pop()
-    const buffer = used ?? this.device.createBuffer({ label, size, usage })
-    this.live.add(buffer)
-    if (!used) return buffer
-    buffer.label = label
-    if (usage & GPUBufferUsage.STORAGE) {
-      const encoder = this.device.createCommandEncoder({ label: `clear ${label}` })
-      encoder.clearBuffer(buffer)
-      this.device.queue.submit([encoder.finish()])
-    }
+    const buffer = this.device.createBuffer({ label, size, usage })
+    this.buffers.add(buffer)
     return buffer
-  }
-
-  private keep(buffer: GPUBuffer): void {
-    // freed with its scope, or given back before
-    if (!this.live.delete(buffer)) return
-    const key = `${buffer.size} ${buffer.usage}`
-    this.spare.set(key, [...(this.spare.get(key) ?? []), buffer])
   }
 }
 

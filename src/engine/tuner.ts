@@ -99,27 +99,32 @@ export class Tiles {
   }
 }
 
-async function fastest(gpu: Gpu, shape: ProductShape, tiles: readonly Tile[]): Promise<Tile> {
-  const [rows, depth, columns] = shape
-  const a = gpu.array(rows * depth, 'tuner a')
-  const b = gpu.array(depth * columns, 'tuner b')
-  const c = gpu.array(rows * columns, 'tuner c')
-  const candidates = tiles.map((tile) => {
-    const plan = gpu.plan('tuner')
-    matmul(plan, { rows, columns, depth, a: { array: a }, b: { array: b }, c: { array: c } }, tile)
-    return { tile, plan, time: Number.POSITIVE_INFINITY }
-  })
-  // in turn, so that other work on the machine does not count against one of them; the first round compiles
-  for (let round = 0; round <= TIMINGS; round++) {
-    for (const candidate of candidates) {
-      const start = performance.now()
-      await candidate.plan.run(REPEATS)
-      await gpu.finish()
-      if (round > 0) candidate.time = Math.min(candidate.time, performance.now() - start)
+function fastest(device: Gpu, shape: ProductShape, tiles: readonly Tile[]): Promise<Tile> {
+  return device.scoped(async (gpu) => {
+    const [rows, depth, columns] = shape
+    const a = gpu.array(rows * depth, 'tuner a')
+    const b = gpu.array(depth * columns, 'tuner b')
+    const c = gpu.array(rows * columns, 'tuner c')
+    const candidates = tiles.map((tile) => {
+      const plan = gpu.plan('tuner')
+      matmul(
+        plan,
+        { rows, columns, depth, a: { array: a }, b: { array: b }, c: { array: c } },
+        tile,
+      )
+      return { tile, plan, time: Number.POSITIVE_INFINITY }
+    })
+    // in turn, so that other work on the machine does not count against one of them; the first round compiles
+    for (let round = 0; round <= TIMINGS; round++) {
+      for (const candidate of candidates) {
+        const start = performance.now()
+        await candidate.plan.run(REPEATS)
+        await gpu.finish()
+        if (round > 0) candidate.time = Math.min(candidate.time, performance.now() - start)
+      }
     }
-  }
-  gpu.release(a, b, c)
-  return candidates.reduce((best, next) => (next.time < best.time ? next : best)).tile
+    return candidates.reduce((best, next) => (next.time < best.time ? next : best)).tile
+  })
 }
 
 // a cache that cannot be read is made anew

@@ -52,7 +52,6 @@ export async function compareWithJudge(
     await gpu.read(environments.ends),
   ]
   const { unconverged } = await environments.takeEnded()
-  environments.release()
 
   const observation: number[] = []
   const reward: number[] = []

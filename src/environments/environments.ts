@@ -119,7 +119,6 @@ export class GpuEnvironments {
   private readonly recompute: boolean
   private readonly carried: GpuArray<'f32'>
   private readonly constants: KernelConstants
-  private readonly owned: GpuArray[] = []
   private readonly firstEpisodes: Plan
 
   /**
@@ -150,44 +149,41 @@ export class GpuEnvironments {
     this.groups = groups
     this.references = clips
     const { stateSize, controlSize, adjointSize } = groups[0].physics
-    const array = <T extends 'f32' | 'u32' = 'f32'>(length: number, label: string, type?: T) => {
-      const made = gpu.array(length, label, type)
-      this.owned.push(made)
-      return made
-    }
     const rows = window ? steps : 1
     const substeps = Math.max(...groups.map((group) => group.substeps))
     const recorded = steps * substeps * stateSize * size
     this.recompute = window && (options.recompute ?? 4 * recorded > LARGEST_TRAJECTORY)
     // with one more row for what is recomputed
     const stateRows = window ? steps + 1 + Number(this.recompute) : 1
-    this.states = array(stateRows * stateSize * size, 'states')
-    this.controls = array(rows * controlSize * size, 'controls')
-    this.actions = array(steps * size * model.nu, 'batch actions')
-    this.observations = array((window ? steps + 1 : steps) * size * observationSize, 'observations')
-    this.rewards = array(steps * size, 'batch rewards')
-    this.ends = array(steps * size, 'batch ends', 'u32')
+    this.states = gpu.array(stateRows * stateSize * size, 'states')
+    this.controls = gpu.array(rows * controlSize * size, 'controls')
+    this.actions = gpu.array(steps * size * model.nu, 'batch actions')
+    this.observations = gpu.array(
+      (window ? steps + 1 : steps) * size * observationSize,
+      'observations',
+    )
+    this.rewards = gpu.array(steps * size, 'batch rewards')
+    this.ends = gpu.array(steps * size, 'batch ends', 'u32')
     const shortest = Math.min(
       ...clips.map(({ dt }) =>
         Math.max(1, Math.floor(Math.min(shortestSeconds, episodeSeconds) / dt)),
       ),
     )
     this.finalRows = (1 + Math.ceil(steps / shortest)) * size
-    this.finals = array(this.finalRows * observationSize, 'final observations')
-    this.push = array(5 * size, 'pushes')
-    this.timesteps = array(size, 'timesteps')
+    this.finals = gpu.array(this.finalRows * observationSize, 'final observations')
+    this.push = gpu.array(5 * size, 'pushes')
+    this.timesteps = gpu.array(size, 'timesteps')
     this.episodes = new Episodes(gpu, model, clips, episodeSeconds, this.states, this.timesteps)
-    this.report = array(3 * size, 'report of physics')
+    this.report = gpu.array(3 * size, 'report of physics')
     const kept = this.recompute ? recorded / steps : recorded
-    this.trajectory = array(window ? kept : 1, 'trajectory')
-    this.marks = array(window ? 2 * (steps + 1) * size : 1, 'marks', 'u32')
-    this.carried = array(window ? stateSize * size : 1, 'states at the end')
-    this.adjoint = array(window ? adjointSize * size : 1, 'adjoint')
-    this.controlAdjoints = array(window ? rows * controlSize * size : 1, 'adjoints of controls')
+    this.trajectory = gpu.array(window ? kept : 1, 'trajectory')
+    this.marks = gpu.array(window ? 2 * (steps + 1) * size : 1, 'marks', 'u32')
+    this.carried = gpu.array(window ? stateSize * size : 1, 'states at the end')
+    this.adjoint = gpu.array(window ? adjointSize * size : 1, 'adjoint')
+    this.controlAdjoints = gpu.array(window ? rows * controlSize * size : 1, 'adjoints of controls')
     const written = writeClips(gpu, clips, layout, episodeSeconds)
     this.table = written.table
     this.clipData = written.clips
-    this.owned.push(this.table, this.clipData)
     this.firstEpisodes = gpu.plan('first episodes')
     this.reset(this.firstEpisodes, 0, true)
   }
@@ -420,12 +416,6 @@ export class GpuEnvironments {
    */
   load(saved: SavedEnvironments): void {
     this.episodes.load(saved)
-  }
-
-  release(): void {
-    this.gpu.release(...this.owned)
-    this.episodes.release()
-    for (const { physics } of this.groups) physics.release()
   }
 
   private stateRow(t: number): number {

@@ -209,10 +209,6 @@ export class Episodes {
     this.gpu.write(this.timesteps, steps)
   }
 
-  release(): void {
-    this.gpu.release(this.info, this.tally)
-  }
-
   /** Numbers of all states of a row. */
   private get row(): number {
     return (this.model.nq + 2 * this.model.nv) * this.size

@@ -83,7 +83,6 @@ export async function checkStep(
     )
     errors.qacc.push(largest(qacc, (x, i) => x - wanted.qacc[i]) / most)
   }
-  rig.release()
   return {
     states: count,
     touching,
@@ -128,7 +127,6 @@ export async function checkDerivative(
     gpu.read(rig.adjoint),
     gpu.read(rig.adjointControls),
   ])
-  rig.release()
   const reference = new Reference(kernels.model, timestep, options)
   const relative: number[] = []
   for (let e = 0; e < count; e++) {

@@ -100,22 +100,23 @@ export class PhysicsKernels {
     for (const { shader, constants } of uses) this.gpu.kernel(shader, constants!).catch(() => {})
     for (const [done, { shader, constants }] of uses.entries()) {
       onProgress?.(done, uses.length)
-      const { bindings, fields } = await this.gpu.kernel(shader, constants!)
-      const names = bindings.map(({ name }) => name).filter((name) => name !== 'shape')
-      const arrays = Object.fromEntries(names.map((name) => [name, this.gpu.array(4, name)]))
-      // a share of no environments
-      const plan = this.gpu.plan(`first use of ${shader}`)
-      await plan
-        .add({
-          shader,
-          constants: constants!,
-          arrays,
-          shape: { ...Object.fromEntries(fields.map(({ name }) => [name, 0])), environments: 1 },
-          groups: [1],
-        })
-        .run()
-      await this.gpu.finish()
-      this.gpu.release(...Object.values(arrays))
+      await this.gpu.scoped(async (gpu) => {
+        const { bindings, fields } = await gpu.kernel(shader, constants!)
+        const names = bindings.map(({ name }) => name).filter((name) => name !== 'shape')
+        const arrays = Object.fromEntries(names.map((name) => [name, gpu.array(4, name)]))
+        // a share of no environments
+        const plan = gpu.plan(`first use of ${shader}`)
+        await plan
+          .add({
+            shader,
+            constants: constants!,
+            arrays,
+            shape: { ...Object.fromEntries(fields.map(({ name }) => [name, 0])), environments: 1 },
+            groups: [1],
+          })
+          .run()
+        await gpu.finish()
+      })
     }
     onProgress?.(uses.length, uses.length)
   }
@@ -194,11 +195,6 @@ export class PhysicsKernels {
         for (const piece of constants.keys()) dispatch(piece, step)
       }
     }
-  }
-
-  release(): void {
-    this.gpu.release(...this.spills.values())
-    this.spills.clear()
   }
 
   // made when asked for: many uses need no derivative

@@ -96,13 +96,6 @@ export class Arrangement {
     await this.gpu.finish()
   }
 
-  release(): void {
-    const { gpu, states, before, after, controls, timesteps, report, trajectory } = this
-    const { adjoint, seeds, adjointControls } = this
-    gpu.release(states, before, after, controls, timesteps, report, trajectory)
-    gpu.release(adjoint, seeds, adjointControls)
-  }
-
   private get stepArrays() {
     const { states, controls, timesteps, report, trajectory } = this
     return { states, controls, timesteps, report, trajectory }

@@ -33,19 +33,13 @@ export function within(context: Context, folder: string): Context {
  *
  * @param work is given the context with such a GPU
  */
-export async function inScope<T>(
-  context: Context,
-  work: (context: Context) => Promise<T>,
-): Promise<T> {
-  const gpu = context.gpu.scope()
-  // a pool that starts when it is asked for is not asked for here
-  const all = Object.getOwnPropertyDescriptors(context)
-  const own = { ...all, gpu: { value: gpu, enumerable: true } }
-  try {
-    return await work(Object.defineProperties({}, own) as Context)
-  } finally {
-    gpu.free()
-  }
+export function inScope<T>(context: Context, work: (context: Context) => Promise<T>): Promise<T> {
+  return context.gpu.scoped((gpu) => {
+    // a pool that starts when it is asked for is not asked for here
+    const all = Object.getOwnPropertyDescriptors(context)
+    const own = { ...all, gpu: { value: gpu, enumerable: true } }
+    return work(Object.defineProperties({}, own) as Context)
+  })
 }
 
 /** The run that a context is about. */

@@ -148,7 +148,6 @@ export async function physics(
         const back = (times: number) => rig.backward(times)
         const cases = differentiable ? [step, peer, back] : [step, peer]
         const times = await interleave(cases, { rounds: settings.rounds, roundTime: ROUND })
-        rig.release()
         const rate = (i: number) => (1000 * environments * SUBSTEPS) / times[i].median_ms
         const workers = pool.workers.length
         const found = {
@@ -166,7 +165,6 @@ export async function physics(
         return `${thousands(found.step_per_s)} steps/s with ${count(environments, 'environment')}, MuJoCo with ${count(workers, 'worker')} ${thousands(found.mujoco_per_s)}: ${found.ratio.toFixed(1)} times as fast${more}`
       })
     }
-    kernels.release()
   })
   busy('one environment on the CPU')
   await check('one environment', () => {

@@ -259,7 +259,6 @@ export const controlTests: KernelTest[] = [
         assert(collector.finalCount === finals, 'no more final states than ends')
       }
       assert(new Set(environments.seen.flat()).size === 2 * size * steps, 'no action comes twice')
-      collector.release()
     },
   },
   {
@@ -279,7 +278,6 @@ export const controlTests: KernelTest[] = [
         assert(!updates || update.kl <= OPTIONS.maxKl * 1.001, `KL ${update.kl}`)
       }
       const after = costOf((await learner.state()).policy)
-      learner.release()
       assert(after < 1.05 * optimum, `the cost is ${after}, the optimum ${optimum}`)
       // no law of position and velocity alone beats the one that knows the time
       assert(after >= optimum, `the cost ${after} is below the optimum ${optimum}`)
@@ -304,7 +302,6 @@ export const controlTests: KernelTest[] = [
       carts.step = step
       const after = await learner.iterate()
       assert(after.update.accepted && after.notFinite.length === 0, 'the next batch is learnt from')
-      learner.release()
     },
   },
   {
@@ -333,7 +330,6 @@ export const controlTests: KernelTest[] = [
           logStds.push(policy[start])
         }
         policies.push({ net, logStds })
-        learner.release()
       }
       const [free, led] = policies as [(typeof policies)[0], (typeof policies)[0]]
       assertIdentical(led.net, free.net, 'the network after one update')
@@ -367,7 +363,6 @@ export const controlTests: KernelTest[] = [
       assert(got.statistics[0] > 0, 'the statistics have seen the batches')
       assertIdentical(got.critic.parameters, expected.critic.parameters, 'value network')
       assertIdentical(got.critic.moments, expected.critic.moments, 'moments of the value network')
-      for (const { learner } of [whole, first, second]) learner.release()
     },
   },
 ]

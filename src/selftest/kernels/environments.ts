@@ -166,7 +166,6 @@ export const environmentTests: KernelTest[] = [
         `largest error of an observation ${observation[size - 1]}`,
       )
       assert(falls >= size / 2, `only ${falls} of ${size} fell: nothing was tested`)
-      environments.release()
       simulator.close()
     },
   },
@@ -205,7 +204,6 @@ export const environmentTests: KernelTest[] = [
         }
       }
       assert(others[2] === 0, 'the failed step is worth nothing')
-      environments.release()
       simulator.close()
     },
   },
@@ -240,7 +238,6 @@ export const environmentTests: KernelTest[] = [
         await plan.run()
         assertIdentical((await environments.save()).states, end.states, 'states gone on from')
         const sums = await environments.takeEnded()
-        environments.release()
         return { end, sums }
       }
       const [few, many] = [await run(7), await run(70)]
@@ -289,7 +286,6 @@ export const environmentTests: KernelTest[] = [
       const z = drawn.map((a, i) => (a - mean[i]) / Math.exp(-2))
       const variance = z.reduce((sum, x) => sum + x * x, 0) / z.length
       assert(Math.abs(variance - 1) < 0.3, `noise of variance ${variance}`)
-      rollouts.release()
       simulator.close()
     },
   },
@@ -312,7 +308,6 @@ export const environmentTests: KernelTest[] = [
         environments.step(plan, 0)
         await plan.run()
         const ends = await gpu.read(environments.ends)
-        environments.release()
         return [...ends]
       }
       assertIdentical(await run(), [0, 0, 0], 'ends as the judge has them')

@@ -10,8 +10,7 @@ import { trpoTests } from './trpo.ts'
 import { vectorTests } from './vectors.ts'
 import { windowTests } from './window.ts'
 
-/** Every kernel test, for any adapter. */
-export const kernelTests: KernelTest[] = [
+const tests: KernelTest[] = [
   ...productTests,
   ...networkTests,
   ...vectorTests,
@@ -23,3 +22,9 @@ export const kernelTests: KernelTest[] = [
   ...trialTests,
   ...windowTests,
 ]
+
+/** Every kernel test, for any adapter; each frees what it made. */
+export const kernelTests: KernelTest[] = tests.map(({ name, run }) => ({
+  name,
+  run: (gpu) => gpu.scoped(run),
+}))

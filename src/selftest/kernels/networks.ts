@@ -62,8 +62,6 @@ async function passes(gpu: Gpu, { sizes, activation, rows }: Case, seed: number)
     inputGradient: await gpu.read(inputGradient),
     tangent: await gpu.read(tangents.at(-1)!),
   }
-  gpu.release(parameters, input, cotangent, direction, slices, gradient, inputGradient)
-  gpu.release(...activations, ...scratch, ...tangents)
   return result
 }
 
@@ -197,7 +195,6 @@ export const networkTests: KernelTest[] = [
           { rtol: 1e-4, atol: 1e-5 },
           `adam ${n}`,
         )
-        gpu.release(parameters, adam.moments, progress, gradient)
       }
     },
   },

@@ -211,7 +211,6 @@ async function simulate(
     controls: await read(adjoint_controls, 1, 3),
   }
   assertIdentical(await read(arrays.states, 1, 3), start, 'the row that was read')
-  gpu.release(...Object.values(arrays))
   return result
 }
 

@@ -67,7 +67,6 @@ async function product(
     )
   })
   const c = await gpu.read(C)
-  gpu.release(...arrays)
   return c
 }
 
@@ -124,7 +123,6 @@ export const productTests: KernelTest[] = [
         )
         assertClose(await gpu.read(C), expected, { ...sumTolerance(depth), atol: 1e-5 }, tile.kind)
       }
-      gpu.release(A, B, C)
     },
   },
   {
@@ -161,7 +159,6 @@ export const productTests: KernelTest[] = [
             `${tile.kind} derivative of ${activation}`,
           )
         }
-        gpu.release(array)
       }
     },
   },
@@ -205,7 +202,6 @@ export const productTests: KernelTest[] = [
             'one slice is not the sum',
           )
         }
-        gpu.release(X)
       }
     },
   },

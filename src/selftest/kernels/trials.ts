@@ -75,7 +75,6 @@ export const trialTests: KernelTest[] = [
         mean(({ survived, episodes }) => survived / episodes),
         'survival',
       )
-      trials.release()
       simulator.close()
     },
   },
@@ -94,7 +93,6 @@ export const trialTests: KernelTest[] = [
         assert(finalRows === 2 * size, `${finalRows} final rows`)
         await environments.begin()
         const { info } = await environments.save()
-        environments.release()
         return [...info.subarray(INFO.length * size, (INFO.length + 1) * size)]
       }
       const most = Math.round(20 / references[0].dt)
@@ -113,7 +111,6 @@ export const trialTests: KernelTest[] = [
       })
       // episodes of 30 steps: three may end in 80, and one goes on
       assert(brief.finalRows === 2 * 4, `${brief.finalRows} final rows of 2 bodies`)
-      brief.release()
       simulator.close()
     },
   },

@@ -59,7 +59,6 @@ export const vectorTests: KernelTest[] = [
           `reduce ${length}`,
         )
         assertIdentical(await run(), first, `reduce ${length} again`)
-        gpu.release(x, y, results)
       }
     },
   },

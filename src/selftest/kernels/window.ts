@@ -120,8 +120,6 @@ export const windowTests: KernelTest[] = [
       await again.backward()
       const same = (await gpu.read(again.gradient)) as Float32Array
       assertIdentical(same, gradient, 'gradient with recomputed physics')
-      again.release()
-      lean.environments.release()
       assert(
         (await gpu.read(environments.ends)).every((end) => end === 0),
         'nobody falls',
@@ -195,9 +193,6 @@ export const windowTests: KernelTest[] = [
         Math.abs(actual - expected) / length < 2e-3,
         `discounted: expected ${expected}, got ${actual}, length ${length}`,
       )
-      discounted.release()
-      window.release()
-      environments.release()
       simulator.close()
     },
   },
@@ -248,8 +243,6 @@ export const windowTests: KernelTest[] = [
           `direction ${d}: expected ${expected}, got ${actual}, length ${length}`,
         )
       }
-      window.release()
-      environments.release()
       simulator.close()
     },
   },
