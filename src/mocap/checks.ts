@@ -90,7 +90,7 @@ export function checkClip(
  */
 export function clipOf(capture: MotionCapture, file = capture.name): Clip {
   for (const finding of checkUse(capture)) {
-    throw new ClipError(`${capture.name}: ${findingText(finding, file)}`)
+    throw new ClipError(`${capture.name}: ${findingText(finding, file)}`, finding.mend)
   }
   return toClip(capture)
 }

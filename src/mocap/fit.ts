@@ -75,14 +75,16 @@ const TURNS = JOINTS.map((_, j) => {
 })
 const OWNER = Array.from({ length: N }, (_, d) => FIRST.findLastIndex((first) => first <= d))
 
-/** The longest motion that is fitted at once, s. */
+/** The longest motion that is fitted at once, s, and what is taken of a longer one where nobody says more. */
 const LONGEST = 600
+const BEGINNING = { from: 0, to: 60 }
 
 /** @throws ClipError for a motion that is too long to be fitted at once */
 export function mustBeShort(seconds: number, name: string): void {
   if (seconds <= LONGEST) return
   throw new ClipError(
-    `${name}: expected at most ${LONGEST} s to be read at once, got more; cut it by --from and --to, such as --from 0 --to 30`,
+    `${name}: expected at most ${LONGEST} s to be read at once, got more; cut it by --from and --to, such as --from 0 --to 60`,
+    BEGINNING,
   )
 }
 

@@ -44,6 +44,26 @@ test('a file is as it was without changes, and with them what the command line m
   assert.is((await editClip(edited, {})).text, walkText)
 })
 
+test('of a file that is too long the beginning is opened, and from there any other part', async () => {
+  const frames = Array.from({ length: 662 }, (_, time) => ({
+    ...walk.frames[time % walk.frames.length],
+    time,
+  }))
+  const text = formatDeepMimic({ ...walk, loop: false, frames })
+  const long = { name: 'long.txt', bytes: bytesOf(text) }
+  const opened = await importClip(long)
+  assert.equal(opened.edit, { from: 0, to: 60 })
+  assert.is(opened.capture.frames.length, 61)
+  assert.match(
+    inControls(opened.notes![0]),
+    /^a part of it is shown: long: it lasts 11\.0 minutes, and up to 10 can be learnt: cut it/,
+  )
+  const later = await editClip(opened, { from: 500, to: 510 })
+  assert.is(later.capture.frames.length, 11)
+  assert.is(later.notes?.length, 0)
+  assert.match(await refusal({ from: 0, to: 640 }, long), /it lasts 10\.7 minutes/)
+})
+
 test('a clip without a file is changed by its text, a BVH file by itself', async () => {
   const { motion: _, ...known } = await importClip(motion)
   const mirrored = await editClip(known, { mirror: true })

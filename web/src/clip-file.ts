@@ -1,6 +1,7 @@
 /** A clip from a motion file, as it is there or as the user wants it. */
 
 import { clipOf } from '../../src/mocap/checks.ts'
+import { ClipError } from '../../src/mocap/clip-error.ts'
 import { parseDeepMimic } from '../../src/mocap/deepmimic.ts'
 import type { Edit } from '../../src/mocap/edit.ts'
 import type { ClipText } from '../../src/mocap/readers.ts'
@@ -34,15 +35,26 @@ export function readClip(text: string, name: string, origin: ClipText['origin'] 
 
 /**
  * Makes a clip of a motion file of any format; the readers are loaded when there is something to read. One that is changed
- * has a name of its own, so that what learns it is not taken for what learnt the other.
+ * has a name of its own, so that what learns it is not taken for what learnt the other. Of a file that is too long the
+ * beginning is taken, from which the user may go on to another part.
  *
  * @throws ClipError for a file that is none, and for changes that it does not allow
  */
 export async function importClip(motion: MotionFile, edit: Edit = {}): Promise<OpenedClip> {
+  try {
+    return await read(motion, edit)
+  } catch (error) {
+    if (!(error instanceof ClipError) || !error.mend || Object.keys(edit).length) throw error
+    const opened = await read(motion, error.mend)
+    return { ...opened, notes: [`a part of it is shown: ${error.message}`, ...opened.notes] }
+  }
+}
+
+async function read(motion: MotionFile, edit: Edit): Promise<OpenedClip & { notes: string[] }> {
   const { readAsText } = await import('../../src/mocap/readers.ts')
   const { name, text, notes, origin } = readAsText(motion.bytes, motion.name, edit)
   const own = Object.keys(edit).length ? `${name}-edited` : name
-  return { ...readClip(text, own, origin), motion, edit, notes }
+  return { ...readClip(text, own, origin), motion, edit, notes: [...notes] }
 }
 
 /**
