@@ -1,14 +1,13 @@
 /**
- * Makes the results: `npx tsx scripts/results.ts --mocap FOLDER [--only REGEX] [--list]` runs the rows of
- * scripts/results/rows.ts that are not in results/results.json yet, one after another, and renders the end of an episode
- * of each policy into docs/images. FOLDER holds DeepMimic's humanoid3d_*.txt; without it there are only our clips. It
- * can be stopped with Ctrl-C at any time, and goes on where it was. A row that is to be made anew is taken out of
+ * Makes the results: `npx tsx scripts/results.ts --mocap FOLDER` runs the rows of scripts/results/rows.ts that are not in
+ * results/results.json yet, one after another, and renders the end of an episode of each policy into docs/images. It can
+ * be stopped with Ctrl-C at any time, and goes on where it was. A row that is to be made anew is taken out of
  * results.json, and its folder out of runs/results. Then `npm run docs` writes tables and plots.
  */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { openRun } from '../src/runner/folder-store.ts'
 import { renderPolicy } from './results/render.ts'
 import {
@@ -23,12 +22,11 @@ import {
 import { folderOf, hasRun, runRow } from './results/run.ts'
 import { addResults, pictureOf, ROOT, readResults } from './results/store.ts'
 
-/** Options of this program. */
-export const OPTIONS = {
-  mocap: { type: 'string' },
-  only: { type: 'string' },
-  list: { type: 'boolean' },
-} as const
+export const program = new Command('results')
+  .description('run what is missing of results/results.json, row by row')
+  .option('--mocap <folder>', "where DeepMimic's humanoid3d_*.txt are; without, ours alone count")
+  .option('--only <regex>', 'rows whose name matches')
+  .option('--list', 'say what is done, what is due, and the command of every row')
 
 /** Our clips, then those of a folder of DeepMimic's. */
 export function subjectsOf(mocap?: string): Subject[] {
@@ -46,7 +44,12 @@ export function subjectsOf(mocap?: string): Subject[] {
 }
 
 async function main(): Promise<void> {
-  const { mocap, only = '', list } = parseArgs({ options: OPTIONS }).values
+  const {
+    mocap,
+    only = '',
+    list,
+  } = program.parse().opts<{ mocap?: string; only?: string; list?: boolean }>()
+  if (mocap !== undefined && !existsSync(mocap)) program.error(`--mocap: there is no ${mocap}`)
   const subjects = subjectsOf(mocap)
   const wanted = new RegExp(only)
   const failed = new Map<string, string>()

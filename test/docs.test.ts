@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DOCUMENTS, pictures, TABLES, withTables } from '../scripts/make-docs.ts'
-import { OPTIONS } from '../scripts/results.ts'
+import { program as results } from '../scripts/results.ts'
 import { apgSchema, sftSchema, trpoSchema } from '../src/pipeline/options.ts'
 import { optionEntries, type Schema } from '../src/pipeline/settings.ts'
 import {
@@ -109,7 +109,7 @@ test('every path of the project that is named exists', () => {
 
 test('every command and option that is named exists', () => {
   const scripts: Record<string, string> = JSON.parse(read('package.json')).scripts
-  const ofResults = Object.keys(OPTIONS)
+  const ofResults = results.options.map(({ long }) => long!.slice(2))
   const known = new Set([...Object.values(COMMANDS).flatMap(flagsOf), ...COMMON, ...ofResults])
   for (const { path, text } of TEXTS) {
     for (const [, run, name] of text.matchAll(/\bnpm (run )?([a-z]+)\b/g)) {
