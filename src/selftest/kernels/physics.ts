@@ -4,7 +4,7 @@
 import { readAsset } from '#platform'
 import type { Gpu, GpuArray } from '../../engine/gpu.ts'
 import { loadClip } from '../../mocap/deepmimic.ts'
-import { type Geom, PhysicsKernels } from '../../physics/index.ts'
+import { type Geom, type KernelOptions, PhysicsKernels } from '../../physics/index.ts'
 import { humanoidXml } from '../../sim/humanoid.ts'
 import { recorded, SUBSTEPS } from '../situations.ts'
 import { type Adjoints, relative, type Situation, Twin } from '../twin.ts'
@@ -69,18 +69,24 @@ const TINY = `
   <actuator><position joint="arm" kp="20" kv="1" forcerange="-8 8"/></actuator>
 </mujoco>`
 
-/** A body, its states, and its kernels on the adapter that is tested; made when a test first wants them. */
-interface Subject {
+/** A body, its states, and how its kernels are made. */
+interface Scene {
   readonly twin: Twin
   readonly situations: readonly Situation[]
+  readonly options: KernelOptions
+}
+
+/** With its kernels on the adapter that is tested. */
+interface Subject extends Scene {
   readonly kernels: PhysicsKernels
 }
 
 const feet = ({ name }: Geom) => /ankle/.test(name)
-const subjects = new Map<string, Promise<Subject>>()
+/** made when a test first wants them */
+const scenes = new Map<string, Promise<Scene>>()
 
 function humanoid(gpu: Gpu): Promise<Subject> {
-  return subject('humanoid', async () => {
+  return subject(gpu, 'humanoid', async () => {
     const options = { mayTouch: feet, forced: [0] }
     const twin = await Twin.load(humanoidXml(), options)
     const walk = loadClip(await readAsset('clips/walk.txt'), 'walk')
@@ -89,27 +95,26 @@ function humanoid(gpu: Gpu): Promise<Subject> {
       ...situation,
       wrench: Float64Array.from({ length: 6 }, () => 10 * random.normal()),
     }))
-    const kernels = new PhysicsKernels(gpu, twin.physics, options)
-    return { twin, situations: situations.map(rounded), kernels }
+    return { twin, situations: situations.map(rounded), options }
   })
 }
 
 function small(gpu: Gpu, xml: string, pieces: number): Promise<Subject> {
-  return subject(`${xml.length} ${pieces}`, async () => {
+  return subject(gpu, `${xml.length} ${pieces}`, async () => {
     const twin = await Twin.load(xml, { forced: [1] })
     const random = new TestRandom(3)
     const situations = Array.from({ length: ENVIRONMENTS }, () =>
       rounded(twin.random(random, { height: 0.3, speed: 1 })),
     )
-    const kernels = new PhysicsKernels(gpu, twin.physics, { forced: [1], pieces })
-    return { twin, situations, kernels }
+    return { twin, situations, options: { forced: [1], pieces } }
   })
 }
 
-function subject(name: string, make: () => Promise<Subject>): Promise<Subject> {
-  const known = subjects.get(name) ?? make()
-  subjects.set(name, known)
-  return known
+async function subject(gpu: Gpu, name: string, make: () => Promise<Scene>): Promise<Subject> {
+  const known = scenes.get(name) ?? make()
+  scenes.set(name, known)
+  const scene = await known
+  return { ...scene, kernels: new PhysicsKernels(gpu, scene.twin.physics, scene.options) }
 }
 
 // both precisions begin with the very same numbers
