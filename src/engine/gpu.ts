@@ -61,6 +61,7 @@ const SHADERS = [
   'adam',
   'advantages',
   'conjugate_gradient',
+  'drawn',
   'environment',
   'environment_act',
   'environment_act_adjoint',
@@ -287,12 +288,10 @@ export class Gpu {
     if (source === undefined)
       throw new Error(`no shader "${shader}" among ${[...this.shaders.keys()].join(', ')}`)
     const code = specialise(include(source, this.shaders, shader), constants, shader)
-    let kernel = this.kernels.get(code)
-    if (!kernel) {
-      kernel = this.wait(this.compile(shader, code))
-      this.kernels.set(code, kernel)
-    }
-    return kernel
+    const kernel = this.kernels.get(code) ?? this.compile(shader, code)
+    this.kernels.set(code, kernel)
+    // each waits for itself: a kernel that one asked for whose work is over is there for the next
+    return this.wait(kernel)
   }
 
   /** Frees the device; waits in flight end with a GpuError. */

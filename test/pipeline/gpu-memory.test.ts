@@ -72,6 +72,23 @@ async function failureOf(work: Promise<unknown>): Promise<string> {
   return ''
 }
 
+// first, lest the kernel be compiled already
+test('a kernel that is still compiled when its scope ends is there for the next', async () => {
+  const double = (of: Gpu) => {
+    const array = of.upload(Float32Array.of(2), 'doubled')
+    const plan = of.plan('double')
+    scale(plan, array, 2)
+    return { array, run: plan.run() }
+  }
+  const late = await gpu.scoped(async (scope) => ({ failure: failureOf(double(scope).run) }))
+  assert.match(await late.failure, /work on the GPU is over/)
+  await gpu.scoped(async (scope) => {
+    const { array, run } = double(scope)
+    await run
+    assert.equal([...(await scope.read(array))], [4])
+  })
+})
+
 for (const [method, run] of Object.entries(RUNS) as [keyof typeof RUNS, typeof RUNS.apg][]) {
   test(`${method} leaves nothing on the GPU, however it ends`, async () => {
     const before = [...live.values()]
