@@ -1,7 +1,8 @@
-// The next episode of every environment whose last one is over: a clip of its share, a frame drawn evenly, noise on the
-// joints, lifted out of the floor where it is in it. An episode that was cut off leaves its last observation first.
-// With `all` every environment begins. Episodes are as long as the clip says, or with `shortest` (a share of that) above 0
-// of lengths drawn log-evenly from there on.
+// The next episode of every environment whose last one is over: a frame drawn evenly, noise on the joints, lifted out of
+// the floor where it is in it. An environment keeps to its clip, so that each clip has the same share of control steps,
+// however soon its episodes end. An episode that was cut off leaves its last observation first. With `all` every
+// environment begins. Episodes are as long as the clip says, or with `shortest` (a share of that) above 0 of lengths drawn
+// log-evenly from there on.
 //
 // finals [cuts and the end of the batch, environments, OBSERVED]; timesteps [environments], s
 
@@ -50,7 +51,7 @@ ${OBSERVATION}
   let turn = info[EPISODE * N + e];
   let draw = pcg4d(vec4u(shape.seed, e, turn, 0xffffffffu));
   let u = uniform4(draw);
-  let number = shape.clip + (id.x + turn) % shape.clips;
+  let number = shape.clip + id.x % shape.clips;
   let clip = clips[number];
   let starts = select(clip.frames - 1u, clip.frames, clip.loops == 1u);
   let start = min(starts - 1u, u32(u.x * f32(starts)));

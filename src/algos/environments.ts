@@ -68,7 +68,7 @@ interface SavedImitation {
   readonly episodes: Awaited<ReturnType<VectorEnvironment['save']>>
 }
 
-/** A vector of humanoids that imitate clips, episode after episode. */
+/** A vector of humanoids that imitate clips, episode after episode, each the same one. */
 export class Imitation implements Environments {
   readonly size: number
   readonly observationSize: number
@@ -83,10 +83,16 @@ export class Imitation implements Environments {
   /** [size] episodes begun in each environment: what chance decides in the next follows from it alone */
   private begun: number[]
 
+  /** @throws RangeError if there are more clips than environments */
   constructor(
     private readonly vector: VectorEnvironment,
     private readonly options: ImitationOptions,
   ) {
+    if (vector.size < options.clips.length) {
+      throw new RangeError(
+        `${options.clips.length} clips need as many environments, got ${vector.size}`,
+      )
+    }
     this.size = vector.size
     this.observationSize = options.observationSize
     this.actions = vector.actions
@@ -128,7 +134,7 @@ export class Imitation implements Environments {
       const perturbation: Perturbation = { kicks: { speed: kicks, every: [1, 3] } }
       return {
         ...{ environment, episode: EPISODES.practice.first + number },
-        clip: number % clips.length,
+        clip: environment % clips.length,
         startNoise: { position: startNoise, velocity: 10 * startNoise },
         ...(kicks > 0 && { perturbation }),
       }
