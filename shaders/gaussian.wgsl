@@ -5,15 +5,11 @@
 //   SPREAD   by s: gradient[log_std_at + k] = 1/rows sum over rows of w[row] (z^2 - 1); one workgroup a k
 //   FISHER   cotangent = tangent exp(-2 s[k]) / rows: the Fisher information of the mean, block of the Gauss-Newton
 //            product J^T M J v, which is exact here since s does not depend on the state
-//   COMPARE  a new policy, which has one row of each `every` of a batch (drawn.wgsl), with the old that acted:
-//            partials[group] = sums over rows of
+//   COMPARE  a new policy with the old that acted: partials[group] = sums over rows of
 //              (ratio - 1) w[row],  ratio = density_new(actions) / density_old(actions)
 //              KL(old || new) = sum over k of s' - s + (exp(2 s) + (mean - mean')^2) / (2 exp(2 s')) - 1/2
 
-struct Shape {
-  rows: u32, columns: u32, log_std_at: u32, skip_at: u32,
-  every: u32, batch_rows: u32,  // 1 and `rows`, but for COMPARE
-}
+struct Shape { rows: u32, columns: u32, log_std_at: u32, skip_at: u32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;  // the old policy's
@@ -79,7 +75,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
 
 alias Share = vec2f;
 #include total
-#include drawn
 
 @compute @workgroup_size(256)
 fn main(
@@ -90,22 +85,20 @@ fn main(
   if (skip[shape.skip_at] != 0.0) { return; }
   var share = vec2f(0.0);
   for (var row = group.x * 256u + index; row < shape.rows; row += groups.x * 256u) {
-    let acted = drawn(row, shape.every, shape.batch_rows);
     var log_ratio = 0.0;
     var divergence = 0.0;
     for (var k = 0u; k < shape.columns; k++) {
-      let at = acted * shape.columns + k;
-      let new_at = row * shape.columns + k;
+      let at = row * shape.columns + k;
       let s = parameters[shape.log_std_at + k];
       let new_s = new_parameters[shape.log_std_at + k];
       let z = (actions[at] - mean[at]) * exp(-s);
-      let new_z = (actions[at] - new_mean[new_at]) * exp(-new_s);
-      let d = (mean[at] - new_mean[new_at]) * exp(-new_s);
+      let new_z = (actions[at] - new_mean[at]) * exp(-new_s);
+      let d = (mean[at] - new_mean[at]) * exp(-new_s);
       log_ratio += 0.5 * (z - new_z) * (z + new_z) + s - new_s;
       // what counts near the old policy is the difference of the exponential from 1
       divergence += new_s - s + 0.5 * (exp(2.0 * (s - new_s)) - 1.0 + d * d);
     }
-    share += vec2f((exp(log_ratio) - 1.0) * weights[acted], divergence);
+    share += vec2f((exp(log_ratio) - 1.0) * weights[row], divergence);
   }
   let sum = total(share, index);
   if (index == 0u) { partials[group.x] = sum; }

@@ -71,34 +71,26 @@ export function comparisons(rows: number): number {
 }
 
 /**
- * Records partials [comparisons(rows), 2] of the sums over the rows of `next` of (density ratio - 1) * weight, and of the
- * KL divergence from the old policy to the new. Does nothing, on the GPU, unless `skip` is 0.
- *
- * @param next means [rows, columns] for one row of each `every` of the batch, as `normalise` draws them
+ * Records partials [comparisons(rows), 2] of the sums over rows of (density ratio - 1) * weight, and of the KL
+ * divergence from the old policy to the new. Does nothing, on the GPU, unless `skip` is 0.
  */
 export function compare(
   plan: Plan,
   batch: GaussianBatch,
-  next: {
-    readonly parameters: GpuArray
-    readonly mean: GpuArray
-    readonly rows: number
-    readonly every: number
-  },
+  next: { readonly parameters: GpuArray; readonly mean: GpuArray },
   partials: GpuArray,
   skip: Scalar,
 ): void {
   const { parameters, mean, actions, weights } = batch
-  const { rows, every } = next
   record(
     plan,
     'compare',
-    { ...batch, rows },
+    batch,
     {
       ...{ parameters, mean, actions, weights, partials, skip: skip.array },
       ...{ new_mean: next.mean, new_parameters: next.parameters },
     },
-    { skip_at: skip.at, every, batch_rows: batch.rows },
+    skip.at,
   )
 }
 
@@ -107,7 +99,7 @@ function record(
   what: 'score' | 'spread' | 'fisher' | 'compare',
   { rows, columns, logStdAt }: GaussianShape,
   arrays: Record<string, GpuArray>,
-  compared = { skip_at: 0, every: 1, batch_rows: rows },
+  skipAt = 0,
 ): void {
   const elements = Math.min(1024, Math.ceil((rows * columns) / THREADS))
   plan.add({
@@ -115,7 +107,7 @@ function record(
     label: what,
     constants: { SCORE: what === 'score', SPREAD: what === 'spread', FISHER: what === 'fisher' },
     arrays,
-    shape: { rows, columns, log_std_at: logStdAt, ...compared },
+    shape: { rows, columns, log_std_at: logStdAt, skip_at: skipAt },
     groups: [what === 'compare' ? comparisons(rows) : what === 'spread' ? columns : elements],
   })
 }

@@ -198,7 +198,7 @@ export class TrpoUpdate {
     net.backward(plan, old, inputs, activations, rows, scratch.at(-1)!, slices, scratch)
     sumSlices(plan, gradient, slices, slicesFor(rows), net.parameterCount)
 
-    // the direction, by the Fisher matrix of all samples or of some, which judge the step, too
+    // the direction, by the Fisher matrix of all samples or of some
     const every = options.fisherEvery
     const part = every > 1 ? this.workspace(Math.ceil(rows / every)) : whole
     if (every > 1) {
@@ -214,15 +214,15 @@ export class TrpoUpdate {
       fisherProduct(net, old, { ...part, tangents }),
     )
 
-    this.recordLineSearch(old, gaussian, part, every)
+    this.recordLineSearch(old, gaussian, inputs, scratch)
   }
 
-  // the longest step along x that gains and stays within the trust region, by one sample of each `every`
+  // the longest step along x that gains and stays within the trust region
   private recordLineSearch(
     old: GpuArray,
     batch: GaussianBatch,
-    { rows, inputs, scratch: outputs }: Workspace,
-    every: number,
+    inputs: GpuArray,
+    outputs: readonly GpuArray[],
   ): void {
     const { gpu, net, plan, parameters, gradient, scalars } = this
     const { x, residual: r } = this.conjugateGradient
@@ -230,7 +230,7 @@ export class TrpoUpdate {
     const length = parameters.length
     const groups = Math.min(256, Math.ceil(length / 256))
     const sums = gpu.array(2 * groups, 'search sums')
-    const compared = comparisons(rows)
+    const compared = comparisons(batch.rows)
     const partials = gpu.array(2 * compared, 'comparison')
     const dispatch = (
       what: 'sum' | 'length' | 'candidate' | 'decide' | 'restore',
@@ -248,7 +248,7 @@ export class TrpoUpdate {
         },
         arrays,
         shape: {
-          ...{ length, rows, partials: parts, at: 0, candidate },
+          ...{ length, rows: batch.rows, partials: parts, at: 0, candidate },
           scale: backtrack ** candidate,
         },
         groups: [workgroups],
@@ -258,8 +258,8 @@ export class TrpoUpdate {
     const skip: Scalar = { array: scalars, at: STATE }
     for (let candidate = 0; candidate < searchSteps; candidate++) {
       dispatch('candidate', { scalars, old, parameters, x }, { candidate })
-      net.forward(plan, parameters, inputs, outputs, rows, { skip })
-      compare(plan, batch, { parameters, mean: outputs.at(-1)!, rows, every }, partials, skip)
+      net.forward(plan, parameters, inputs, outputs, batch.rows, { skip })
+      compare(plan, batch, { parameters, mean: outputs.at(-1)! }, partials, skip)
       dispatch('decide', { partials, scalars }, { candidate, parts: compared, workgroups: 1 })
     }
     dispatch('restore', { scalars, old, parameters })

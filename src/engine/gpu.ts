@@ -61,7 +61,6 @@ const SHADERS = [
   'adam',
   'advantages',
   'conjugate_gradient',
-  'drawn',
   'environment',
   'environment_act',
   'environment_act_adjoint',

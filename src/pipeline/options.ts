@@ -230,7 +230,7 @@ export const trpoSchema = z.strictObject({
   fisherEvery: practised(
     'fisherEvery',
     count(1, 1e6),
-    'one sample of so many has a part in Fisher-vector products and judges the step',
+    'one sample of so many has a part in Fisher-vector products',
   ),
   gamma: share().default(0.99).describe('discount of a control step'),
   lam: between(0, 1)

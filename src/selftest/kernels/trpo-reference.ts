@@ -26,37 +26,13 @@ function distribution({ net, inputs, rows }: Batch, parameters: Numbers) {
   return { mean, logStd }
 }
 
-// as in shaders/drawn.wgsl
-function hash(value: number): number {
-  let x = value
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
-  return (x ^ (x >>> 16)) >>> 0
-}
-
-/** One row of each `every`. */
-function drawn(rows: number, every: number): number[] {
-  return Array.from({ length: Math.ceil(rows / every) }, (_, r) =>
-    Math.min(rows - 1, r * every + (hash(r) % every)),
-  )
-}
-
-/**
- * mean((ratio - 1) * advantage) of other parameters than the batch's, and their mean KL divergence from it, over one row
- * of each `every`.
- */
-export function compare(
-  batch: Batch,
-  parameters: Numbers,
-  every = 1,
-): { gain: number; kl: number } {
-  const { net, actions, advantages } = batch
+/** mean((ratio - 1) * advantage) of other parameters than the batch's, and their mean KL divergence from it. */
+export function compare(batch: Batch, parameters: Numbers): { gain: number; kl: number } {
+  const { net, actions, advantages, rows } = batch
   const old = distribution(batch, batch.parameters)
   const next = distribution(batch, parameters)
   let [gain, kl] = [0, 0]
-  const used = drawn(batch.rows, every)
-  const rows = used.length
-  for (const row of used) {
+  for (let row = 0; row < rows; row++) {
     let logRatio = 0
     for (let k = 0; k < net.outputs; k++) {
       const at = row * net.outputs + k
@@ -90,19 +66,28 @@ export function policyGradient(batch: Batch): Float64Array {
   return gradient
 }
 
+// as in shaders/normalise.wgsl
+function hash(value: number): number {
+  let x = value
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
+  return (x ^ (x >>> 16)) >>> 0
+}
+
 /** The Fisher matrix of one row of each `every`, without damping: its rows one after another. */
 export function fisherMatrix(batch: Batch, every = 1): Float64Array[] {
   const { net, parameters, inputs, rows } = batch
   const n = net.parameterCount + net.outputs
   const matrix = Array.from({ length: n }, () => new Float64Array(n))
   const { logStd } = distribution(batch, parameters)
-  const used = drawn(rows, every)
-  for (const row of used) {
+  const used = Math.ceil(rows / every)
+  for (let r = 0; r < used; r++) {
+    const row = Math.min(rows - 1, r * every + (hash(r) % every))
     const x = Array.from({ length: net.inputs }, (_, i) => inputs[row * net.inputs + i])
     for (let k = 0; k < net.outputs; k++) {
       const unit = Array.from({ length: net.outputs }, (_, j) => Number(j === k))
       const { gradient } = backward(net, parameters, x, 1, unit)
-      const weight = Math.exp(-2 * logStd[k]) / used.length
+      const weight = Math.exp(-2 * logStd[k]) / used
       for (let i = 0; i < gradient.length; i++) {
         const scaled = weight * gradient[i]
         if (scaled !== 0) {
@@ -201,7 +186,7 @@ export function trpoUpdate(
   for (let j = 0; j < options.searchSteps; j++) {
     const scale = step * options.backtrack ** j
     const parameters = Float64Array.from(x, (d, i) => batch.parameters[i] + scale * d)
-    const { gain, kl } = compare(batch, parameters, options.fisherEvery)
+    const { gain, kl } = compare(batch, parameters)
     if (gain > 0 && kl <= options.maxKl) return { parameters, tried: j + 1 }
   }
   return { parameters: Float64Array.from(batch.parameters), tried: options.searchSteps }
