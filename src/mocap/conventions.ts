@@ -80,8 +80,8 @@ function turnOfJoints(frames: readonly KeyFrame[]): number {
 }
 
 /**
- * How far the lowest point of the body is from height 0, m: the median, since it may fly for a while. A unit must also agree with how the pelvis moves:
- * a body that is far above the floor is not made smaller.
+ * How far the lowest point of the body is from height 0, m: the median, since it may fly for a while. A unit must also
+ * agree with how the pelvis moves: a body that is far above the floor is not made smaller.
  */
 export function distanceToFloor(
   capture: MotionCapture,
