@@ -1,7 +1,8 @@
 // Conjugate gradient for F x = g (Hestenes & Stiefel 1952), F = the damped Fisher matrix of a policy. The diagonal
 // gets `damping` where it belongs to a log standard deviation s, whose information is 2, and damping times the mean
 // of exp(-2 s), the information of an action's mean, where it belongs to the network. So one value suits a policy of
-// any spread: the network's block grows as its actions narrow, and a constant would soon count for nothing. The iterations have a fixed number and no read-back; their scalars are in one array:
+// any spread: the network's block grows as its actions narrow, and a constant would soon count for nothing. The
+// iterations have a fixed number and no read-back; their scalars are in one array:
 //   scalars[residual_at + i] = r.r before iteration i,  scalars[curvature_at] = p.F p of the latest,
 //   scalars[damping_at] = what the network's diagonal gets
 //   scalars[done_at] = 1 once there is nothing left to do: r.r <= tolerance times its first value, or p.F p <= 0 or

@@ -43,8 +43,9 @@ export class Sampler {
   }
 
   /**
-   * Records filling the mini-batch for step `progress` [1] u32. Step s takes samples s * rows to (s + 1) * rows of an endless stream, one shuffled epoch after
-   * another, so the stream depends on nothing but the seed and the step: a resumed run meets the same batches.
+   * Records filling the mini-batch for step `progress` [1] u32. Step s takes samples s * rows to (s + 1) * rows of an
+   * endless stream, one shuffled epoch after another, so the stream depends on nothing but the seed and the step: a
+   * resumed run meets the same batches.
    */
   gather(plan: Plan, progress: GpuArray): void {
     const { rows, inWidth, outWidth, seed } = this.options

@@ -361,7 +361,7 @@ export class Gpu {
     return { pipeline, bindings, fields: uniformFields(code) }
   }
 
-  /** A buffer for `array`, `read` and plans: pooled by size and usage, of which there are few, since plans keep theirs. */
+  /** A buffer for `array`, `read` and plans, freed with what this GPU is a part of. */
   buffer(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
     this.assertWorking()
     const size = Math.ceil(bytes / 256) * 256

@@ -4,9 +4,9 @@
  *   1/2 (a - a_smooth)' M (a - a_smooth) + cost of the constraints at a      (Todorov 2014)
  *
  * which is convex and piecewise quadratic, so Newton's method with full steps is exact as soon as the set of rows that
- * push stays the same; it ends with the step after that set repeats. Friction loss, which has two limits, never goes from one to the
- * other in a step. The Hessian M + J' D J has the sparsity of the tree (see
- * ConstraintForces.hessian) and is factored as L' D L without fill-in (Featherstone 2008, section 6.5), leaves first.
+ * push stays the same; it ends with the step after that set repeats. Friction loss, which has two limits, never goes from
+ * one to the other in a step. The Hessian M + J' D J has the sparsity of the tree (see ConstraintForces.hessian) and is
+ * factored as L' D L without fill-in (Featherstone 2008, section 6.5), leaves first.
  */
 
 import { ConstraintForces, type Constraints } from './constraints.ts'

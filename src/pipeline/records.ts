@@ -110,7 +110,10 @@ export interface Evaluation extends Summary {
   readonly rounds?: readonly RoundRecord[]
   /** with noise on the PD targets, rad */
   readonly noise?: readonly (Summary & { readonly level: number })[]
-  /** under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N (null: the clip is too short) */
+  /**
+   * under random kicks within +-0.5 m/s every 1 to 3 s, and the largest 0.2 s push survived from each side, N (null: the
+   * clip is too short)
+   */
   readonly push?: Summary & { readonly largest_push_n: PushLimits | null }
   readonly wall_seconds: TrainingRecord['wall_seconds'] & {
     /** of trpo and apg: of the runs that it started from */
