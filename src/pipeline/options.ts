@@ -144,7 +144,7 @@ export const sftSchema = z.strictObject({
   daggerEpisodes: count(1, 1e5)
     .default(32)
     .describe(
-      'episodes of a round, of each clip, likewise; of several clips those that fell get more of them',
+      'episodes of a round, of each clip (of a one-shot one up to 8 times as many); of several clips those that fell get more of them',
     ),
   daggerEpochs: count(1, 1e5).default(10).describe('passes over all data so far, each round'),
   noise: levels('0,0.02,0.05').describe(
@@ -307,7 +307,9 @@ export const apgSchema = z.strictObject({
     ),
   averaging: between(0, 0.9999)
     .default(0.98)
-    .describe('share of the averaged policy, which is the one that is kept, that a window leaves'),
+    .describe(
+      'what is kept is an average of the latest policies: how much of it a window leaves as it was',
+    ),
   robust: positive(1000)
     .default(2.5)
     .describe(
