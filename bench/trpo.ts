@@ -98,17 +98,14 @@ async function product(bench: Bench, net: Mlp, rows: number): Promise<Row> {
   const scratch: GpuArray[] = net.activations(gpu, rows, 'cotangents')
   const slices: GpuArray = net.gradientSlices(gpu, rows)
   const skip = gpu.array(1, 'skip')
-  try {
-    const before = gpu.plan('activations')
-    net.forward(before, parameters, inputs, activations, rows)
-    await before.run()
-    const workspace = { rows, inputs, activations, tangents, scratch, slices }
-    const fisher = fisherProduct(net, parameters, workspace)
-    const run = replay(gpu, (plan) => fisher.record(plan, p, { array: skip, at: 0 }))
-    const [times] = await interleave([run], bench.effort)
-    return kernelRow(bench, 'fvp', shapeOf(net, rows), times, productWork(net, rows))
-  } finally {
-  }
+  const before = gpu.plan('activations')
+  net.forward(before, parameters, inputs, activations, rows)
+  await before.run()
+  const workspace = { rows, inputs, activations, tangents, scratch, slices }
+  const fisher = fisherProduct(net, parameters, workspace)
+  const run = replay(gpu, (plan) => fisher.record(plan, p, { array: skip, at: 0 }))
+  const [times] = await interleave([run], bench.effort)
+  return kernelRow(bench, 'fvp', shapeOf(net, rows), times, productWork(net, rows))
 }
 
 /** The row of the update, and for the batch that `trpo` has by default the row of collecting it. */

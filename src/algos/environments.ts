@@ -51,7 +51,7 @@ export interface EpisodeSums {
 }
 
 export interface ImitationOptions {
-  /** those of the simulation; episodes take turns */
+  /** those of the simulation; environments take turns */
   readonly clips: readonly Clip[]
   /** numbers that the policy sees of an observation, its first ones */
   readonly observationSize: number

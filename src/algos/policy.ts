@@ -53,7 +53,10 @@ export class Policy {
   private readonly plan: Plan
   private readonly inputs: number
 
-  /** @param rows observations evaluated at a time */
+  /**
+   * @param gpu whose memory it has until that ends: `gpu.scoped((own) => new Policy(own, weights, 1).act(observations))`
+   * @param rows observations evaluated at a time
+   */
   constructor(
     private readonly gpu: Gpu,
     weights: PolicyWeights,

@@ -287,8 +287,13 @@ export class Gpu {
     if (source === undefined)
       throw new Error(`no shader "${shader}" among ${[...this.shaders.keys()].join(', ')}`)
     const code = specialise(include(source, this.shaders, shader), constants, shader)
-    const kernel = this.kernels.get(code) ?? this.compile(shader, code)
-    this.kernels.set(code, kernel)
+    let kernel = this.kernels.get(code)
+    if (!kernel) {
+      kernel = this.compile(shader, code)
+      this.kernels.set(code, kernel)
+      // what failed, such as for want of memory, may do another time
+      kernel.catch(() => this.kernels.delete(code))
+    }
     // each waits for itself: a kernel that one asked for whose work is over is there for the next
     return this.wait(kernel)
   }

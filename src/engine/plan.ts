@@ -138,6 +138,8 @@ export class Plan {
       this.gpu.device.queue.submit([encoder.finish()])
       first += count
       const done = this.gpu.finish()
+      // of two that fail together only the first is waited for
+      done.catch(() => {})
       if (before) await finished(before)
       before = done
     }
@@ -157,6 +159,7 @@ export class Plan {
     }
     await this.build()
     const steps = (await this.ready!).slice(0, MOST_QUERIES / 2)
+    this.gpu.assertWorking()
     const count = 2 * steps.length
     if (count === 0) return []
     const queries = device.createQuerySet({ label: 'profile', type: 'timestamp', count })

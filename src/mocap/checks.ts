@@ -85,12 +85,13 @@ export function checkClip(
 
 /**
  * Makes a clip of a capture that can be one.
- * @param file as the user knows it
+ * @param file as the user knows it, where the command line can mend it
  * @throws ClipError for one that does not move, or lasts too long
  */
-export function clipOf(capture: MotionCapture, file = capture.name): Clip {
+export function clipOf(capture: MotionCapture, file?: string): Clip {
   for (const finding of checkUse(capture)) {
-    throw new ClipError(`${capture.name}: ${findingText(finding, file)}`, finding.mend)
+    const text = file === undefined ? finding.text : findingText(finding, file)
+    throw new ClipError(`${capture.name}: ${text}`, finding.mend)
   }
   return toClip(capture)
 }

@@ -66,7 +66,7 @@ export function itemsOf(
   const count = round ? settings.daggerEpisodes : settings.demonstrations
   const shares = last ? sharesOf(clips, last) : clips.map(() => 1)
   const countOf = (clip: Clip, index: number) =>
-    Math.round(count * repeats(clip, demonstrationSeconds) * shares[index])
+    Math.max(1, Math.round(count * repeats(clip, demonstrationSeconds) * shares[index]))
   const items = clips.flatMap((clip, index) =>
     Array.from({ length: countOf(clip, index) }, (_, turn) => ({
       clip: index,

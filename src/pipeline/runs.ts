@@ -99,6 +99,7 @@ export async function createRun(
   from?: Start,
 ): Promise<void> {
   mustBeSound(clips)
+  mustHaveEnvironments(clips.length, options)
   mustFitGpu(context.gpu, command, options as Parameters<typeof mustFitGpu>[2], clips.length)
   const run = runOf(context)
   for (const { clip, text } of clips) await run.writeText(clipFile(clip.name), text)
@@ -112,6 +113,12 @@ export async function createRun(
   }
   // last: a folder with it holds a run
   await run.writeJson('config.json', config)
+}
+
+// each environment keeps to one clip
+function mustHaveEnvironments(clips: number, { envs }: Given): void {
+  if (typeof envs === 'number' && envs < clips)
+    throw new UsageError(`--envs ${envs}: ${clips} clips need as many environments`)
 }
 
 /**

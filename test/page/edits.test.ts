@@ -56,7 +56,7 @@ test('of a file that is too long the beginning is opened, and from there any oth
   assert.is(opened.capture.frames.length, 61)
   assert.match(
     inControls(opened.notes![0]),
-    /^a part of it is shown: long: it lasts 11\.0 minutes, and up to 10 can be learnt: cut it/,
+    /^a part of it is shown: long: it lasts 11\.0 minutes, and up to 10 can be learnt: cut it$/,
   )
   const later = await editClip(opened, { from: 500, to: 510 })
   assert.is(later.capture.frames.length, 11)

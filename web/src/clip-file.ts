@@ -45,7 +45,9 @@ export async function importClip(motion: MotionFile, edit: Edit = {}): Promise<O
     return await read(motion, edit)
   } catch (error) {
     if (!(error instanceof ClipError) || !error.mend || Object.keys(edit).length) throw error
-    const opened = await read(motion, error.mend)
+    const opened = await read(motion, error.mend).catch(() => {
+      throw error
+    })
     return { ...opened, notes: [`a part of it is shown: ${error.message}`, ...opened.notes] }
   }
 }

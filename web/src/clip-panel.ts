@@ -95,7 +95,7 @@ export class ClipPanel {
       const edited = await editClip(shown, edit)
       if (mine !== this.changes) return
       // without changes it is the clip that is there already
-      if (Object.keys(edit).length) this.open(edited)
+      if (Object.keys(edited.edit ?? {}).length) this.open(edited)
       this.choose(edited)
     } catch (error) {
       if (mine === this.changes) this.refuse(error as Error)

@@ -81,20 +81,34 @@ const theShelf = () => {
 
 // a GPU that did not open or was lost is asked for again
 function theGpu(): Promise<Gpu> {
-  gpu ??= openGpu().then(
+  if (gpu) return gpu
+  const asked = openGpu().then(
     (opened) => {
       opened.portion = PORTION
-      opened.device.lost.then(() => {
-        gpu = undefined
-      })
+      opened.device.lost.then(forget)
       return opened
     },
     (error) => {
-      gpu = undefined
+      forget()
       throw error
     },
   )
-  return gpu
+  function forget(): void {
+    if (gpu === asked) gpu = undefined
+  }
+  gpu = asked
+  return asked
+}
+
+// a device that was given invalid work, such as for want of memory, takes no more: the next run opens another
+async function leaveIfBroken(): Promise<void> {
+  const opened = await gpu?.catch(() => undefined)
+  try {
+    opened?.assertWorking()
+  } catch {
+    gpu = undefined
+    opened?.close()
+  }
 }
 
 const methods = {
@@ -245,6 +259,7 @@ async function busy<T>(name: string, work: (context: Context) => Promise<T>): Pr
       return work(context)
     })
   } finally {
+    await leaveIfBroken()
     const over = pool
     pool = undefined
     await over?.close()

@@ -315,6 +315,28 @@ export const environmentTests: KernelTest[] = [
       simulator.close()
     },
   },
+  {
+    name: 'environments: of several clips each keeps to its own, however often episodes end',
+    async run(gpu) {
+      const { simulator, references } = await scene(['squat', 'punch'])
+      const [size, steps] = [5, 40]
+      const options = { size, steps, observationSize: OBSERVATION_SIZE, seed: 3 }
+      const { environments } = await open(gpu, simulator, references, {
+        ...options,
+        episodeSeconds: 0.5,
+      })
+      const clips = async () => {
+        const { info } = await environments.save()
+        return [...info.subarray(INFO.clip * size, (INFO.clip + 1) * size)]
+      }
+      const before = await clips()
+      assert(new Set(before).size === 2, 'both clips are practised')
+      await record(gpu, environments, steps).run()
+      assert((await environments.takeEnded()).episodes > size, 'episodes have ended')
+      assertIdentical(await clips(), before, 'clips of the environments')
+      simulator.close()
+    },
+  },
 ]
 
 function stepPushed(

@@ -55,14 +55,13 @@ async function passes(gpu: Gpu, { sizes, activation, rows }: Case, seed: number)
     sumSlices(plan, gradient, slices, slicesFor(rows))
     net.jvp(plan, parameters, input, activations, rows, direction, tangents)
   })
-  const result = {
+  return {
     ...{ net, p, x, dy, v, rows },
     outputs: await Promise.all(activations.map((array) => gpu.read(array))),
     gradient: await gpu.read(gradient),
     inputGradient: await gpu.read(inputGradient),
     tangent: await gpu.read(tangents.at(-1)!),
   }
-  return result
 }
 
 const name = ({ sizes, activation, rows }: Case) => `${sizes.join('-')} ${activation}, ${rows} rows`

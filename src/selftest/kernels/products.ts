@@ -66,8 +66,7 @@ async function product(
       tile,
     )
   })
-  const c = await gpu.read(C)
-  return c
+  return gpu.read(C)
 }
 
 export const productTests: KernelTest[] = [
