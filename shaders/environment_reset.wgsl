@@ -1,12 +1,12 @@
-// The next episode of every environment whose last one is over: a frame drawn evenly, noise on the joints, lifted out of
-// the floor where it is in it. An environment keeps to its clip, so that each clip has the same share of control steps,
-// however soon its episodes end. An episode that was cut off leaves its last observation first. With `all` every
-// environment begins. Episodes are as long as the clip says, or with `shortest` (a share of that) above 0 of lengths drawn
-// log-evenly from there on.
+// The next episode of every environment whose last one is over: a frame drawn evenly or, after a share `retry` of falls,
+// the one that the fallen episode began at; noise on the joints, lifted out of the floor where it is in it. An environment
+// keeps to its clip, so that each clip has the same share of control steps, however soon its episodes end. An episode that
+// was cut off leaves its last observation first. With `all` every environment begins. Episodes are as long as the clip
+// says, or with `shortest` (a share of that) above 0 of lengths drawn log-evenly from there on.
 //
 // finals [cuts and the end of the batch, environments, OBSERVED]; timesteps [environments], s
 
-struct Shape { environments: u32, first: u32, count: u32, row: u32, seed: u32, clip: u32, clips: u32, all: u32, noise: f32, kick: f32, shortest: f32 }
+struct Shape { environments: u32, first: u32, count: u32, row: u32, seed: u32, clip: u32, clips: u32, all: u32, noise: f32, kick: f32, shortest: f32, retry: f32 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read_write> states: array<f32>;
@@ -54,7 +54,9 @@ ${OBSERVATION}
   let number = shape.clip + id.x % shape.clips;
   let clip = clips[number];
   let starts = select(clip.frames - 1u, clip.frames, clip.loops == 1u);
-  let start = min(starts - 1u, u32(u.x * f32(starts)));
+  let fell = over == 1u && info[STEPS * N + e] < info[LENGTH * N + e];
+  let any = min(starts - 1u, u32(u.x * f32(starts)));
+  let start = select(any, info[START * N + e], fell && u.z < shape.retry);
   let row = (clip.first_row + start) * ${ROW}u;
   for (var k = 0u; k < ${NX}u; k++) { x[k] = table[row + ${QPOS}u + k]; }
   for (var k = ${NX}u; k < ${NS}u; k++) { x[k] = 0.0; }

@@ -40,6 +40,11 @@ export interface EnvironmentsOptions {
   readonly episodeSeconds?: number
   /** s: lengths of episodes are drawn log-evenly from this one to `episodeSeconds`; default: all are that long */
   readonly shortestSeconds?: number
+  /**
+   * share of falls after which the next episode begins at the frame that the fallen one began at, so that starts which
+   * fall are practised more; default 0: all frames are drawn evenly
+   */
+  readonly retry?: number
   /** noise on the joints of an episode's first state, rad (ten times that in rad/s); default none */
   readonly startNoise?: number
   /** noise on the PD targets, rad; default none */
@@ -426,14 +431,14 @@ export class GpuEnvironments {
     const { states, table, timesteps, finals } = this
     const { info, tally } = this.episodes
     const { seed, startNoise = 0, kicks = 0, episodeSeconds = 20 } = this.options
-    const { shortestSeconds = 0 } = this.options
+    const { shortestSeconds = 0, retry = 0 } = this.options
     const shortest = Math.min(1, shortestSeconds / episodeSeconds)
     for (const group of this.groups) {
       dispatch(plan, this.size, group, 'environment_reset', this.constants.reset, {
         arrays: { states, info, clips: this.clipData, table, timesteps, tally, finals },
         shape: {
           ...{ row, seed: seed >>> 0, clip: group.clip, clips: group.clips, all: Number(all) },
-          ...{ noise: startNoise, kick: kicks, shortest },
+          ...{ noise: startNoise, kick: kicks, shortest, retry },
         },
       })
     }

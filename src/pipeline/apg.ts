@@ -30,6 +30,9 @@ const KEEP_SECONDS = 60
  */
 const SHORTEST = 1.5
 
+/** Share of falls after which an episode begins again at the same frame: some starts are harder than all that follows. */
+const RETRY = 0.5
+
 /** m, rad: a body that is further off the reference learns nothing that leads back to it. */
 const LOST = { distance: 3, turn: 2.5 }
 
@@ -84,7 +87,8 @@ async function learn(
   for (const text of clipWarnings(sources)) emit({ kind: 'notice', text })
   const { horizon, targetNoise, savePerIter, patience, lr } = settings
   const environments = await openEnvironments(context, clips, settings, {
-    ...{ steps: horizon, targetNoise, window: true, lost: LOST, shortestSeconds: SHORTEST },
+    ...{ steps: horizon, targetNoise, window: true },
+    ...{ lost: LOST, shortestSeconds: SHORTEST, retry: RETRY },
   })
   const inputs = VIEWS[settings.observation]
   const sizes = first?.sizes ?? networkSizes(inputs, ACTION_SIZE, settings)

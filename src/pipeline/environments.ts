@@ -78,7 +78,14 @@ export async function openEnvironments(
   >,
   more: Pick<
     EnvironmentsOptions,
-    'steps' | 'window' | 'restart' | 'shortestSeconds' | 'scoreShare' | 'targetNoise' | 'lost'
+    | 'steps'
+    | 'window'
+    | 'restart'
+    | 'retry'
+    | 'shortestSeconds'
+    | 'scoreShare'
+    | 'targetNoise'
+    | 'lost'
   >,
 ): Promise<GpuEnvironments> {
   const simulator = await createSimulator(humanoidOptions(settings))

@@ -316,6 +316,35 @@ export const environmentTests: KernelTest[] = [
     },
   },
   {
+    name: 'environments: who fell begins again at the same frame where that is asked for, whoever finished at any',
+    async run(gpu) {
+      const { simulator, references } = await scene(['walk'])
+      const size = 64
+      // frames that episodes began at, before and after a step in which all end
+      const starts = async (retry: number, falls: boolean) => {
+        const options = { size, steps: 1, observationSize: OBSERVATION_SIZE, seed: 5, retry }
+        const all = { ...options, ...(!falls && { episodeSeconds: references[0].dt }) }
+        const { environments, saved } = await open(gpu, simulator, references, all)
+        if (falls) for (let e = 0; e < size; e++) saved.states[2 * size + e] = -1
+        environments.load(saved)
+        await record(gpu, environments, 1).run()
+        const { episodes, survived } = await environments.takeEnded()
+        assert(episodes === size, `${episodes} episodes have ended`)
+        assert(survived === (falls ? 0 : size), `${survived} have survived`)
+        const of = (info: Uint32Array) => info.subarray(INFO.start * size, (INFO.start + 1) * size)
+        const before = of(saved.info)
+        const kept = of((await environments.save()).info).filter((at, e) => at === before[e])
+        return kept.length / size
+      }
+      assert((await starts(1, true)) === 1, 'all that fell begin where they began')
+      const half = await starts(0.5, true)
+      assert(half > 0.3 && half < 0.75, `a share of ${half} begins where it began, not half`)
+      assert((await starts(0, true)) < 0.2, 'none is held where it began')
+      assert((await starts(1, false)) < 0.2, 'who finished begins anywhere')
+      simulator.close()
+    },
+  },
+  {
     name: 'environments: of several clips each keeps to its own, however often episodes end',
     async run(gpu) {
       const { simulator, references } = await scene(['squat', 'punch'])
