@@ -31,7 +31,7 @@ const KEEP_SECONDS = 60
 const SHORTEST = 1.5
 
 /** Share of falls after which an episode begins again at the same frame: some starts are harder than all that follows. */
-const RETRY = 0.5
+const RETRY = 0.8
 
 /** m, rad: a body that is further off the reference learns nothing that leads back to it. */
 const LOST = { distance: 3, turn: 2.5 }
