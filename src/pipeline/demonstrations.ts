@@ -10,6 +10,7 @@ import {
   ACTION_SIZE,
   type DemonstrationItem,
   demonstrationEpisode,
+  EPISODES_PER_ROUND,
   OBSERVATION_SIZE,
   type Simulation,
   WorkerDeath,
@@ -17,6 +18,7 @@ import {
 import { type Context, runOf } from './context.ts'
 import type { SftSettings } from './options.ts'
 import type { RoundRecord } from './records.ts'
+import { flagOf, UsageError } from './settings.ts'
 
 /** Time from one kick to the next, s: that of the push test. */
 const KICKED_EVERY = [1, 3] as const
@@ -37,6 +39,8 @@ function repeats({ loop, frames, dt }: Clip, seconds: number): number {
   return Math.min(MOST_REPEATS, Math.round(seconds / mean))
 }
 
+const sum = (numbers: readonly number[]) => numbers.reduce((total, x) => total + x, 0)
+
 /** What a clip is given in a round of DAgger whatever it does, as a share of what one is given that always falls. */
 const LEAST_SHARE = 0.1
 
@@ -47,8 +51,29 @@ const LEAST_SHARE = 0.1
 function sharesOf(clips: readonly Clip[], before: RoundRecord): number[] {
   const falls = clips.map(({ name }) => 1 - (before.survival_by_clip?.[name] ?? 0))
   const weights = falls.map((share) => LEAST_SHARE + (1 - LEAST_SHARE) * share)
-  const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length
+  const mean = sum(weights) / weights.length
   return weights.map((weight) => weight / mean)
+}
+
+/**
+ * Before anything is learnt: whether there are random streams for the episodes of a round.
+ * @throws UsageError naming the option
+ */
+export function mustHaveStreams(
+  settings: Pick<SftSettings, 'demonstrations' | 'daggerEpisodes' | 'demonstrationSeconds'>,
+  clips: readonly Clip[],
+): void {
+  for (const key of ['demonstrations', 'daggerEpisodes'] as const) {
+    const episodes = sum(
+      clips.map((clip) => settings[key] * repeats(clip, settings.demonstrationSeconds)),
+    )
+    if (episodes <= EPISODES_PER_ROUND) continue
+    const most = Math.floor((settings[key] * EPISODES_PER_ROUND) / episodes)
+    throw new UsageError(
+      `--${flagOf(key)} ${settings[key]}: that makes ${episodes} episodes of all clips together, of at most ${EPISODES_PER_ROUND}; ` +
+        `with these clips up to ${most} are possible`,
+    )
+  }
 }
 
 /**
@@ -65,10 +90,14 @@ export function itemsOf(
   const last = before.at(-1)
   const count = round ? settings.daggerEpisodes : settings.demonstrations
   const shares = last ? sharesOf(clips, last) : clips.map(() => 1)
-  const countOf = (clip: Clip, index: number) =>
-    Math.max(1, Math.round(count * repeats(clip, demonstrationSeconds) * shares[index]))
+  const wanted = clips.map(
+    (clip, index) => count * repeats(clip, demonstrationSeconds) * shares[index],
+  )
+  // one-shot clips alone may fall, of which there are more episodes; rounding and the least may add one a clip
+  const fits = Math.min(1, (EPISODES_PER_ROUND - clips.length) / sum(wanted))
+  const countOf = (index: number) => Math.max(1, Math.round(fits * wanted[index]))
   const items = clips.flatMap((clip, index) =>
-    Array.from({ length: countOf(clip, index) }, (_, turn) => ({
+    Array.from({ length: countOf(index) }, (_, turn) => ({
       clip: index,
       expert: expert === 'apg' ? 'teacher' : expert,
       ...(round > 0 && { actor: 'student' }),

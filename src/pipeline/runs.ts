@@ -6,6 +6,7 @@ import { quoted } from '../mocap/quoted.ts'
 import { VERSION } from '../version.ts'
 import { type ClipSource, clipFile, mustBeSound } from './clips.ts'
 import { type Context, runOf } from './context.ts'
+import { mustHaveStreams } from './demonstrations.ts'
 import { mustFitGpu } from './gpu-needs.ts'
 import { type SimulationSettings, trpoSchema } from './options.ts'
 import {
@@ -89,7 +90,8 @@ export async function startFrom<S>(
 
 /**
  * Writes down what a run begins with; all else of it follows from that.
- * @throws ClipError for a clip that nothing can be learnt from, UsageError for sizes that do not fit the GPU
+ * @throws ClipError for a clip that nothing can be learnt from, UsageError for sizes that do not fit the GPU or the random
+ *   streams that there are
  */
 export async function createRun(
   context: Pick<Context, 'gpu' | 'store'>,
@@ -100,6 +102,11 @@ export async function createRun(
 ): Promise<void> {
   mustBeSound(clips)
   mustHaveEnvironments(clips.length, options)
+  if (command === 'sft')
+    mustHaveStreams(
+      options as Parameters<typeof mustHaveStreams>[0],
+      clips.map(({ clip }) => clip),
+    )
   mustFitGpu(context.gpu, command, options as Parameters<typeof mustFitGpu>[2], clips.length)
   const run = runOf(context)
   for (const { clip, text } of clips) await run.writeText(clipFile(clip.name), text)

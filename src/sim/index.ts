@@ -48,6 +48,6 @@ export {
   SimulationState,
   type Simulator,
 } from './simulator.ts'
-export { demonstrationEpisode, EPISODES, STREAMS } from './streams.ts'
+export { demonstrationEpisode, EPISODES, EPISODES_PER_ROUND, STREAMS } from './streams.ts'
 export { VectorEnvironment } from './vector-environment.ts'
 export { type ClipSetup, type SimulationConfig, World } from './world.ts'

@@ -8,7 +8,7 @@
  * from `first` to below `end`.
  */
 export const EPISODES = {
-  /** of demonstrations and rounds of DAgger: PER_ROUND for each */
+  /** of demonstrations and rounds of DAgger: EPISODES_PER_ROUND for each */
   demonstrations: { first: 0, end: 1_000_000 },
   evaluation: { first: 1_000_000, end: 10_000_000 },
   /** of practice in MuJoCo */
@@ -24,18 +24,18 @@ export const STREAMS = {
   valueNetwork: 0x76616c,
 } as const
 
-/** Episodes that a round of demonstrations may have. */
-const PER_ROUND = 10_000
+/** Episodes that a round of demonstrations may have, of all clips together. */
+export const EPISODES_PER_ROUND = 10_000
 
 /**
  * Number of an episode of a round; 0 is that of the demonstrations.
  * @throws RangeError beyond what there are numbers for
  */
 export function demonstrationEpisode(round: number, index: number): number {
-  const number = PER_ROUND * round + index
-  if (index < PER_ROUND && number < EPISODES.demonstrations.end) return number
+  const number = EPISODES_PER_ROUND * round + index
+  if (index < EPISODES_PER_ROUND && number < EPISODES.demonstrations.end) return number
   throw new RangeError(
-    `there are random streams for ${EPISODES.demonstrations.end / PER_ROUND} rounds of ${PER_ROUND} episodes, ` +
+    `there are random streams for ${EPISODES.demonstrations.end / EPISODES_PER_ROUND} rounds of ${EPISODES_PER_ROUND} episodes, ` +
       `all clips together; got episode ${index + 1} of round ${round}`,
   )
 }

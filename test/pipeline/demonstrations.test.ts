@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadClip } from '../../src/mocap/deepmimic.ts'
-import { itemsOf } from '../../src/pipeline/demonstrations.ts'
+import { itemsOf, mustHaveStreams } from '../../src/pipeline/demonstrations.ts'
 import { sftSchema } from '../../src/pipeline/options.ts'
 import type { RoundRecord } from '../../src/pipeline/records.ts'
 import { parseSettings } from '../../src/pipeline/settings.ts'
@@ -55,6 +55,22 @@ test('DAgger: of several clips those that fall get more of a round, and all some
   // weights .1 + .9 (1 - survival): 1 and .1
   assert.equal(counts(0, 1), [Math.round((30 * 2) / 1.1), Math.round((8 * 30 * 0.2) / 1.1)])
   assert.equal(counts(1, 1), [30, 8 * 30])
+})
+
+test('more episodes than there are random streams are refused, and a round of what falls never has more', () => {
+  const refused = (given: Record<string, number>) => () =>
+    mustHaveStreams(parseSettings(sftSchema, given), clips)
+  // a walk, and eight times as many of a punch
+  assert.not.throws(refused({ demonstrations: 1111, daggerEpisodes: 1111 }))
+  assert.throws(
+    refused({ daggerEpisodes: 2000 }),
+    /--dagger-episodes 2000: that makes 18000 episodes .* at most 10000; with these clips up to 1111 are/,
+  )
+  assert.throws(refused({ demonstrations: 1112 }), /--demonstrations 1112: that makes 10008/)
+  const settings = parseSettings(sftSchema, { daggerEpisodes: 1111 })
+  const items = itemsOf(settings, clips, [tried(1, 0)])
+  assert.ok(items.length > 9990 && items.length <= 10_000, `${items.length} episodes`)
+  assert.is(new Set(items.map(({ episode }) => episode)).size, items.length)
 })
 
 test('kicks in every episode, where they are asked for', () => {
