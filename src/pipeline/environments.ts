@@ -48,8 +48,9 @@ async function onGpu(
   }
 }
 
-/** Episodes of trials, at least. */
+/** Episodes of trials at least, in all and of each clip. */
 const TRIALS = 128
+const TRIALS_EACH = 32
 
 /**
  * Trials of policies for the clips: as many episodes of each, none disturbed but by `kicks`, if any. They start off the
@@ -61,7 +62,7 @@ export async function openTrials(
   settings: Omit<Parameters<typeof openEnvironments>[2], 'envs'> &
     Pick<TrpoSettings, 'hiddenSize' | 'numLayers' | 'activation'>,
 ): Promise<Trials> {
-  const envs = clips.length * Math.ceil(TRIALS / clips.length)
+  const envs = clips.length * Math.max(TRIALS_EACH, Math.ceil(TRIALS / clips.length))
   const each = { ...settings, envs }
   const environments = await openEnvironments(context, clips, each, { steps: 1, restart: false })
   const sizes = networkSizes(VIEWS[settings.observation], ACTION_SIZE, settings)
