@@ -211,7 +211,9 @@ function title(result: Result): string {
 function variant(result: Result): string {
   const { method, from, seed } = result
   const how = from ? `${method} after ${from}` : method
-  return [how, others(result), variationOf(result), `seed ${seed}`].filter(Boolean).join(', ')
+  // of several clips there is one kind of row, whose options would not fit a label
+  const what = others(result) || variationOf(result)
+  return [how, what, `seed ${seed}`].filter(Boolean).join(', ')
 }
 
 function others({ clips }: Result): string {

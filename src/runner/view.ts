@@ -201,9 +201,9 @@ function round({ record }: Event<'round'>): string {
 function trial({ method, point }: Event<'trial'>): string {
   const { iteration, samples, score, survival, nr, seconds } = point
   return (
-    `${method === 'apg' ? 'window' : 'iteration'} ${iteration}, ${thousands(samples)} samples: ` +
-    `score ${score.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, NR ${nr.toFixed(3)} ` +
-    `without noise, ${duration(seconds)}`
+    `${method === 'apg' ? 'window' : 'iteration'} ${iteration}: ` +
+    `score ${score.toFixed(2)}, survival ${(100 * survival).toFixed(0)} %, NR ${nr.toFixed(3)}; ` +
+    `${thousands(samples)} samples, ${duration(seconds)}`
   )
 }
 
