@@ -132,7 +132,7 @@ export function scoresPlot(results: Results): Promise<string> {
     mark: { type: 'point', filled: true, size: 70 },
     encoding: {
       x: { field: 'score', type: 'quantitative', scale: { domain: [0, 10] } },
-      y: { field: 'clip', type: 'nominal', title: null, axis: { labelLimit: 400 } },
+      y: { field: 'clip', type: 'nominal', title: null, axis: { labelLimit: 460 } },
       color: { field: 'who', type: 'nominal', title: null, legend: { orient: 'top' } },
       shape: { field: 'who', type: 'nominal', title: null },
     },
