@@ -230,18 +230,33 @@ test('a lost device ends what waits for it and refuses what comes later', async 
   await plan.run()
   const pending = [other.read(array), other.finish(), other.kernel('add', { STEP: 2 })]
   other.device.destroy()
-  const lost = /the GPU device was lost \(it was closed\): start again from the last checkpoint/
   for (const wait of pending) assertLost(await rejection(wait))
   assertLost(await rejection(other.read(array)))
   assertLost(await rejection(other.finish()))
   assertLost(await rejection(other.kernel('add', { STEP: 3 })))
   assertLost(await rejection(plan.run()))
-  assert.throws(() => other.write(array, Float32Array.of(1)), lost)
+  assert.throws(() => other.write(array, Float32Array.of(1)), LOST)
+})
 
-  function assertLost(error: Error) {
-    assert.instance(error, GpuError)
-    assert.match(error.message, lost)
+test('a device lost in the midst of portions ends them, and leaves no rejection that nobody waits for', async () => {
+  const other = await gpuWith({ add: ADD_ONE })
+  const array = other.upload(Float32Array.of(1), 'x')
+  const plan = other.plan('test')
+  for (let i = 0; i < 64; i++) {
+    plan.add({ shader: 'add', constants: { STEP: 1 }, arrays: { x: array }, groups: [1] })
   }
+  await plan.build()
+  const unhandled: unknown[] = []
+  const note = (reason: unknown) => unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  const running = rejection(plan.runInPortions())
+  // two portions are sent, and none is done, since what the device says comes later than any promise
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve()
+  other.device.destroy()
+  assertLost(await running)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  process.off('unhandledRejection', note)
+  assert.equal(unhandled, [])
 })
 
 test('invalid work is reported by the next wait', async () => {
@@ -261,6 +276,13 @@ async function gpuWith(shaders: Record<string, string>): Promise<Gpu> {
   return new Gpu(instance, adapter!, device, new Map(Object.entries(shaders)), {
     ...{ toggles: [], backend },
   })
+}
+
+const LOST = /the GPU device was lost \(it was closed\): start again from the last checkpoint/
+
+function assertLost(error: Error) {
+  assert.instance(error, GpuError)
+  assert.match(error.message, LOST)
 }
 
 async function rejection(promise: Promise<unknown>): Promise<Error> {
