@@ -34,7 +34,7 @@ test('apg: it learns to squat from nothing; stopped and resumed it ends in the s
   const mean = (of: number[]) => of.reduce((sum, x) => sum + x, 0) / of.length
   assert.ok(mean(losses.slice(-5)) < mean(losses.slice(0, 5)), 'the loss falls')
 
-  const stopped = await run([...SMALL, '--out', parts], /window 10,/)
+  const stopped = await run([...SMALL, '--out', parts], /window 10:/)
   assert.is(stopped.code, 130, stopped.stderr)
   assert.match(stopped.stderr, /stopped after window \d+ of 20; go on with --resume/)
   const resumed = await run(['apg', '--resume', parts])

@@ -141,7 +141,7 @@ test('sft by a teacher: it learns first, is kept as a run, resumes, and teaches 
 
   const stopped = await run(
     [...args, '--teacher-timesteps', '10240', '--out', parts],
-    /window 0, 0 samples/,
+    /window 0: score/,
   )
   assert.is(stopped.code, 130, stopped.stderr)
   assert.is((await run(['sft', '--resume', parts])).code, 0)

@@ -49,7 +49,7 @@ test('trpo: from sft, the same for any number of workers, stopped and resumed, a
   assert.is(JSON.parse(metrics[1])['losses/approx_kl'], undefined)
 
   // in the midst of it, after a trial
-  const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 4,/)
+  const stopped = await run([...args, '--out', parts, '--workers', '2'], /iteration 4:/)
   assert.is(stopped.code, 130, stopped.stderr)
   assert.match(stopped.stderr, /stopped after iteration [45] of 6; go on with --resume/)
   const resumed = await run(['trpo', '--resume', parts])
@@ -100,7 +100,7 @@ test('trpo on the GPU: from sft, stopped and resumed to the same bytes, judged b
   const last = JSON.parse(metrics.at(-1)!)
   assert.ok(last['charts/episodic_length'] > 10 && last['time/rollout'] > 0, metrics.at(-1))
 
-  const stopped = await run([...args, '--out', parts], /iteration 4,/)
+  const stopped = await run([...args, '--out', parts], /iteration 4:/)
   assert.is(stopped.code, 130, stopped.stderr)
   const resumed = await run(['trpo', '--resume', parts])
   assert.is(resumed.code, 0, resumed.stderr)
