@@ -93,7 +93,7 @@ export function itemsOf(
   const wanted = clips.map(
     (clip, index) => count * repeats(clip, demonstrationSeconds) * shares[index],
   )
-  // one-shot clips alone may fall, of which there are more episodes; rounding and the least may add one a clip
+  // where one-shot clips fall a round would have more episodes than asked for; rounding may add one a clip
   const fits = Math.min(1, (EPISODES_PER_ROUND - clips.length) / sum(wanted))
   const countOf = (index: number) => Math.max(1, Math.round(fits * wanted[index]))
   const items = clips.flatMap((clip, index) =>
